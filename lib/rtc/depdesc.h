@@ -1,0 +1,28 @@
+/* depdesc.h - the AV1 dependency descriptor extension (AV1 RTP appendix A), as far as it says where
+ * frames start, end and can be decoded from. Works on encrypted payloads of any codec.
+ *
+ * Pure.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef RTC_DEPDESC_H
+#define RTC_DEPDESC_H
+
+#include "common/bytes.h"
+
+struct depdesc {
+    bool start_of_frame;
+    bool end_of_frame;
+    uint8_t template_id; /* frame_dependency_template_id, 6 bits */
+    uint16_t frame_number;
+    bool structure_present; /* a template structure follows: the frame is a keyframe */
+    bool active_targets_present;
+    bool custom_dtis, custom_fdiffs, custom_chains;
+    /* if structure_present */
+    uint8_t template_id_offset;
+    uint8_t decode_target_count; /* 1..32 */
+};
+
+/* OK, ERR_TRUNCATED. */
+MUST_USE enum err depdesc_parse(struct bytes value, struct depdesc *ret);
+
+#endif

@@ -1,0 +1,215 @@
+/* sdp.h - the one offer/answer of a session: parse a browser's offer, decide, write the answer
+ * (RFC 8866, RFC 8829 JSEP, RFC 9143 bundle, RFC 8853 simulcast, RFC 8839 ICE, RFC 8842 DTLS).
+ *
+ *   text -> sdp_parse() -> struct sdp -> sdp_negotiate() -> struct negotiated -> sdp_write_answer()
+ *
+ * Pure, nothing is allocated: all results are fixed-size structs owned by the caller. `struct sdp` is
+ * large and short-lived (its views borrow from the text); `struct negotiated` stands alone.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef RTC_SDP_H
+#define RTC_SDP_H
+
+#include "rtc/codec.h"
+#include "rtc/rtp_ext.h"
+
+enum {
+    SDP_TEXT_MAX = 256 * 1024,
+    SDP_MEDIA_MAX = 64,
+    SDP_FORMATS_MAX = 64, /* payload types per m-line */
+    SDP_EXTMAPS_MAX = 32, /* known extensions per m-line */
+    SDP_RIDS_MAX = 4,     /* simulcast streams per m-line */
+    SDP_SSRCS_MAX = 16,   /* per m-line */
+    SDP_FINGERPRINT_MAX = 64,
+    SDP_FINGERPRINTS_MAX = 4,
+    SDP_CANDIDATES_MAX = 16, /* ours, in the answer */
+    SDP_MID_MAX = 16,
+    SDP_RID_MAX = 16,
+    SDP_UFRAG_MAX = 256,
+    SDP_PWD_MAX = 256,
+    SDP_ID_MAX = 64, /* msid parts, cname */
+    SDP_ERROR_MAX = 160,
+    SDP_ANSWER_SIZE_MAX = 128 * 1024, /* enough for every answer; typical 20 KiB */
+};
+
+/* Why an offer is refused. `text` is for people: "line 12: a=rtpmap: payload type is not a number".
+ * line 0: the offer as a whole. */
+struct sdp_error {
+    unsigned line;
+    char text[SDP_ERROR_MAX];
+};
+
+enum sdp_direction { SDP_SENDRECV, SDP_SENDONLY, SDP_RECVONLY, SDP_INACTIVE };
+enum sdp_setup { SDP_SETUP_NONE, SDP_SETUP_ACTPASS, SDP_SETUP_ACTIVE, SDP_SETUP_PASSIVE };
+enum sdp_hash { SDP_SHA256 = 1, SDP_SHA384, SDP_SHA512 };
+
+struct sdp_fingerprint {
+    enum sdp_hash hash;
+    uint8_t len; /* 32, 48 or 64 */
+    uint8_t value[SDP_FINGERPRINT_MAX];
+};
+
+struct sdp_format {
+    struct format format;
+    struct bytes name; /* encoding name as written; empty without rtpmap */
+    struct bytes fmtp; /* parameters as written */
+};
+
+struct sdp_extmap {
+    uint16_t id;
+    uint8_t kind;      /* enum rtp_ext_kind */
+    uint8_t direction; /* enum sdp_direction */
+};
+
+struct sdp_rid {
+    struct bytes id;
+    bool send;   /* "send" as seen by the author of the text */
+    bool paused; /* ~ in a=simulcast */
+    bool used;   /* named by a=simulcast */
+};
+
+struct sdp_ssrc {
+    uint32_t ssrc;
+    uint32_t rtx_ssrc; /* from ssrc-group:FID; 0: none */
+    bool is_rtx;
+    struct bytes cname;
+};
+
+/* One m-line as written. */
+struct sdp_media {
+    unsigned line;
+    enum media_kind kind;
+    uint16_t port;
+    bool is_rtp; /* UDP/TLS/RTP/SAVPF (or TCP/TLS/…); false: data channel or other */
+    bool known;  /* audio, video or application */
+    struct bytes kind_text, protocol, formats_text; /* as written, for the rejection */
+    struct bytes mid;
+    enum sdp_direction direction;
+    enum sdp_setup setup;
+    bool rtcp_mux, rtcp_rsize, bundle_only;
+    struct bytes ice_ufrag, ice_pwd;
+    struct sdp_fingerprint fingerprints[SDP_FINGERPRINTS_MAX];
+    size_t fingerprint_count;
+    struct sdp_format formats[SDP_FORMATS_MAX]; /* in the order of the m-line */
+    size_t format_count;
+    struct sdp_extmap extmaps[SDP_EXTMAPS_MAX];
+    size_t extmap_count;
+    bool extmap_allow_mixed;
+    struct sdp_rid rids[SDP_RIDS_MAX]; /* in simulcast order after parsing */
+    size_t rid_count;
+    struct sdp_ssrc ssrcs[SDP_SSRCS_MAX];
+    size_t ssrc_count;
+    struct bytes msid_stream, msid_track;
+};
+
+/* A parsed description. About 300 KiB: keep one as scratch. Views borrow from the text. */
+struct sdp {
+    struct bytes ice_ufrag, ice_pwd;
+    bool ice_lite, ice_trickle, extmap_allow_mixed;
+    enum sdp_setup setup;
+    struct sdp_fingerprint fingerprints[SDP_FINGERPRINTS_MAX];
+    size_t fingerprint_count;
+    struct bytes bundle; /* mids of the first BUNDLE group, separated by spaces; empty: none */
+    struct sdp_media media[SDP_MEDIA_MAX];
+    size_t media_count;
+};
+
+/* Parses a description, syntax only. Lines may end in CRLF or LF. Unknown attributes are ignored.
+ * OK, ERR_MALFORMED, or ERR_FULL (one of the limits above), with ret_error filled. */
+MUST_USE enum err sdp_parse(struct bytes text, struct sdp *ret, struct sdp_error *ret_error);
+
+/* What we are willing to do. */
+struct sdp_policy {
+    enum codec audio_order[CODEC_COUNT]; /* preference, ends with CODEC_NONE */
+    enum codec video_order[CODEC_COUNT];
+    uint32_t extensions; /* RTP_EXT_BIT mask of the kinds we accept */
+};
+
+/* opus, red; VP8, H264, VP9, AV1; all extensions we know. */
+struct sdp_policy sdp_policy_default(void);
+
+enum { NEGOTIATED_FORMATS_MAX = 32 };
+
+/* What an m-line is for, as we see it. */
+enum negotiated_role {
+    ROLE_REJECTED, /* port 0 */
+    ROLE_INACTIVE,
+    ROLE_PUBLISH, /* the participant sends, we receive: recvonly in the answer */
+    ROLE_SLOT,    /* we send: sendonly in the answer */
+};
+
+struct negotiated_rid {
+    char id[SDP_RID_MAX + 1];
+    bool paused;
+};
+
+/* One m-line, decided. Text fields are zero terminated. */
+struct negotiated_media {
+    enum media_kind kind;
+    enum negotiated_role role;
+    char mid[SDP_MID_MAX + 1];
+    /* Payload types as the offer numbers them, best first, each followed by its RTX if it has one.
+     * What they mean: negotiated.formats[pt]. */
+    uint8_t payload_types[NEGOTIATED_FORMATS_MAX];
+    uint8_t payload_type_count;
+    uint32_t extensions; /* RTP_EXT_BIT mask accepted for this m-line; ids in negotiated.ext */
+    struct negotiated_rid rids[SDP_RIDS_MAX]; /* ROLE_PUBLISH simulcast, in the offer's order */
+    uint8_t rid_count;                        /* 0: no simulcast */
+    uint32_t ssrc, rtx_ssrc;                  /* signaled by a publisher without rids; 0: not */
+    bool rtcp_rsize;
+    char protocol[24]; /* for the answer's m-line */
+    char kind_text[16];
+    char rejected_format[16]; /* one format to repeat in a rejected m-line */
+};
+
+/* The result: everything sfud keeps of an offer. Stands alone, about 25 KiB. */
+struct negotiated {
+    char ice_ufrag[SDP_UFRAG_MAX + 1]; /* the participant's */
+    char ice_pwd[SDP_PWD_MAX + 1];
+    struct sdp_fingerprint fingerprints[SDP_FINGERPRINTS_MAX]; /* one of them must match */
+    uint8_t fingerprint_count;
+    bool dtls_client; /* we start the handshake: the offer said passive */
+    struct rtp_ext_map ext;     /* shared by all m-lines of the bundle */
+    struct format formats[128]; /* by payload type; codec CODEC_NONE: not negotiated */
+    char fmtp[128][96];         /* by payload type, to echo; empty: none */
+    struct negotiated_media media[SDP_MEDIA_MAX]; /* same order and count as the offer */
+    size_t media_count;
+};
+
+/* Decides over an offer. OK; ERR_UNSUPPORTED (no BUNDLE, no rtcp-mux, no ICE, …) or ERR_MALFORMED
+ * (contradictions such as one payload type with two meanings) with ret_error filled. An m-line
+ * without a codec in common, a data channel and an m-line outside the bundle are rejected alone. */
+MUST_USE enum err sdp_negotiate(const struct sdp *offer, const struct sdp_policy *policy,
+                                struct negotiated *ret, struct sdp_error *ret_error);
+
+struct sdp_candidate {
+    char address[46]; /* numeric */
+    uint16_t port;
+    bool tcp;          /* tcptype passive */
+    uint32_t priority; /* 0: derived from position (RFC 8445 §5.1.2) */
+};
+
+/* What a ROLE_SLOT m-line sends. */
+struct sdp_slot {
+    uint32_t ssrc;     /* 0: no a=ssrc lines */
+    uint32_t rtx_ssrc; /* 0: no RTX */
+    const char *stream; /* msid, at most SDP_ID_MAX of [A-Za-z0-9_-] */
+    const char *track;
+};
+
+struct sdp_answer {
+    uint64_t session_id;
+    const char *ice_ufrag; /* ours */
+    const char *ice_pwd;
+    struct sdp_fingerprint fingerprint;
+    const struct sdp_candidate *candidates;
+    size_t candidate_count;
+    const char *cname;
+    const struct sdp_slot *slots; /* by media index, negotiated.media_count of them; may be NULL */
+};
+
+/* Writes the answer with CRLF line ends. ERR_FULL if the writer is too small. */
+MUST_USE enum err sdp_write_answer(const struct negotiated *n, const struct sdp_answer *a,
+                                   struct writer *w);
+
+#endif
