@@ -1,0 +1,50 @@
+/* event.h - what a worker tells the control plane.
+ *
+ * Plain values, copied out by worker_next_event().
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef SFUD_CORE_EVENT_H
+#define SFUD_CORE_EVENT_H
+
+#include "limits.h"
+
+struct command;
+
+enum event_kind {
+    EVENT_TRANSPORT, /* a participant's transport changed its state */
+    EVENT_SPEAKERS,  /* the list of those who speak in a room changed */
+    EVENT_COMMAND_DONE,
+};
+
+enum transport_event {
+    TRANSPORT_EVENT_CONNECTED,    /* also: connected again after disconnected */
+    TRANSPORT_EVENT_DISCONNECTED, /* nothing authenticated came for TRANSPORT_DISCONNECTED_TIME */
+    TRANSPORT_EVENT_FAILED,       /* … for TRANSPORT_FAILED_TIME, or DTLS failed; it is removed */
+};
+
+/* "connected", "disconnected", "failed": the words of cluster.md. */
+const char *transport_event_name(enum transport_event e);
+
+struct event_speaker {
+    char participant[PARTICIPANT_KEY_MAX + 1];
+    uint8_t level; /* 0 loudest … 127, -dBov */
+};
+
+struct event {
+    enum event_kind kind;
+    /* TRANSPORT, SPEAKERS */
+    char room[ROOM_KEY_MAX + 1];
+    char participant[PARTICIPANT_KEY_MAX + 1]; /* TRANSPORT */
+    enum transport_event transport;            /* TRANSPORT */
+    enum err reason;                           /* TRANSPORT failed: ERR_EXPIRED, ERR_AUTH, … */
+    usec connect_us;                           /* TRANSPORT connected: since its creation */
+    const char *suite;                         /* TRANSPORT connected: static, the SRTP profile */
+    struct event_speaker speakers[SPEAKERS_MAX]; /* SPEAKERS, loudest first; may be none */
+    size_t speaker_count;
+    /* COMMAND_DONE: the command given to worker_command(), owned by the receiver of the event
+     * again. Its results (struct command's `ret_` fields) are filled in if err is OK. */
+    struct command *command;
+    enum err err;
+};
+
+#endif

@@ -1,0 +1,102 @@
+/* stats.h - the counters of a worker: written by its thread, read by any other.
+ *
+ * Relaxed atomics, one writer: no locked instruction on the media path. A metrics endpoint loops over
+ * stat_info().
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef SFUD_CORE_STATS_H
+#define SFUD_CORE_STATS_H
+
+#include "common/base.h"
+
+#include <stdatomic.h>
+
+/* id, metric name, label (or NULL), is gauge, help */
+#define STATS_TABLE(X)                                                                             \
+    X(PARTICIPANTS, "sfud_participants", NULL, true, "Transports on this worker")                  \
+    X(CONNECTED, "sfud_participants_connected", NULL, true, "Transports with DTLS done")           \
+    X(ROOMS, "sfud_rooms", NULL, true, "Rooms on this worker")                                     \
+    X(ENCODINGS, "sfud_encodings", NULL, true, "Incoming RTP streams")                             \
+    X(SLOTS_FED, "sfud_slots_fed", NULL, true, "Slots with an input")                              \
+    X(CACHED_PACKETS, "sfud_cached_packets", NULL, true, "Packets kept to answer NACKs")           \
+    X(DATAGRAMS_IN, "sfud_datagrams_received_total", NULL, false, "UDP datagrams")                 \
+    X(BYTES_IN, "sfud_bytes_received_total", NULL, false, "UDP payload bytes")                     \
+    X(DATAGRAMS_OUT, "sfud_datagrams_sent_total", NULL, false, "UDP datagrams")                    \
+    X(BYTES_OUT, "sfud_bytes_sent_total", NULL, false, "UDP payload bytes")                        \
+    X(RTP_IN, "sfud_rtp_received_total", NULL, false, "RTP packets opened")                        \
+    X(RTP_OUT, "sfud_rtp_forwarded_total", NULL, false, "RTP packets sealed for viewers")          \
+    X(RTX_OUT, "sfud_rtx_sent_total", NULL, false, "Retransmissions to viewers")                   \
+    X(RTX_IN, "sfud_rtx_received_total", NULL, false, "Retransmissions from publishers")           \
+    X(RTCP_IN, "sfud_rtcp_received_total", NULL, false, "RTCP compounds opened")                   \
+    X(RTCP_OUT, "sfud_rtcp_sent_total", NULL, false, "RTCP compounds sealed")                      \
+    X(STUN_IN, "sfud_stun_received_total", NULL, false, "STUN messages")                           \
+    X(DTLS_IN, "sfud_dtls_received_total", NULL, false, "DTLS datagrams")                          \
+    X(NACK_IN, "sfud_nacks_received_total", NULL, false, "Packets viewers asked for again")        \
+    X(NACK_OUT, "sfud_nacks_sent_total", NULL, false, "Packets asked for again from publishers")   \
+    X(PLI_IN, "sfud_keyframe_requests_received_total", NULL, false, "PLI and FIR from viewers")    \
+    X(PLI_OUT, "sfud_keyframe_requests_sent_total", NULL, false, "PLI to publishers")              \
+    X(REMB_IN, "sfud_remb_received_total", NULL, false, "REMB from viewers")                       \
+    X(TWCC_IN, "sfud_twcc_received_total", NULL, false, "Transport-cc feedback from viewers")      \
+    X(TWCC_OUT, "sfud_twcc_sent_total", NULL, false, "Transport-cc feedback to publishers")        \
+    X(LOST_IN, "sfud_rtp_lost_total", NULL, false, "Packets of publishers never received")         \
+    X(SWITCHES, "sfud_forwarder_switches_total", NULL, false, "Inputs changed by forwarders")      \
+    X(EVENTS_DROPPED, "sfud_events_dropped_total", NULL, false, "Events nobody took")              \
+    X(DTLS_FAILED, "sfud_dtls_failed_total", NULL, false, "Handshakes that failed")                \
+    X(DROP_UNKNOWN, "sfud_packets_dropped_total", "reason=\"unknown-address\"", false, "")         \
+    X(DROP_STUN, "sfud_packets_dropped_total", "reason=\"stun\"", false, "")                       \
+    X(DROP_DTLS, "sfud_packets_dropped_total", "reason=\"dtls-not-validated\"", false, "")         \
+    X(DROP_STATE, "sfud_packets_dropped_total", "reason=\"bad-state\"", false, "")                 \
+    X(DROP_AUTH, "sfud_packets_dropped_total", "reason=\"auth\"", false, "")                       \
+    X(DROP_REPLAY, "sfud_packets_dropped_total", "reason=\"expired\"", false, "")                  \
+    X(DROP_MALFORMED, "sfud_packets_dropped_total", "reason=\"malformed\"", false, "")             \
+    X(DROP_SSRC, "sfud_packets_dropped_total", "reason=\"unknown-ssrc\"", false, "")               \
+    X(DROP_FORMAT, "sfud_packets_dropped_total", "reason=\"payload-type\"", false, "")             \
+    X(DROP_FORBIDDEN, "sfud_packets_dropped_total", "reason=\"forbidden\"", false, "")             \
+    X(DROP_MUTED, "sfud_packets_dropped_total", "reason=\"muted\"", false, "")                     \
+    X(DROP_DUPLICATE, "sfud_packets_dropped_total", "reason=\"duplicate\"", false, "")             \
+    X(DROP_FULL, "sfud_packets_dropped_total", "reason=\"full\"", false, "")
+
+enum stat {
+#define X(id, name, label, gauge, help) STAT_##id,
+    STATS_TABLE(X)
+#undef X
+        STAT_COUNT,
+};
+
+struct worker_stats {
+    _Atomic uint64_t value[STAT_COUNT];
+};
+
+struct stat_info {
+    const char *name;  /* Prometheus metric; equal names are consecutive */
+    const char *label; /* "reason=\"auth\"", or NULL */
+    const char *help;  /* empty for all but the first of a metric with labels */
+    bool is_gauge;
+};
+
+const struct stat_info *stat_info(enum stat s);
+
+/* Any thread. */
+static inline uint64_t stats_read(const struct worker_stats *s, enum stat stat)
+{
+    return atomic_load_explicit(&s->value[stat], memory_order_relaxed);
+}
+
+/* The worker's thread only. */
+static inline void stats_add(struct worker_stats *s, enum stat stat, uint64_t n)
+{
+    uint64_t v = atomic_load_explicit(&s->value[stat], memory_order_relaxed);
+    atomic_store_explicit(&s->value[stat], v + n, memory_order_relaxed);
+}
+
+static inline void stats_count(struct worker_stats *s, enum stat stat)
+{
+    stats_add(s, stat, 1);
+}
+
+static inline void stats_set(struct worker_stats *s, enum stat stat, uint64_t v)
+{
+    atomic_store_explicit(&s->value[stat], v, memory_order_relaxed);
+}
+
+#endif

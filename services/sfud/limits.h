@@ -1,0 +1,69 @@
+/* limits.h - every number sfud is sized by, with its reason. What a worker may hold is allocated
+ * once, at start, from these; reaching one is ERR_FULL or a counted drop, never an allocation.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef SFUD_LIMITS_H
+#define SFUD_LIMITS_H
+
+#include "rtc/sdp.h"
+
+enum {
+    /* Names. A room is "<org>/<name>" (63 + 1 + 128 bytes), a participant "p_" and 16 digits. */
+    ROOM_KEY_MAX = 199,
+    PARTICIPANT_KEY_MAX = 63,
+
+    /* Per worker: a node of 8 workers is designed for 5,000 participants; one room that fits a node
+     * lands on one worker for now, so one worker takes a whole room of 1,000. */
+    WORKER_PARTICIPANTS_MAX = 1024,
+    WORKER_ROOMS_MAX = 1024,
+    /* m-lines over all participants: 4 sent and 13 received each is the default layout. */
+    WORKER_TRACKS_MAX = WORKER_PARTICIPANTS_MAX * 4,
+    WORKER_SLOTS_MAX = WORKER_PARTICIPANTS_MAX * 16,
+    /* Streams that really flow (a camera has 3). Few of a room's members have everything on. */
+    WORKER_ENCODINGS_MAX = WORKER_PARTICIPANTS_MAX * 4,
+    /* Payloads kept to answer NACKs: 64 Ki x 1.5 KiB = 96 MiB, touched only as it is used; about
+     * 250 are held per publishing camera (1 s of 2 Mbit/s). */
+    WORKER_CACHED_PACKETS_MAX = 65536,
+    /* Packets waiting between receive and flush, over all viewers of one pass. When three quarters
+     * are taken worker_wants_flush() says so: 256 datagrams to 500 viewers each. */
+    WORKER_QUEUE_MAX = 131072,
+
+    /* One pass. The I/O backend hands in at most this many datagrams before worker_pass_end(). */
+    PASS_DATAGRAMS_MAX = 256,
+    /* A UDP payload that fits every path we care about; more is not cached and not forwarded. */
+    DATAGRAM_SIZE_MAX = 1500,
+
+    /* Per participant. */
+    TRANSPORT_MEDIA_MAX = SDP_MEDIA_MAX,
+    TRACK_ENCODINGS_MAX = 3,     /* rids q, h, f */
+    SOURCES_COUNT_MAX = 4,
+
+    /* slots.set names of tracks not here yet are kept in the slot itself. */
+    SPEAKERS_MAX = 8, /* listed in one speakers event */
+
+    /* Answers to commands and transport changes not yet taken by worker_next_event(). */
+    WORKER_EVENTS_MAX = 4096,
+
+    /* One UDP GSO send: the kernel takes up to 64 segments and 64 KiB. */
+    OUTBOX_SEGMENTS_MAX = 64,
+    OUTBOX_SEND_BYTES_MAX = 65000,
+    OUTBOX_SCRATCH_BYTES = 256 * 1024, /* suggested; at least OUTBOX_SCRATCH_BYTES_MIN */
+    OUTBOX_SCRATCH_BYTES_MIN = 16 * 1024,
+    OUTBOX_SENDS_MAX = 512, /* suggested */
+};
+
+/* Times in microseconds. */
+#define TRANSPORT_DISCONNECTED_TIME SECONDS(5)  /* no authenticated packet: event disconnected */
+#define TRANSPORT_FAILED_TIME       SECONDS(30) /* … event failed, removed (RFC 7675 consent) */
+#define KEYFRAME_INTERVAL_MIN       MILLIS(200) /* requests per encoding, all askers together */
+#define KEYFRAME_RETRY_TIME         MILLIS(500) /* asked, none came: the request or it was lost */
+#define KEYFRAME_RETRIES_MAX        20          /* then wait until somebody asks again */
+#define ENCODING_SILENT_TIME        SECONDS(1)  /* a layer that pauses is not active any more */
+#define ENCODING_FORGET_TIME        SECONDS(60) /* its memory goes back to the pool */
+#define RTCP_REPORT_INTERVAL        SECONDS(1)  /* SR and RR; well below 5 % of any call */
+#define RTCP_FIRST_REPORT_TIME      MILLIS(200) /* lip sync wants a sender report soon */
+#define SPEAKERS_INTERVAL_MIN       MILLIS(250) /* at most 4 events a second (protocol.md) */
+#define SPEAKER_TICK                MILLIS(50)
+#define PACKET_CACHE_TIME           MILLIS(1000)
+
+#endif
