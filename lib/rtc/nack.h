@@ -34,7 +34,7 @@ struct nack_generator {
     struct seq_unwrapper unwrapper;
     struct nack_entry missing[NACK_MISSING_MAX]; /* ascending by seq */
     size_t missing_count;
-    int64_t keyframe_seq;   /* newest packet known to start a keyframe */
+    int64_t keyframe_seq; /* newest packet known to start a keyframe */
     bool has_keyframe;
     bool keyframe_wanted;
     usec rtt_us;

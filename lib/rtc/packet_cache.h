@@ -90,7 +90,8 @@ void send_log_gate(struct send_log *l, int64_t out_seq);
 MUST_USE enum err send_log_serve(struct send_log *l, uint16_t out_seq, usec now, usec rtt_us,
                                  const struct send_record **ret);
 
-/* The slot's payload for a record: patch, then the source payload behind patch_skip. */
+/* The slot's payload for a record: patch, then the source payload behind patch_skip. The writer
+ * fails if the payload is shorter than that. */
 void send_record_write_payload(struct writer *w, const struct send_record *r,
                                struct bytes source_payload);
 /* The RTX payload of RFC 4588 §4: original sequence number, then the same. */

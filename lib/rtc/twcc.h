@@ -31,7 +31,6 @@ struct twcc_recorder {
     bool pending;         /* something arrived since the last feedback */
     bool marker;          /* … and a frame ended */
     bool started;
-    usec first_pending_at;
     usec sent_at;
     uint8_t feedback_count;
 };

@@ -49,6 +49,8 @@ struct vp8_munger {
     uint8_t tl0_offset;
     uint8_t key_offset;
     uint16_t last_picture_id;   /* newest sent */
+    uint16_t last_input_id;     /* newest taken from this input, 15 bits: widens 7-bit ids */
+    bool has_input;
     uint8_t last_tl0;
     uint8_t last_key;
 };
@@ -56,7 +58,8 @@ struct vp8_munger {
 /* The next packet comes from a new input and starts a keyframe: continue after what was sent. */
 void vp8_munger_switch(struct vp8_munger *m, const struct vp8_descriptor *first);
 
-/* A whole picture was dropped on purpose (temporal layer): close the gap in the picture ids. */
+/* The picture after the newest sent was dropped on purpose (temporal layer): close the gap in the
+ * picture ids that follow. */
 void vp8_munger_skip_picture(struct vp8_munger *m);
 
 /* Rewrites d in place for sending (7-bit ids are widened). */
