@@ -14,17 +14,17 @@
 
 #include "rtc/seal.h"
 
-#define DTLS_MTU               1200 /* UDP payload we send at most */
-#define DTLS_HANDSHAKE_TIMEOUT SECONDS(30)
-#define DTLS_RETRANSMIT_MIN    MILLIS(100) /* doubles with every repetition up to … */
-#define DTLS_RETRANSMIT_MAX    SECONDS(2)
-#define DTLS_FINGERPRINTS_MAX  4
+#define DTLS_MTU                   1200 /* UDP payload we send at most */
+#define DTLS_HANDSHAKE_TIMEOUT     SECONDS(30)
+#define DTLS_RETRANSMIT_MIN        MILLIS(100) /* doubles with every repetition up to … */
+#define DTLS_RETRANSMIT_MAX        SECONDS(2)
+#define DTLS_FINGERPRINTS_MAX      4
 #define DTLS_FINGERPRINT_TEXT_SIZE 96 /* 32 bytes as "AB:CD:…" + zero, for our own sha-256 */
 
 /* A certificate hash, as a=fingerprint carries it (RFC 8122). */
 struct dtls_fingerprint {
-    uint16_t bits;     /* 256, 384 or 512: SHA-2 */
-    uint8_t hash[64];  /* bits / 8 bytes used */
+    uint16_t bits;    /* 256, 384 or 512: SHA-2 */
+    uint8_t hash[64]; /* bits / 8 bytes used */
 };
 
 /* algorithm "sha-256" | "sha-384" | "sha-512" (any case), hex "AB:CD:…".
@@ -53,8 +53,8 @@ enum dtls_state {
 struct dtls; /* heap; freed by dtls_free() */
 
 /* expected: fingerprints of the participant's certificate, 1..DTLS_FINGERPRINTS_MAX, copied; the
- * certificate must match one of them, or the handshake fails before any key exists. The context must
- * outlive the result. NULL if memory fails. */
+ * certificate must match one of them, or the handshake fails before any key exists. The context
+ * must outlive the result. NULL if memory fails. */
 struct dtls *dtls_new(struct dtls_context *c, enum dtls_role role,
                       const struct dtls_fingerprint *expected, size_t count, usec now);
 void dtls_free(struct dtls *d);
@@ -62,8 +62,8 @@ void dtls_free(struct dtls *d);
 /* Client: makes the ClientHello. Server: nothing to do (it waits). */
 void dtls_start(struct dtls *d, usec now);
 
-/* One datagram from an address that has passed ICE. Bytes that are not DTLS are dropped and counted;
- * nothing a peer sends is an error of ours: look at dtls_state(). */
+/* One datagram from an address that has passed ICE. Bytes that are not DTLS are dropped and
+ * counted; nothing a peer sends is an error of ours: look at dtls_state(). */
 void dtls_receive(struct dtls *d, struct bytes datagram, usec now);
 
 /* USEC_NEVER if nothing is pending. At the deadline call dtls_tick(). */

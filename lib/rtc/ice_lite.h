@@ -9,8 +9,9 @@
  * first check authenticated with the new ones retires the old ones; old addresses stay valid until
  * an address of the new generation is nominated.
  *
- * Rules for the caller: DTLS and SRTP are accepted only from addresses for which ice_lite_is_valid()
- * is true; media is sent to ice_lite_selected(); DTLS answers go where the DTLS came from.
+ * Rules for the caller: DTLS and SRTP are accepted only from addresses for which
+ * ice_lite_is_valid() is true; media is sent to ice_lite_selected(); DTLS answers go where the DTLS
+ * came from.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef RTC_ICE_LITE_H
@@ -18,12 +19,12 @@
 
 #include "rtc/stun.h"
 
-#define ICE_UFRAG_MAX       32  /* of ours and of theirs; RFC 8839 allows 256, nobody uses more */
+#define ICE_UFRAG_MAX       32 /* of ours and of theirs; RFC 8839 allows 256, nobody uses more */
 #define ICE_PWD_MAX         128
-#define ICE_UFRAG_LEN       8   /* of the ones we make: 48 bits */
-#define ICE_PWD_LEN         24  /* 144 bits; RFC 8445 wants 128 */
+#define ICE_UFRAG_LEN       8  /* of the ones we make: 48 bits */
+#define ICE_PWD_LEN         24 /* 144 bits; RFC 8445 wants 128 */
 #define ICE_RANDOM_LEN      (ICE_UFRAG_LEN + ICE_PWD_LEN)
-#define ICE_REMOTE_MAX      8   /* remote addresses remembered; the stalest makes room */
+#define ICE_REMOTE_MAX      8 /* remote addresses remembered; the stalest makes room */
 #define ICE_CONSENT_TIMEOUT SECONDS(30)
 
 /* Zero-terminated text. */
@@ -35,7 +36,7 @@ struct ice_credentials {
 enum ice_event {
     ICE_EVENT_NONE,
     ICE_EVENT_VALIDATED, /* `from` of this request is a valid address for the first time */
-    ICE_EVENT_SELECTED,  /* ice_lite_selected() changed */
+    ICE_EVENT_SELECTED,  /* ice_lite_selected() changed (its address may be new and valid, too) */
     ICE_EVENT_EXPIRED,   /* consent is gone; from tick only, once; close the transport */
 };
 

@@ -1,7 +1,7 @@
 /* seal.h - SRTP and SRTCP for one transport: a sealer (outbound) and an opener (inbound).
  *
- * RFC 3711 with AES_CM_128_HMAC_SHA1_80, RFC 7714 with AEAD_AES_128_GCM and AEAD_AES_256_GCM; no MKI,
- * key derivation rate 0. Pure; OpenSSL contexts are made by _new and reused with a new IV per
+ * RFC 3711 with AES_CM_128_HMAC_SHA1_80, RFC 7714 with AEAD_AES_128_GCM and AEAD_AES_256_GCM; no
+ * MKI, key derivation rate 0. Pure; OpenSSL contexts are made by _new and reused with a new IV per
  * packet, so that sealing and opening never allocate. One thread at a time per object. (Named seal
  * because srtp_* belongs to libsrtp, which the tests and the load tester link.)
  *
@@ -43,14 +43,16 @@ size_t seal_rtcp_overhead(enum seal_profile profile);
 /* "AEAD_AES_128_GCM", …, "none". */
 const char *seal_profile_name(enum seal_profile profile);
 
-/* Length of the clear RTP header with CSRCs and extension; 0 if it isn't RTP version 2 or is cut. */
+/* Length of the clear RTP header with CSRCs and extension; 0 if it isn't RTP version 2 or is cut.
+ */
 size_t seal_rtp_header_len(struct bytes packet);
 
 struct sealer; /* outbound; heap */
 struct opener; /* inbound; heap */
 
 /* Derives the session keys. streams: SSRCs that may be used at the same time, 1..SEAL_STREAMS_MAX;
- * about 150 bytes each. NULL if memory or OpenSSL fails. master is not kept. */
+ * about
+ * 200 bytes each. NULL if memory or OpenSSL fails. master is not kept. */
 struct sealer *sealer_new(enum seal_profile profile, const struct seal_master *master,
                           size_t streams);
 void sealer_free(struct sealer *s);
@@ -73,7 +75,8 @@ MUST_USE enum err sealer_rtp(struct sealer *s, uint64_t index, struct bytes head
                              struct bytes payload, struct writer *out);
 
 /* Seals one compound RTCP packet (8 bytes or more, whose bytes 4..7 are the sender's SSRC),
- * appending to out. ERR_TRUNCATED, ERR_FULL (as above), ERR_EXPIRED after 2^31 packets, ERR_SYSTEM. */
+ * appending to out. The SRTCP index counts all senders of the sealer together; gaps are allowed.
+ * ERR_TRUNCATED, ERR_FULL (no room in out), ERR_EXPIRED after 2^31 packets, ERR_SYSTEM. */
 MUST_USE enum err sealer_rtcp(struct sealer *s, struct bytes packet, struct writer *out);
 
 /* Drops the state of an SSRC that will never be sent with these keys again. */

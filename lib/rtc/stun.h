@@ -48,18 +48,18 @@ struct stun_message {
 
     struct bytes username; /* data == NULL: absent */
     struct bytes software;
-    struct bytes reason;           /* of ERROR-CODE */
-    struct net_addr mapped;        /* XOR-MAPPED-ADDRESS; family NET_NONE: absent */
-    uint64_t tie_breaker;          /* of ICE-CONTROLLED or ICE-CONTROLLING */
+    struct bytes reason;    /* of ERROR-CODE */
+    struct net_addr mapped; /* XOR-MAPPED-ADDRESS; family NET_NONE: absent */
+    uint64_t tie_breaker;   /* of ICE-CONTROLLED or ICE-CONTROLLING */
     uint32_t priority;
-    uint16_t error_code;           /* 300..699, 0: absent */
+    uint16_t error_code; /* 300..699, 0: absent */
     bool has_priority;
     bool use_candidate;
     bool ice_controlled;
     bool ice_controlling;
-    bool has_fingerprint;          /* present and right (a wrong one fails the parse) */
-    bool has_integrity;            /* present; right only if stun_check_integrity() says so */
-    uint16_t integrity_offset;     /* of the MESSAGE-INTEGRITY attribute in packet */
+    bool has_fingerprint;      /* present and right (a wrong one fails the parse) */
+    bool has_integrity;        /* present; right only if stun_check_integrity() says so */
+    uint16_t integrity_offset; /* of the MESSAGE-INTEGRITY attribute in packet */
     uint16_t unknown_required[STUN_UNKNOWN_MAX];
     uint8_t unknown_required_count; /* > 0 in a request: answer 420 */
 };
@@ -96,8 +96,9 @@ struct stun_binding {
 /* Each writer appends one whole message with FINGERPRINT last, and MESSAGE-INTEGRITY before it if
  * the password is not empty. ERR_FULL if out has no room; out is then unusable (sticky). */
 MUST_USE enum err stun_write_request(const struct stun_binding *b, struct writer *out);
-MUST_USE enum err stun_write_success(const struct stun_transaction *t, const struct net_addr *mapped,
-                                     struct bytes password, struct writer *out);
+MUST_USE enum err stun_write_success(const struct stun_transaction *t,
+                                     const struct net_addr *mapped, struct bytes password,
+                                     struct writer *out);
 /* unknown: attribute types for UNKNOWN-ATTRIBUTES; written for code 420 only. */
 MUST_USE enum err stun_write_error(const struct stun_message *request, uint16_t code,
                                    struct bytes password, struct writer *out);

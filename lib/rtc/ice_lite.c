@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rtc/ice_lite.h"
+
+#define UFRAG_LEN_MIN 4
+#define PWD_LEN_MIN   22
+
+static const char ice_chars[65] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+void ice_credentials_make(const uint8_t random[ICE_RANDOM_LEN], struct ice_credentials *ret)
+{
+    *ret = (struct ice_credentials){ 0 };
+    for (size_t i = 0; i < ICE_UFRAG_LEN; i++)
+        ret->ufrag[i] = ice_chars[random[i] & 63];
+    for (size_t i = 0; i < ICE_PWD_LEN; i++)
+        ret->pwd[i] = ice_chars[random[ICE_UFRAG_LEN + i] & 63];
+}
+
+static void check_credentials(const struct ice_credentials *c)
+{
+    check(strnlen(c->ufrag, sizeof c->ufrag) >= UFRAG_LEN_MIN && c->ufrag[ICE_UFRAG_MAX] == '\0');
+    check(strnlen(c->pwd, sizeof c->pwd) >= PWD_LEN_MIN && c->pwd[ICE_PWD_MAX] == '\0');
+}
+
+static enum err copy_ufrag(struct bytes ufrag, char ret[ICE_UFRAG_MAX + 1])
+{
+    if (ufrag.len > ICE_UFRAG_MAX)
+        return ERR_UNSUPPORTED;
+    memset(ret, 0, ICE_UFRAG_MAX + 1);
+    if (ufrag.len > 0)
+        memcpy(ret, ufrag.data, ufrag.len);
+    return OK;
+}
+
+enum err ice_lite_init(struct ice_lite *ice, const struct ice_credentials *local,
+                       struct bytes remote_ufrag, usec now)
+{
+    check_credentials(local);
+    *ice = (struct ice_lite){ .local = *local, .selected = -1, .started_at = now };
+    return copy_ufrag(remote_ufrag, ice->remote_ufrag);
+}
+
+enum err ice_lite_restart(struct ice_lite *ice, const struct ice_credentials *next,
+                          struct bytes remote_ufrag, usec now)
+{
+    check_credentials(next);
+    enum err e = copy_ufrag(remote_ufrag, ice->next_remote_ufrag);
+    if (e != OK)
+        return e;
+    ice->next = *next;
+    if (ice->selected < 0)
+        ice->started_at = now;
+    return OK;
+}
+
+/* The new generation is in use: the old credentials are worth nothing from now on. */
+static void adopt_next(struct ice_lite *ice)
+{
+    ice->local = ice->next;
+    memcpy(ice->remote_ufrag, ice->next_remote_ufrag, sizeof ice->remote_ufrag);
+    bytes_wipe(&ice->next, sizeof ice->next);
+    ice->generation++;
+}
+
+static bool text_equal(const char *text, struct bytes b)
+{
+    return bytes_equal(bytes_of_str(text), b);
+}
+
+bool ice_lite_has_ufrag(const struct ice_lite *ice, struct bytes ufrag)
+{
+    return ufrag.len > 0 &&
+           (text_equal(ice->local.ufrag, ufrag) || text_equal(ice->next.ufrag, ufrag));
+}
+
+static int find_remote(const struct ice_lite *ice, const struct net_addr *addr)
+{
+    for (int i = 0; i < ice->remote_count; i++) {
+        if (net_addr_equal(&ice->remotes[i].addr, addr))
+            return i;
+    }
+    return -1;
+}
+
+bool ice_lite_is_valid(const struct ice_lite *ice, const struct net_addr *addr)
+{
+    return find_remote(ice, addr) >= 0;
+}
+
+const struct net_addr *ice_lite_selected(const struct ice_lite *ice)
+{
+    return ice->selected < 0 ? NULL : &ice->remotes[ice->selected].addr;
+}
+
+/* The place for a new address: a free one, or that of the stalest which is not selected. */
+static int make_room(struct ice_lite *ice)
+{
+    if (ice->remote_count < ICE_REMOTE_MAX)
+        return ice->remote_count++;
+    int stalest = -1;
+    for (int i = 0; i < ice->remote_count; i++) {
+        if (i != ice->selected &&
+            (stalest < 0 || ice->remotes[i].checked_at < ice->remotes[stalest].checked_at))
+            stalest = i;
+    }
+    check(stalest >= 0);
+    return stalest;
+}
+
+/* After a nomination in a new generation, addresses of older ones no longer count. */
+static void drop_old_generations(struct ice_lite *ice)
+{
+    struct net_addr selected = ice->remotes[ice->selected].addr;
+    uint8_t kept = 0;
+    for (int i = 0; i < ice->remote_count; i++) {
+        if (ice->remotes[i].generation == ice->generation)
+            ice->remotes[kept++] = ice->remotes[i];
+    }
+    ice->remote_count = kept;
+    ice->selected = (int8_t)find_remote(ice, &selected);
+    check(ice->selected >= 0);
+}
+
+static bool is_nominated(const struct ice_remote *r)
+{
+    return r->nominated_at != USEC_NEVER;
+}
+
+static enum ice_event note_check(struct ice_lite *ice, const struct stun_message *m,
+                                 const struct net_addr *from, usec now)
+{
+    enum ice_event event = ICE_EVENT_NONE;
+    int i = find_remote(ice, from);
+    if (i < 0) {
+        i = make_room(ice);
+        ice->remotes[i] = (struct ice_remote){ .addr = *from, .nominated_at = USEC_NEVER };
+        event = ICE_EVENT_VALIDATED;
+    }
+    struct ice_remote *r = &ice->remotes[i];
+    r->checked_at = now;
+    r->priority = m->priority;
+    r->generation = ice->generation;
+    if (!m->use_candidate)
+        return event;
+
+    /* The latest nomination wins, which serves both ways of nominating: regular sends one, and
+     * aggressive (RFC 5245) ends up repeating it only on the pair that the participant uses. */
+    r->nominated_at = now;
+    if (ice->selected != i) {
+        ice->selected = (int8_t)i;
+        event = ICE_EVENT_SELECTED;
+    }
+    drop_old_generations(ice);
+    return event;
+}
+
+/* Which of our credentials the request used, NULL if none. */
+static const struct ice_credentials *credentials_for(const struct ice_lite *ice,
+                                                     struct bytes username, bool *is_next)
+{
+    struct bytes ufrag = stun_username_local(username);
+    struct bytes remote = stun_username_remote(username);
+    *is_next = false;
+    if (ufrag.len == 0)
+        return NULL;
+    if (text_equal(ice->local.ufrag, ufrag)) {
+        bool known = ice->remote_ufrag[0] == '\0' || text_equal(ice->remote_ufrag, remote);
+        return known ? &ice->local : NULL;
+    }
+    if (text_equal(ice->next.ufrag, ufrag)) {
+        bool known =
+            ice->next_remote_ufrag[0] == '\0' || text_equal(ice->next_remote_ufrag, remote);
+        *is_next = true;
+        return known ? &ice->next : NULL;
+    }
+    return NULL;
+}
+
+static enum err refuse(struct ice_lite *ice, const struct stun_message *m, uint16_t code,
+                       struct bytes password, enum err why, struct writer *response)
+{
+    ice->rejected_count++;
+    enum err e = stun_write_error(m, code, password, response);
+    return e == OK ? why : e;
+}
+
+static enum err handle_request(struct ice_lite *ice, const struct stun_message *m,
+                               const struct net_addr *from, usec now, struct writer *response,
+                               enum ice_event *ret)
+{
+    /* In the order of RFC 8489 §9.1.3 and §6.3: who is it, then what do they want. */
+    struct bytes none = { 0 };
+    if (!m->has_integrity || m->username.data == NULL)
+        return refuse(ice, m, STUN_BAD_REQUEST, none, ERR_AUTH, response);
+    bool is_next;
+    const struct ice_credentials *own = credentials_for(ice, m->username, &is_next);
+    if (own == NULL || stun_check_integrity(m, bytes_of_str(own->pwd)) != OK)
+        return refuse(ice, m, STUN_UNAUTHENTICATED, none, ERR_AUTH, response);
+
+    struct bytes password = bytes_of_str(own->pwd);
+    if (m->unknown_required_count > 0)
+        return refuse(ice, m, STUN_UNKNOWN_ATTRIBUTE, password, ERR_UNSUPPORTED, response);
+    if (m->ice_controlled)
+        return refuse(ice, m, STUN_ROLE_CONFLICT, password, ERR_BAD_STATE, response);
+    if (!m->has_priority)
+        return refuse(ice, m, STUN_BAD_REQUEST, password, ERR_MALFORMED, response);
+
+    enum err e = stun_write_success(&m->transaction, from, password, response);
+    if (e != OK)
+        return e;
+    if (is_next)
+        adopt_next(ice);
+    *ret = note_check(ice, m, from, now);
+    return OK;
+}
+
+enum err ice_lite_receive(struct ice_lite *ice, const struct stun_message *request,
+                          const struct net_addr *from, usec now, struct writer *response,
+                          enum ice_event *ret)
+{
+    check(net_addr_is_set(from));
+    if (request->method != STUN_METHOD_BINDING ||
+        (request->class != STUN_REQUEST && request->class != STUN_INDICATION))
+        return ERR_UNSUPPORTED;
+    if (ice->expired)
+        return ERR_BAD_STATE;
+    if (request->class == STUN_INDICATION) {
+        *ret = ICE_EVENT_NONE; /* unauthenticated, so it proves and changes nothing */
+        return OK;
+    }
+    ice->request_count++;
+    return handle_request(ice, request, from, now, response, ret);
+}
+
+static usec last_sign_of_life(const struct ice_lite *ice)
+{
+    if (ice->selected >= 0)
+        return ice->remotes[ice->selected].checked_at;
+    usec last = ice->started_at;
+    for (int i = 0; i < ice->remote_count; i++)
+        last = MAX(last, ice->remotes[i].checked_at);
+    return last;
+}
+
+usec ice_lite_deadline(const struct ice_lite *ice)
+{
+    return ice->expired ? USEC_NEVER : last_sign_of_life(ice) + ICE_CONSENT_TIMEOUT;
+}
+
+/* The nominated address that still has consent and was nominated last, or -1. */
+static int find_successor(const struct ice_lite *ice, usec now)
+{
+    int best = -1;
+    for (int i = 0; i < ice->remote_count; i++) {
+        const struct ice_remote *r = &ice->remotes[i];
+        if (!is_nominated(r) || now - r->checked_at >= ICE_CONSENT_TIMEOUT)
+            continue;
+        if (best < 0 || r->nominated_at > ice->remotes[best].nominated_at)
+            best = i;
+    }
+    return best;
+}
+
+enum ice_event ice_lite_tick(struct ice_lite *ice, usec now)
+{
+    if (ice->expired || now < ice_lite_deadline(ice))
+        return ICE_EVENT_NONE;
+    int successor = find_successor(ice, now);
+    if (successor >= 0) {
+        ice->selected = (int8_t)successor;
+        return ICE_EVENT_SELECTED;
+    }
+    ice->expired = true;
+    return ICE_EVENT_EXPIRED;
+}
+
+uint32_t ice_candidate_priority(enum ice_candidate_type type, uint16_t local_preference,
+                                uint8_t component)
+{
+    check(component >= 1);
+    return ((uint32_t)type << 24) | ((uint32_t)local_preference << 8) | (256u - component);
+}
