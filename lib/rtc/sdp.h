@@ -28,6 +28,9 @@ enum {
     SDP_UFRAG_MAX = 256,
     SDP_PWD_MAX = 256,
     SDP_ID_MAX = 64, /* msid parts, cname */
+    SDP_TOKEN_MAX = 31, /* media kind, protocol and first format of an m-line */
+    SDP_LINE_MAX = 4096,
+    SDP_FMTP_MAX = 127, /* echoed; longer is cut at a parameter */
     SDP_ERROR_MAX = 160,
     SDP_ANSWER_SIZE_MAX = 128 * 1024, /* enough for every answer; typical 20 KiB */
 };
@@ -97,6 +100,7 @@ struct sdp_media {
     bool extmap_allow_mixed;
     struct sdp_rid rids[SDP_RIDS_MAX]; /* in simulcast order after parsing */
     size_t rid_count;
+    struct bytes simulcast_send, simulcast_recv; /* as written; empty: none */
     struct sdp_ssrc ssrcs[SDP_SSRCS_MAX];
     size_t ssrc_count;
     struct bytes msid_stream, msid_track;
@@ -105,8 +109,9 @@ struct sdp_media {
 /* A parsed description. About 300 KiB: keep one as scratch. Views borrow from the text. */
 struct sdp {
     struct bytes ice_ufrag, ice_pwd;
-    bool ice_lite, ice_trickle, extmap_allow_mixed;
+    bool ice_lite, extmap_allow_mixed;
     enum sdp_setup setup;
+    enum sdp_direction direction; /* default of the m-lines */
     struct sdp_fingerprint fingerprints[SDP_FINGERPRINTS_MAX];
     size_t fingerprint_count;
     struct bytes bundle; /* mids of the first BUNDLE group, separated by spaces; empty: none */
@@ -125,7 +130,8 @@ struct sdp_policy {
     uint32_t extensions; /* RTP_EXT_BIT mask of the kinds we accept */
 };
 
-/* opus, red; VP8, H264, VP9, AV1; all extensions we know. */
+/* opus, red; VP8, H264, VP9, AV1; all extensions we know but toffset and layers allocation, which
+ * cost bytes and tell a forwarder nothing. */
 struct sdp_policy sdp_policy_default(void);
 
 enum { NEGOTIATED_FORMATS_MAX = 32 };
@@ -157,12 +163,13 @@ struct negotiated_media {
     uint8_t rid_count;                        /* 0: no simulcast */
     uint32_t ssrc, rtx_ssrc;                  /* signaled by a publisher without rids; 0: not */
     bool rtcp_rsize;
-    char protocol[24]; /* for the answer's m-line */
-    char kind_text[16];
-    char rejected_format[16]; /* one format to repeat in a rejected m-line */
+    /* for the answer's m-line, as the offer writes them */
+    char kind_text[SDP_TOKEN_MAX + 1];
+    char protocol[SDP_TOKEN_MAX + 1];
+    char first_format[SDP_TOKEN_MAX + 1];
 };
 
-/* The result: everything sfud keeps of an offer. Stands alone, about 25 KiB. */
+/* The result: everything sfud keeps of an offer. Stands alone, about 40 KiB. */
 struct negotiated {
     char ice_ufrag[SDP_UFRAG_MAX + 1]; /* the participant's */
     char ice_pwd[SDP_PWD_MAX + 1];
@@ -171,7 +178,7 @@ struct negotiated {
     bool dtls_client; /* we start the handshake: the offer said passive */
     struct rtp_ext_map ext;     /* shared by all m-lines of the bundle */
     struct format formats[128]; /* by payload type; codec CODEC_NONE: not negotiated */
-    char fmtp[128][96];         /* by payload type, to echo; empty: none */
+    char fmtp[128][SDP_FMTP_MAX + 1];         /* by payload type, to echo; empty: none */
     struct negotiated_media media[SDP_MEDIA_MAX]; /* same order and count as the offer */
     size_t media_count;
 };

@@ -1,0 +1,310 @@
+/* sdp_negotiate.c - what of an offer we accept.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "rtc/sdp_text.h"
+
+struct negotiation {
+    const struct sdp *offer;
+    const struct sdp_policy *policy;
+    struct negotiated *n;
+    struct sdp_error *error;
+};
+
+struct sdp_policy sdp_policy_default(void)
+{
+    return (struct sdp_policy){
+        .audio_order = { CODEC_OPUS, CODEC_RED },
+        .video_order = { CODEC_VP8, CODEC_H264, CODEC_VP9, CODEC_AV1 },
+        .extensions = ((1u << RTP_EXT_KIND_COUNT) - 1) & ~RTP_EXT_BIT(RTP_EXT_NONE) &
+                      ~RTP_EXT_BIT(RTP_EXT_TOFFSET) &
+                      ~RTP_EXT_BIT(RTP_EXT_VIDEO_LAYERS_ALLOCATION),
+    };
+}
+
+static bool is_bundled(const struct sdp *offer, struct bytes mid)
+{
+    struct bytes list = offer->bundle;
+    while (mid.len > 0 && list.len > 0)
+        if (bytes_equal(sdp_cut(&list, ' '), mid))
+            return true;
+    return false;
+}
+
+static const struct sdp_media *find_media(const struct sdp *offer, struct bytes mid)
+{
+    for (size_t i = 0; i < offer->media_count; i++)
+        if (mid.len > 0 && bytes_equal(offer->media[i].mid, mid))
+            return &offer->media[i];
+    return NULL;
+}
+
+/* --- the transport, as the first m-line of the bundle or the session says (RFC 9143 §7.2) --- */
+
+static enum err decide_setup(struct negotiation *g, const struct sdp_media *tagged)
+{
+    enum sdp_setup setup = tagged->setup != SDP_SETUP_NONE ? tagged->setup : g->offer->setup;
+    if (setup == SDP_SETUP_NONE)
+        return sdp_fail(g->error, ERR_UNSUPPORTED, tagged->line,
+                        "the offer does not say who starts DTLS (a=setup)");
+    g->n->dtls_client = setup == SDP_SETUP_PASSIVE;
+    return OK;
+}
+
+static enum err decide_transport(struct negotiation *g)
+{
+    const struct sdp *offer = g->offer;
+    struct bytes bundle = offer->bundle;
+    if (bundle.len == 0)
+        return sdp_fail(g->error, ERR_UNSUPPORTED, 0,
+                        "the offer does not bundle its m-lines (a=group:BUNDLE)");
+    const struct sdp_media *tagged = find_media(offer, sdp_cut(&bundle, ' '));
+    if (tagged == NULL)
+        return sdp_fail(g->error, ERR_MALFORMED, 0, "a=group:BUNDLE names an unknown mid");
+    struct bytes ufrag = tagged->ice_ufrag.len > 0 ? tagged->ice_ufrag : offer->ice_ufrag;
+    struct bytes pwd = tagged->ice_pwd.len > 0 ? tagged->ice_pwd : offer->ice_pwd;
+    if (ufrag.len == 0 || pwd.len == 0)
+        return sdp_fail(g->error, ERR_UNSUPPORTED, tagged->line,
+                        "the offer has no ICE credentials (a=ice-ufrag, a=ice-pwd)");
+    if (offer->ice_lite)
+        return sdp_fail(g->error, ERR_UNSUPPORTED, 0, "both sides are ICE-lite");
+    sdp_copy(g->n->ice_ufrag, sizeof(g->n->ice_ufrag), ufrag);
+    sdp_copy(g->n->ice_pwd, sizeof(g->n->ice_pwd), pwd);
+    bool own = tagged->fingerprint_count > 0;
+    size_t count = own ? tagged->fingerprint_count : offer->fingerprint_count;
+    if (count == 0)
+        return sdp_fail(g->error, ERR_UNSUPPORTED, tagged->line,
+                        "the offer has no DTLS fingerprint (a=fingerprint, sha-256 or better)");
+    memcpy(g->n->fingerprints, own ? tagged->fingerprints : offer->fingerprints,
+           count * sizeof(g->n->fingerprints[0]));
+    g->n->fingerprint_count = (uint8_t)count;
+    g->n->ext.allow_mixed = offer->extmap_allow_mixed || tagged->extmap_allow_mixed;
+    return decide_setup(g, tagged);
+}
+
+/* --- payload types --- */
+
+static uint8_t accepted_feedback(const struct format *f)
+{
+    if (f->codec == CODEC_RTX || f->codec == CODEC_RED)
+        return 0;
+    if (codec_kind((enum codec)f->codec) == MEDIA_AUDIO)
+        return f->feedback & (RTCP_FB_NACK | RTCP_FB_TRANSPORT_CC);
+    return f->feedback;
+}
+
+/* Parameters as they are echoed: whole parameters only. */
+static void keep_fmtp(char to[SDP_FMTP_MAX + 1], struct bytes fmtp)
+{
+    if (fmtp.len > SDP_FMTP_MAX) {
+        fmtp.len = SDP_FMTP_MAX;
+        while (fmtp.len > 0 && fmtp.data[fmtp.len] != ';')
+            fmtp.len--;
+    }
+    sdp_copy(to, SDP_FMTP_MAX + 1, fmtp);
+}
+
+/* A payload type means one thing in a bundle (RFC 9143 §9.1). */
+static enum err define_format(struct negotiation *g, const struct sdp_media *m,
+                              const struct sdp_format *f)
+{
+    struct format *known = &g->n->formats[f->format.payload_type];
+    struct format wanted = f->format;
+    wanted.feedback = accepted_feedback(&f->format);
+    if (known->codec == CODEC_NONE) {
+        *known = wanted;
+        keep_fmtp(g->n->fmtp[f->format.payload_type], f->fmtp);
+        return OK;
+    }
+    if (!format_matches(known, &wanted) || known->apt != wanted.apt)
+        return sdp_fail(g->error, ERR_MALFORMED, m->line,
+                        "payload type %u means %s here and %s in another m-line",
+                        wanted.payload_type, codec_name((enum codec)wanted.codec),
+                        codec_name((enum codec)known->codec));
+    known->feedback &= wanted.feedback;
+    return OK;
+}
+
+static enum err accept_format(struct negotiation *g, const struct sdp_media *m,
+                              const struct sdp_format *f, struct negotiated_media *nm)
+{
+    if (nm->payload_type_count == NEGOTIATED_FORMATS_MAX)
+        return OK; /* the least preferred are left out */
+    enum err e = define_format(g, m, f);
+    if (e == OK)
+        nm->payload_types[nm->payload_type_count++] = f->format.payload_type;
+    return e;
+}
+
+static const struct sdp_format *find_rtx(const struct sdp_media *m, const struct format *of)
+{
+    for (size_t i = 0; i < m->format_count; i++) {
+        const struct format *f = &m->formats[i].format;
+        if (f->codec == CODEC_RTX && f->apt == of->payload_type && f->clock_rate == of->clock_rate)
+            return &m->formats[i];
+    }
+    return NULL;
+}
+
+static bool lists_opus(const struct sdp_media *m, uint8_t payload_type)
+{
+    for (size_t i = 0; i < m->format_count; i++)
+        if (m->formats[i].format.payload_type == payload_type)
+            return m->formats[i].format.codec == CODEC_OPUS;
+    return false;
+}
+
+/* Profiles that browsers decode but none sends only make answers longer. */
+static bool is_rare_profile(const struct format *f)
+{
+    switch ((enum codec)f->codec) {
+    case CODEC_VP9:
+        return f->profile != 0 && f->profile != 2;
+    case CODEC_AV1:
+        return f->profile != 0;
+    case CODEC_H264:
+        return f->profile == H264_PROFILE_HIGH_444;
+    default:
+        return false;
+    }
+}
+
+static bool is_usable(const struct sdp_media *m, const struct format *f, enum codec wanted)
+{
+    if (f->codec != wanted || codec_kind(wanted) != m->kind || is_rare_profile(f))
+        return false;
+    if (f->payload_type >= 64 && f->payload_type <= 95)
+        return false; /* RFC 5761 §4: with rtcp-mux these would look like RTCP */
+    return wanted != CODEC_RED || lists_opus(m, f->apt);
+}
+
+static enum err decide_codecs(struct negotiation *g, const struct sdp_media *m,
+                              struct negotiated_media *nm)
+{
+    const enum codec *order =
+        m->kind == MEDIA_AUDIO ? g->policy->audio_order : g->policy->video_order;
+    for (; *order != CODEC_NONE; order++) {
+        for (size_t i = 0; i < m->format_count; i++) {
+            const struct sdp_format *f = &m->formats[i];
+            if (!is_usable(m, &f->format, *order))
+                continue;
+            enum err e = accept_format(g, m, f, nm);
+            const struct sdp_format *rtx = find_rtx(m, &f->format);
+            if (e == OK && rtx != NULL && (f->format.feedback & RTCP_FB_NACK) != 0)
+                e = accept_format(g, m, rtx, nm);
+            if (e != OK)
+                return e;
+        }
+    }
+    return OK;
+}
+
+/* --- the rest of an m-line --- */
+
+static enum err decide_extensions(struct negotiation *g, const struct sdp_media *m,
+                                  struct negotiated_media *nm)
+{
+    for (size_t i = 0; i < m->extmap_count; i++) {
+        const struct sdp_extmap *x = &m->extmaps[i];
+        bool usable = x->direction != SDP_INACTIVE &&
+                      !(nm->role == ROLE_PUBLISH && x->direction == SDP_RECVONLY) &&
+                      !(nm->role == ROLE_SLOT && x->direction == SDP_SENDONLY);
+        if ((g->policy->extensions & RTP_EXT_BIT(x->kind)) == 0 || !usable || x->id == 15 ||
+            x->id > (g->n->ext.allow_mixed ? 255 : 14))
+            continue;
+        if (rtp_ext_map_add(&g->n->ext, (enum rtp_ext_kind)x->kind, x->id) != OK)
+            return sdp_fail(g->error, ERR_MALFORMED, m->line,
+                            "a=extmap: id %u or its extension is used differently in the bundle",
+                            x->id);
+        nm->extensions |= RTP_EXT_BIT(x->kind);
+    }
+    return OK;
+}
+
+static void decide_streams(const struct sdp_media *m, struct negotiated_media *nm)
+{
+    uint32_t needed = RTP_EXT_BIT(RTP_EXT_MID) | RTP_EXT_BIT(RTP_EXT_RID);
+    if (nm->role != ROLE_PUBLISH)
+        return;
+    for (size_t i = 0; i < m->rid_count && (nm->extensions & needed) == needed; i++) {
+        const struct sdp_rid *rid = &m->rids[i];
+        if (!rid->send || !rid->used)
+            continue;
+        struct negotiated_rid *to = &nm->rids[nm->rid_count++];
+        sdp_copy(to->id, sizeof(to->id), rid->id);
+        to->paused = rid->paused;
+    }
+    for (size_t i = 0; i < m->ssrc_count && nm->rid_count == 0; i++) {
+        if (m->ssrcs[i].is_rtx)
+            continue;
+        nm->ssrc = m->ssrcs[i].ssrc;
+        nm->rtx_ssrc = m->ssrcs[i].rtx_ssrc;
+        break;
+    }
+}
+
+static enum negotiated_role role_of(enum sdp_direction offered)
+{
+    switch (offered) {
+    case SDP_SENDRECV: /* a participant publishes and receives on different m-lines */
+    case SDP_SENDONLY:
+        return ROLE_PUBLISH;
+    case SDP_RECVONLY:
+        return ROLE_SLOT;
+    case SDP_INACTIVE:
+        break;
+    }
+    return ROLE_INACTIVE;
+}
+
+static bool is_rejected(const struct negotiation *g, const struct sdp_media *m)
+{
+    return !m->is_rtp || !is_bundled(g->offer, m->mid) || (m->port == 0 && !m->bundle_only);
+}
+
+static enum err decide_media(struct negotiation *g, const struct sdp_media *m,
+                             struct negotiated_media *nm)
+{
+    struct bytes formats = m->formats_text;
+    nm->kind = m->kind;
+    sdp_copy(nm->kind_text, sizeof(nm->kind_text), m->kind_text);
+    sdp_copy(nm->protocol, sizeof(nm->protocol), m->protocol);
+    sdp_copy(nm->first_format, sizeof(nm->first_format), sdp_cut(&formats, ' '));
+    sdp_copy(nm->mid, sizeof(nm->mid), m->mid);
+    nm->role = ROLE_REJECTED;
+    if (m->mid.len > 0 && find_media(g->offer, m->mid) != m)
+        return sdp_fail(g->error, ERR_MALFORMED, m->line, "mid %s is used twice", nm->mid);
+    if (is_rejected(g, m))
+        return OK;
+    if (!m->rtcp_mux)
+        return sdp_fail(g->error, ERR_UNSUPPORTED, m->line, "mid %s: a=rtcp-mux is required",
+                        nm->mid);
+    enum err e = decide_codecs(g, m, nm);
+    if (e != OK || nm->payload_type_count == 0)
+        return e;
+    nm->role = role_of(m->direction);
+    nm->rtcp_rsize = m->rtcp_rsize;
+    e = decide_extensions(g, m, nm);
+    if (e == OK)
+        decide_streams(m, nm);
+    return e;
+}
+
+enum err sdp_negotiate(const struct sdp *offer, const struct sdp_policy *policy,
+                       struct negotiated *ret, struct sdp_error *ret_error)
+{
+    memset(ret, 0, sizeof(*ret));
+    struct negotiation g = { .offer = offer, .policy = policy, .n = ret, .error = ret_error };
+    if (offer->media_count == 0)
+        return sdp_fail(ret_error, ERR_UNSUPPORTED, 0, "the offer has no m-lines");
+    enum err e = decide_transport(&g);
+    for (size_t i = 0; e == OK && i < offer->media_count; i++)
+        e = decide_media(&g, &offer->media[i], &ret->media[i]);
+    if (e != OK)
+        return e;
+    ret->media_count = offer->media_count;
+    for (size_t i = 0; i < ret->media_count; i++)
+        if (ret->media[i].role != ROLE_REJECTED)
+            return OK;
+    return sdp_fail(ret_error, ERR_UNSUPPORTED, 0,
+                    "no m-line of the offer can be accepted (opus, VP8, H264, VP9 or AV1)");
+}
