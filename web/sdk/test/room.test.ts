@@ -1,0 +1,368 @@
+// A room against a fake server: join, media, intents, and every way a connection can end.
+// SPDX-License-Identifier: Apache-2.0
+import { readFileSync } from 'node:fs';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { LocalMedia } from '../src/local-media.js';
+import { Room, type RoomOptions } from '../src/room.js';
+import { FakePeerConnection, fakeMediaDevices, FakeServer, FakeTrack, person } from './fakes.js';
+
+const schema = JSON.parse(readFileSync(new URL('../../../docs/protocol.schema.json', import.meta.url), 'utf8')) as { $id: string };
+const ajv = new Ajv2020({ strict: false });
+ajv.addSchema(schema);
+const validClient = ajv.compile({ $ref: `${schema.$id}#/$defs/client` });
+
+let server: FakeServer;
+let devices: ReturnType<typeof fakeMediaDevices>;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  server = new FakeServer();
+  devices = fakeMediaDevices();
+  FakePeerConnection.all = [];
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+  // Whatever a test made the client say, it was valid.
+  for (const message of server.received) expect(validClient(message), `${JSON.stringify(message)} ${ajv.errorsText(validClient.errors)}`).toBe(true);
+});
+
+/** Lets promises and timers of the next `ms` run. */
+const pass = (ms = 0) => vi.advanceTimersByTimeAsync(ms);
+
+function makeRoom(more: Partial<RoomOptions> = {}): Room {
+  return new Room({
+    room: 'standup',
+    name: 'Ada',
+    token: 'jwt',
+    url: 'ws://test/ws',
+    media: new LocalMedia({ mediaDevices: devices }),
+    peer: { RTCPeerConnection: FakePeerConnection.asClass },
+    signaling: { WebSocket: server.Socket },
+    connector: { backoff: { baseMs: 100, maxMs: 1000, random: () => 1 } },
+    qualityIntervalMs: 0,
+    ...more,
+  });
+}
+
+async function joined(more: Partial<RoomOptions> = {}): Promise<Room> {
+  const room = makeRoom(more);
+  const done = room.join();
+  await pass();
+  await done;
+  return room;
+}
+
+const pc = () => FakePeerConnection.all[FakePeerConnection.all.length - 1]!;
+
+describe('joining', () => {
+  it('makes one offer with the m-lines of the protocol and applies one answer', async () => {
+    const room = await joined();
+    const lines = pc().transceivers.map((t) => `${t.kind} ${t.init.direction}`);
+    expect(lines).toEqual(['audio sendonly', 'video sendonly', 'video sendonly', 'audio sendonly', ...Array(4).fill('audio recvonly'), ...Array(9).fill('video recvonly')]);
+    expect(pc().transceivers[1]!.init.sendEncodings?.map((e) => [e.rid, e.scaleResolutionDownBy])).toEqual([['q', 4], ['h', 2], ['f', 1]]);
+    expect(server.ops('join')[0]).toMatchObject({ token: 'jwt', room: 'standup', name: 'Ada', sdp: 'offer', sources: { 0: 'microphone', 1: 'camera', 2: 'screen', 3: 'screen-audio' } });
+    expect(pc().remote).toEqual(['answer']);
+    expect(server.socket.protocol).toBe('conclave.v1');
+    expect(room.connection).toBe('connected');
+    expect(room.self?.isLocal).toBe(true);
+    expect((await room.stats()).setRemoteDescriptionCalls).toBe(1);
+  });
+
+  it('publishes what the lobby prepared, with its size', async () => {
+    const media = new LocalMedia({ mediaDevices: devices });
+    await media.start({ microphone: true, camera: true });
+    await media.setMuted('microphone', true);
+    await joined({ media });
+    expect(pc().transceivers[1]!.sender.track).toBe(media.get('camera').track);
+    expect(server.ops('publish')).toMatchObject([
+      { source: 'microphone', muted: true },
+      { source: 'camera', muted: false, width: 1280, height: 720 },
+    ]);
+  });
+
+  it('fails with the server’s error and closes', async () => {
+    server.answers['join'] = () => ({ op: 'error', error: 'room-full', message: 'The room is full.' });
+    const room = makeRoom();
+    const done = expect(room.join()).rejects.toMatchObject({ code: 'room-full' });
+    await pass();
+    await done;
+    expect(room.connection).toBe('closed');
+    expect(pc().closed).toBe(true);
+  });
+
+  it('asks for a new token once when the old one is refused', async () => {
+    const asked: boolean[] = [];
+    const token = ({ refresh }: { refresh: boolean }) => (asked.push(refresh), refresh ? 'new' : 'old');
+    const join = server.answers['join']!;
+    server.answers['join'] = (m, s) => (m['token'] === 'old' ? { op: 'error', error: 'token-expired', message: 'x' } : join(m, s));
+    await joined({ token });
+    expect(asked).toEqual([false, true]);
+  });
+
+  it('tries again while no node is free', async () => {
+    const join = server.answers['join']!;
+    let refusals = 2;
+    server.answers['join'] = (m, s) => (refusals-- > 0 ? { op: 'error', error: 'no-node', message: 'x', retry_after_ms: 500 } : join(m, s));
+    const room = makeRoom();
+    void room.join();
+    await pass(900);
+    expect(room.connection).toBe('connecting');
+    await pass(200);
+    expect(room.connection).toBe('connected');
+  });
+});
+
+describe('participants and slots', () => {
+  it('maps slots to tracks of participants, and says what was attached and detached', async () => {
+    const camera = { source: 'camera' as const, muted: false, muted_by: null };
+    server.participants = [person('p_bob', { tracks: [camera] }), person('p_eve', { tracks: [camera] })];
+    server.slots = [{ mid: '8', kind: 'video', participant: 'p_bob', source: 'camera' }];
+    const room = makeRoom();
+    const log: string[] = [];
+    room.on('track-attached', (e) => log.push(`+${e.participant.id} ${e.mid}`));
+    room.on('track-detached', (e) => log.push(`-${e.participant} ${e.mid}`));
+    void room.join();
+    await pass();
+    const slot8 = pc().transceivers[8]!.receiver.track.asTrack;
+    expect(room.participants.get('p_bob')!.tracks.camera!.mediaStreamTrack).toBe(slot8);
+    expect(room.participants.get('p_eve')!.tracks.camera!.mediaStreamTrack).toBeNull();
+    server.socket.say({ op: 'slots', slots: [{ mid: '8', kind: 'video', participant: 'p_eve', source: 'camera' }, { mid: '9', kind: 'video', participant: null }] });
+    expect(room.participants.get('p_bob')!.tracks.camera!.mediaStreamTrack).toBeNull();
+    expect(room.participants.get('p_eve')!.tracks.camera!.mediaStreamTrack).toBe(slot8);
+    expect(log).toEqual(['+p_bob 8', '-p_bob 8', '+p_eve 8']);
+  });
+
+  it('follows events and replaces everything on room-state, without touching the peer connection', async () => {
+    const room = await joined();
+    server.socket.say({ op: 'participant-joined', seq: 13, participant: person('p_bob') });
+    server.socket.say({ op: 'participant-updated', seq: 14, participant: person('p_bob', { hand: true }) });
+    expect(room.participants.get('p_bob')!.hand).toBe(true);
+    server.socket.say({ op: 'room-state', seq: 20, participants: [server.self!, person('p_eve')] });
+    expect([...room.participants.keys()]).toEqual(['p_1', 'p_eve']);
+    server.socket.say({ op: 'participant-left', seq: 21, participant: 'p_eve', reason: 'left' });
+    expect(room.participants.size).toBe(1);
+    expect(pc().remote).toHaveLength(1);
+  });
+
+  it('keeps chat in order and drops duplicates', async () => {
+    const room = await joined();
+    const message = { op: 'chat', id: 'm1', from: 'p_bob', name: 'Bob', text: 'Hello', time: 1 };
+    server.socket.say(message);
+    server.socket.say(message);
+    expect(room.chat.map((m) => m.text)).toEqual(['Hello']);
+  });
+});
+
+describe('one’s own media', () => {
+  it('stops the camera when muted and starts it again when unmuted', async () => {
+    const room = await joined();
+    await room.setMuted('camera', false);
+    await pass();
+    const first = devices.made[0]!;
+    expect(pc().transceivers[1]!.sender.track).toBe(first);
+    await room.setMuted('camera', true);
+    await pass();
+    expect(first.readyState).toBe('ended');
+    expect(pc().transceivers[1]!.sender.track).toBeNull();
+    await room.setMuted('camera', false);
+    await pass();
+    expect(server.received.filter((m) => ['publish', 'mute'].includes(m.op)).map((m) => [m.op, m['muted']])).toEqual([['publish', false], ['mute', true], ['mute', false]]);
+    expect(pc().remote).toHaveLength(1);
+  });
+
+  it('keeps the microphone but disables it when muted', async () => {
+    const room = await joined();
+    await room.setMuted('microphone', false);
+    await room.setMuted('microphone', true);
+    expect(devices.made[0]).toMatchObject({ enabled: false, readyState: 'live' });
+  });
+
+  it('shares a screen with its sound and withdraws both when the browser ends it', async () => {
+    const room = await joined();
+    await room.startScreen();
+    await pass();
+    expect(server.ops('publish').map((m) => m['source'])).toEqual(['screen', 'screen-audio']);
+    devices.made[0]!.onended!();
+    await pass();
+    expect(server.ops('unpublish').map((m) => m['source'])).toEqual(['screen', 'screen-audio']);
+  });
+
+  it('obeys a moderator and unmutes only when asked', async () => {
+    const room = await joined();
+    await room.setMuted('microphone', false);
+    await pass();
+    const heard: string[] = [];
+    room.on('muted-by-moderator', (source) => heard.push(source));
+    server.socket.say({ op: 'participant-updated', seq: 13, participant: { ...server.self!, tracks: [{ source: 'microphone', muted: true, muted_by: 'moderator' }] } });
+    await pass();
+    expect(heard).toEqual(['microphone']);
+    expect(devices.made[0]!.enabled).toBe(false);
+    expect(server.ops('mute')).toHaveLength(0);
+    await room.setMuted('microphone', false);
+    await pass();
+    expect(server.ops('mute')).toMatchObject([{ source: 'microphone', muted: false }]);
+  });
+
+  it('repeats publish while the cluster is unavailable, with the newest wish', async () => {
+    server.answers['publish'] = () => ({ op: 'error', error: 'unavailable', message: 'x', retry_after_ms: 1000 });
+    const room = await joined();
+    await room.setMuted('microphone', false);
+    await pass(2500);
+    expect(server.ops('publish').length).toBe(3);
+    await room.setMuted('microphone', true);
+    server.answers['publish'] = () => ({ op: 'ok' });
+    await pass(1000);
+    expect(server.ops('publish').pop()).toMatchObject({ muted: true });
+    const before = server.received.length;
+    await pass(4000);
+    expect(server.received.slice(before).filter((m) => m.op !== 'ping')).toHaveLength(0);
+  });
+
+  it('does not repeat chat: the error comes to the caller', async () => {
+    server.answers['chat'] = () => ({ op: 'error', error: 'unavailable', message: 'x', retry_after_ms: 1000 });
+    const room = await joined();
+    const failed = expect(room.sendChat('Hello')).rejects.toMatchObject({ code: 'unavailable' });
+    await pass(3000);
+    await failed;
+    expect(server.ops('chat')).toHaveLength(1);
+  });
+});
+
+describe('a broken connection', () => {
+  it('is resumed on a new socket with the resume token, media untouched', async () => {
+    const room = await joined();
+    const states: string[] = [];
+    room.on('connection', (s) => states.push(s));
+    server.socket.drop(1006);
+    await pass();
+    expect(states).toEqual(['reconnecting', 'connected']);
+    expect(server.ops('resume')[0]).toMatchObject({ resume: 'resume-1', seq: 12 });
+    expect(server.ops('join')).toHaveLength(1);
+    expect(FakePeerConnection.all).toHaveLength(1);
+    expect(pc().remote).toHaveLength(1);
+  });
+
+  it('is retried with growing delays until the server is back', async () => {
+    const room = await joined();
+    server.refuseConnections = true;
+    server.socket.drop(1006);
+    await pass(3000);
+    // at 0, then after 200, 400, 800, 1000 (the maximum) ms
+    expect(server.sockets.length).toBe(1 + 5);
+    expect(room.connection).toBe('reconnecting');
+    server.refuseConnections = false;
+    await pass(1000);
+    expect(room.connection).toBe('connected');
+  });
+
+  it('becomes a full rejoin with the same local tracks when the resume window is over', async () => {
+    const room = await joined();
+    await room.setMuted('camera', false);
+    await pass();
+    server.answers['resume'] = () => ({ op: 'error', error: 'resume-expired', message: 'x' });
+    const how: boolean[] = [];
+    room.on('reconnected', ({ rejoined }) => how.push(rejoined));
+    server.socket.drop(1006);
+    await pass(10);
+    expect(how).toEqual([true]);
+    expect(FakePeerConnection.all).toHaveLength(2);
+    expect(FakePeerConnection.all[0]!.closed).toBe(true);
+    expect(pc().transceivers[1]!.sender.track).toBe(devices.made[0]);
+    expect(server.ops('publish')).toHaveLength(2);
+    expect(room.self?.id).toBe('p_2');
+    expect(await room.stats()).toMatchObject({ joins: 2, setRemoteDescriptionCalls: 2 });
+  });
+
+  it('is rejoined when media fail', async () => {
+    const room = await joined();
+    pc().setState('failed');
+    await pass(10);
+    expect(server.ops('leave')).toHaveLength(1);
+    expect(server.ops('join')).toHaveLength(2);
+    expect(room.connection).toBe('connected');
+  });
+
+  it('says again what it wants to see after a rejoin', async () => {
+    const room = await joined();
+    room.setView([{ participant: 'p_bob', source: 'camera', width: 640, height: 360 }]);
+    await pass(200);
+    server.socket.say({ op: 'media', state: 'failed' });
+    await pass(10);
+    expect(server.ops('view')).toHaveLength(2);
+  });
+
+  it('moves to another instance at once when this one drains', async () => {
+    const room = await joined();
+    const old = server.socket;
+    server.answers['resume'] = (_m, s) => {
+      old.drop(4409);
+      void s;
+      return { op: 'resumed', participant: 'p_1', room: 'standup', seq: 13, resume: 'next', resume_window_ms: 30000, role: 'member', participants: [server.self], slots: [] };
+    };
+    old.say({ op: 'closing', reason: 'draining' });
+    await pass();
+    expect(room.connection).toBe('connected');
+    expect(server.sockets).toHaveLength(2);
+  });
+
+  it('notices a silent socket by its pings', async () => {
+    const room = await joined();
+    server.answers['ping'] = () => undefined;
+    server.answers['resume'] = () => undefined;
+    await pass(30_000);
+    expect(room.connection).toBe('reconnecting');
+  });
+
+  it.each([
+    [{ op: 'closing', reason: 'removed', message: 'Bye.' }, 'removed'],
+    [{ op: 'closing', reason: 'replaced' }, 'replaced'],
+    [{ op: 'closing', reason: 'room-ended' }, 'room-ended'],
+  ])('ends for good on %o', async (event, reason) => {
+    const room = await joined();
+    const closed: string[] = [];
+    room.on('closed', (c) => closed.push(c.reason));
+    server.socket.say(event);
+    await pass(5000);
+    expect(closed).toEqual([reason]);
+    expect(server.sockets).toHaveLength(1);
+    expect(pc().closed).toBe(true);
+  });
+
+  it('is not retried after leaving', async () => {
+    const room = await joined();
+    const left = room.leave();
+    await pass(10);
+    await left;
+    expect(server.ops('leave')).toHaveLength(1);
+    expect(server.socket.closedWith).toBe(1000);
+    await pass(5000);
+    expect(server.sockets).toHaveLength(1);
+  });
+});
+
+describe('local media', () => {
+  it('throws away a device that arrives after the person changed their mind', async () => {
+    const late: ((s: unknown) => void)[] = [];
+    const slow = { getUserMedia: () => new Promise((resolve) => late.push(resolve)) } as unknown as MediaDevices;
+    const media = new LocalMedia({ mediaDevices: slow });
+    const on = media.setMuted('camera', false);
+    await media.setMuted('camera', true);
+    const track = new FakeTrack('video');
+    late[0]!({ getTracks: () => [track] });
+    await on;
+    expect(track.readyState).toBe('ended');
+    expect(media.get('camera').track).toBeNull();
+  });
+
+  it('takes the microphone alone when there is no camera', async () => {
+    const some = {
+      getUserMedia: (c: { audio?: unknown; video?: unknown }) =>
+        c.video ? Promise.reject(new DOMException('none', 'NotFoundError')) : devices.getUserMedia(c as MediaStreamConstraints),
+    } as unknown as MediaDevices;
+    const media = new LocalMedia({ mediaDevices: some });
+    await expect(media.start({ microphone: true, camera: true })).rejects.toThrow('none');
+    expect(media.get('microphone').muted).toBe(false);
+  });
+});

@@ -1,0 +1,136 @@
+// The small pure parts.
+// SPDX-License-Identifier: Apache-2.0
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { backoffDelay } from '../src/backoff.js';
+import { remedyForClose, remedyForClosing } from '../src/connector.js';
+import { levelOf } from '../src/level.js';
+import { chooseCodecs } from '../src/peer.js';
+import { barsOf, lossBetween } from '../src/quality.js';
+import { inboundByMid, SlotBaselines } from '../src/stats.js';
+import { Timeline } from '../src/timeline.js';
+import { MAX_VIEW_ENTRIES, normaliseView, ViewDebouncer } from '../src/view.js';
+import type { ViewEntry } from '../src/protocol.js';
+
+beforeEach(() => vi.useFakeTimers());
+afterEach(() => vi.useRealTimers());
+
+const entry = (participant: string, width = 640, height = 360): ViewEntry => ({ participant, source: 'camera', width, height });
+
+describe('view', () => {
+  it('is rounded, without duplicates, and at most 64 long', () => {
+    expect(normaliseView([entry('a', 631.5, 355), entry('a', 10, 10), entry('b', 0, NaN)])).toEqual([entry('a', 640, 368), entry('b', 16, 16)]);
+    expect(normaliseView(Array.from({ length: 100 }, (_, i) => entry(`p${i}`)))).toHaveLength(MAX_VIEW_ENTRIES);
+  });
+
+  it('is sent once after it has been quiet, and not again when nothing changed', () => {
+    const sent: number[] = [];
+    const view = new ViewDebouncer((v) => sent.push(v.length), 100);
+    view.set([entry('a')]);
+    vi.advanceTimersByTime(60);
+    view.set([entry('a'), entry('b')]);
+    vi.advanceTimersByTime(60);
+    expect(sent).toEqual([]);
+    vi.advanceTimersByTime(40);
+    expect(sent).toEqual([2]);
+    view.set([entry('a'), entry('b', 641, 361)]);
+    vi.advanceTimersByTime(100);
+    expect(sent).toEqual([2, 2]);
+    view.set([entry('a'), entry('b', 650, 365)]);
+    vi.advanceTimersByTime(100);
+    expect(sent).toEqual([2, 2]);
+  });
+});
+
+describe('backoff', () => {
+  it('doubles up to a maximum, with jitter of up to half', () => {
+    const at = (attempt: number, random: number) => backoffDelay(attempt, { baseMs: 100, maxMs: 1000, random: () => random });
+    expect([0, 1, 2, 3, 4, 50].map((n) => at(n, 1))).toEqual([100, 200, 400, 800, 1000, 1000]);
+    expect(at(2, 0)).toBe(200);
+  });
+});
+
+describe('what to do when a socket ends', () => {
+  it.each([
+    [1001, { do: 'resume', immediately: true }],
+    [1006, { do: 'resume', immediately: true }],
+    [4401, { do: 'rejoin' }],
+    [4403, { do: 'close', reason: 'removed' }],
+    [4409, { do: 'close', reason: 'replaced' }],
+    [4410, { do: 'rejoin' }],
+    [4429, { do: 'resume', immediately: false }],
+  ])('%i', (code, remedy) => expect(remedyForClose(code)).toEqual(remedy));
+
+  it('follows the reason of closing', () => {
+    expect(remedyForClosing('draining')).toEqual({ do: 'resume', immediately: true });
+    expect(remedyForClosing('media-lost')).toEqual({ do: 'rejoin' });
+    expect(remedyForClosing('room-ended')).toEqual({ do: 'close', reason: 'room-ended' });
+  });
+});
+
+describe('quality', () => {
+  it('falls with round trip time, loss and frames', () => {
+    expect(barsOf({ rtt: 0.02, loss: 0 })).toBe(4);
+    expect(barsOf({ rtt: 0.2, loss: 0 })).toBe(3);
+    expect(barsOf({ rtt: 0.02, loss: 0.08 })).toBe(2);
+    expect(barsOf({ rtt: 0.02, loss: 0.3 })).toBe(1);
+    expect(barsOf({ rtt: null, loss: null, fps: 0 })).toBe(1);
+    expect(barsOf({ rtt: null, loss: null, fps: 30 })).toBe(4);
+  });
+
+  it('computes the loss of an interval', () => {
+    expect(lossBetween({ received: 0, lost: 0 }, { received: 90, lost: 10 })).toBeCloseTo(0.1);
+    expect(lossBetween({ received: 5, lost: 0 }, { received: 5, lost: 0 })).toBeNull();
+  });
+});
+
+describe('statistics', () => {
+  it('count per participant from when they took the slot', () => {
+    const reports = (framesDecoded: number) =>
+      inboundByMid(new Map([['a', { id: 'a', type: 'inbound-rtp', mid: '8', framesDecoded, totalAudioEnergy: 0 }]]));
+    const base = new SlotBaselines();
+    base.update([{ mid: '8', kind: 'video', participant: 'p_a', source: 'camera' }], reports(0));
+    expect(base.relative(reports(50).get('8')!).framesDecoded).toBe(50);
+    base.update([{ mid: '8', kind: 'video', participant: 'p_b', source: 'camera' }], reports(60));
+    expect(base.relative(reports(65).get('8')!).framesDecoded).toBe(5);
+  });
+});
+
+describe('join timeline', () => {
+  it('keeps the first time of each step, relative to the click', () => {
+    let now = 100;
+    const timeline = new Timeline(() => now);
+    timeline.begin(90);
+    timeline.mark('ws');
+    now = 120;
+    expect(timeline.mark('joined')).toBe(true);
+    now = 130;
+    expect(timeline.mark('joined')).toBe(false);
+    expect(timeline.steps).toEqual({ click: 0, ws: 10, joined: 30 });
+  });
+});
+
+describe('codecs', () => {
+  it('takes one profile each in the wanted order, and retransmission', () => {
+    const codec = (mimeType: string, sdpFmtpLine?: string) => ({ mimeType, sdpFmtpLine, clockRate: 90000 });
+    const have = [
+      codec('video/H264', 'level-asymmetry-allowed=1;packetization-mode=0;profile-level-id=42e01f'),
+      codec('video/rtx'),
+      codec('video/H264', 'level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f'),
+      codec('video/VP9', 'profile-id=2'),
+      codec('video/VP9', 'profile-id=0'),
+      codec('video/VP8'),
+    ];
+    expect(chooseCodecs(have, ['VP8', 'VP9', 'H264', 'AV1'])).toEqual([have[5], have[4], have[2], have[1]]);
+    expect(chooseCodecs([codec('video/AV1')], ['VP8'])).toEqual([]);
+  });
+});
+
+describe('level', () => {
+  it('is 0 for silence, 1 for loud, between for speech', () => {
+    expect(levelOf(new Float32Array(256))).toBe(0);
+    expect(levelOf(new Float32Array(256).fill(0.9))).toBe(1);
+    const speech = levelOf(new Float32Array(256).fill(0.03));
+    expect(speech).toBeGreaterThan(0.4);
+    expect(speech).toBeLessThan(0.8);
+  });
+});
