@@ -77,7 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     check(ends.server != NULL && ends.client != NULL);
     dtls_start(ends.client, 0);
     struct reader r = reader_of(bytes_of(data, len));
-    while (reader_left(&r) > 0)
+    while (!r.failed && reader_left(&r) > 0)
         step(&ends, &r);
     struct dtls_keys keys;
     check((dtls_keys(ends.server, &keys) == OK) == (dtls_state(ends.server) == DTLS_CONNECTED));

@@ -66,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     struct ice_lite ice;
     usec now = SECONDS(1);
     check(ice_lite_init(&ice, &local, bytes_of_str("peer"), now) == OK);
-    while (reader_left(&r) > 0) {
+    while (!r.failed && reader_left(&r) > 0) {
         uint8_t buffer[1024], op = reader_u8(&r);
         uint8_t host = op >> 4;
         switch ((enum op)(op % OP_COUNT)) {

@@ -74,7 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     struct pair p = { .sealer = sealer_new(profile, &master, 3),
                       .opener = opener_new(profile, &master, 3) };
     check(p.sealer != NULL && p.opener != NULL);
-    while (reader_left(&r) > 0) {
+    while (!r.failed && reader_left(&r) > 0) {
         uint8_t op = reader_u8(&r);
         struct bytes packet = fuzz_take_chunk(&r);
         if (op % 3 == 0)

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "rtc/ice_lite.h"
+
+#include "cmocka_all.h"
+
+#define START SECONDS(100)
+
+/* One participant's side: what its checks look like, and what we answered last. */
+struct fixture {
+    struct ice_lite ice;
+    struct ice_credentials local;
+    struct ice_credentials next;
+    usec now;
+    enum ice_event event;
+    uint8_t answer[STUN_MESSAGE_MAX];
+    size_t answer_len;
+};
+
+struct check_options {
+    bool nominate, controlled;
+    const struct ice_credentials *credentials;
+    const char *remote, *password;
+};
+
+static struct net_addr host(uint8_t n)
+{
+    uint8_t ip[4] = { 192, 0, 2, n };
+    return net_addr_ipv4(ip, 5000);
+}
+
+static struct ice_credentials credentials(uint8_t seed)
+{
+    uint8_t random[ICE_RANDOM_LEN];
+    struct ice_credentials c;
+    for (size_t i = 0; i < sizeof random; i++)
+        random[i] = (uint8_t)(seed * 31 + i * 7);
+    ice_credentials_make(random, &c);
+    return c;
+}
+
+static int setup(void **state)
+{
+    static struct fixture f;
+    f = (struct fixture){ .local = credentials(1), .next = credentials(2), .now = START };
+    assert_int_equal(ice_lite_init(&f.ice, &f.local, bytes_of_str("peer"), START), OK);
+    *state = &f;
+    return 0;
+}
+
+static enum err deliver(struct fixture *f, struct bytes packet, struct net_addr from)
+{
+    struct stun_message m;
+    assert_int_equal(stun_parse(packet, &m), OK);
+    struct writer w = writer_of(f->answer, sizeof f->answer);
+    f->event = ICE_EVENT_NONE;
+    enum err e = ice_lite_receive(&f->ice, &m, &from, f->now, &w, &f->event);
+    f->answer_len = writer_len(&w);
+    return e;
+}
+
+static enum err send_check(struct fixture *f, uint8_t n, struct check_options o)
+{
+    const struct ice_credentials *c = o.credentials == NULL ? &f->local : o.credentials;
+    uint8_t name_buffer[64], buffer[STUN_MESSAGE_MAX];
+    struct writer name = writer_of(name_buffer, sizeof name_buffer);
+    writer_printf(&name, "%s:%s", c->ufrag, o.remote == NULL ? "peer" : o.remote);
+    struct stun_binding b = {
+        .transaction = { "transaction!" },
+        .username = bytes_of(name_buffer, writer_len(&name)),
+        .password = bytes_of_str(o.password == NULL ? c->pwd : o.password),
+        .priority = 1000,
+        .use_candidate = o.nominate,
+        .controlled = o.controlled,
+    };
+    struct writer w = writer_of(buffer, sizeof buffer);
+    assert_int_equal(stun_write_request(&b, &w), OK);
+    return deliver(f, bytes_of(buffer, writer_len(&w)), host(n));
+}
+
+static struct stun_message answer(struct fixture *f)
+{
+    struct stun_message m;
+    assert_int_equal(stun_parse(bytes_of(f->answer, f->answer_len), &m), OK);
+    return m;
+}
+
+static bool is_selected(const struct fixture *f, uint8_t n)
+{
+    struct net_addr a = host(n);
+    const struct net_addr *selected = ice_lite_selected(&f->ice);
+    return selected != NULL && net_addr_equal(selected, &a);
+}
+
+static bool is_valid(const struct fixture *f, uint8_t n)
+{
+    struct net_addr a = host(n);
+    return ice_lite_is_valid(&f->ice, &a);
+}
+
+static const struct check_options plain = { 0 };
+static const struct check_options nominate = { .nominate = true };
+
+static void authenticated_check_validates_its_address(void **state)
+{
+    struct fixture *f = *state;
+    assert_false(is_valid(f, 1));
+    assert_int_equal(send_check(f, 1, plain), OK);
+    assert_int_equal(f->event, ICE_EVENT_VALIDATED);
+    assert_true(is_valid(f, 1));
+    assert_null(ice_lite_selected(&f->ice));
+
+    struct net_addr from = host(1);
+    struct stun_message m = answer(f);
+    assert_int_equal(m.class, STUN_SUCCESS);
+    assert_memory_equal(m.transaction.id, "transaction!", STUN_TRANSACTION_LEN);
+    assert_true(net_addr_equal(&m.mapped, &from));
+    assert_int_equal(stun_check_integrity(&m, bytes_of_str(f->local.pwd)), OK);
+
+    assert_int_equal(send_check(f, 1, plain), OK);
+    assert_int_equal(f->event, ICE_EVENT_NONE);
+}
+
+static void nomination_selects_and_the_latest_wins(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(send_check(f, 1, nominate), OK);
+    assert_int_equal(f->event, ICE_EVENT_SELECTED);
+    assert_true(is_selected(f, 1));
+    assert_int_equal(send_check(f, 2, plain), OK);
+    assert_int_equal(f->event, ICE_EVENT_VALIDATED);
+    assert_true(is_selected(f, 1));
+    assert_int_equal(send_check(f, 2, nominate), OK);
+    assert_int_equal(f->event, ICE_EVENT_SELECTED);
+    assert_true(is_selected(f, 2));
+    assert_int_equal(send_check(f, 2, nominate), OK);
+    assert_int_equal(f->event, ICE_EVENT_NONE);
+    assert_int_equal(send_check(f, 1, nominate), OK); /* and back */
+    assert_true(is_selected(f, 1));
+}
+
+static void wrong_credentials_are_401_and_change_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct ice_credentials stranger = credentials(9);
+    const struct check_options cases[] = {
+        { .nominate = true, .password = "not the password at all" },
+        { .nominate = true, .credentials = &stranger },
+        { .nominate = true, .remote = "mallory" },
+        { .nominate = true, .remote = "" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        assert_int_equal(send_check(f, 1, cases[i]), ERR_AUTH);
+        struct stun_message m = answer(f);
+        assert_int_equal(m.error_code, 401);
+        assert_false(m.has_integrity);
+        assert_false(is_valid(f, 1));
+        assert_int_equal(f->event, ICE_EVENT_NONE);
+    }
+    assert_int_equal(f->ice.rejected_count, ARRAY_LEN(cases));
+}
+
+static void requests_without_credentials_are_400(void **state)
+{
+    struct fixture *f = *state;
+    static const uint8_t bare[20] = { 0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42 };
+    assert_int_equal(deliver(f, bytes_of(bare, sizeof bare), host(1)), ERR_AUTH);
+    assert_int_equal(answer(f).error_code, 400);
+}
+
+static void controlled_peer_gets_role_conflict(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(send_check(f, 1, (struct check_options){ .controlled = true }), ERR_BAD_STATE);
+    struct stun_message m = answer(f);
+    assert_int_equal(m.error_code, 487);
+    assert_int_equal(stun_check_integrity(&m, bytes_of_str(f->local.pwd)), OK);
+    assert_false(is_valid(f, 1));
+}
+
+static void indications_and_responses_are_not_answered(void **state)
+{
+    struct fixture *f = *state;
+    static const uint8_t indication[20] = { 0, 0x11, 0, 0, 0x21, 0x12, 0xa4, 0x42 };
+    static const uint8_t response[20] = { 1, 0x01, 0, 0, 0x21, 0x12, 0xa4, 0x42 };
+    assert_int_equal(deliver(f, bytes_of(indication, 20), host(1)), OK);
+    assert_int_equal(f->answer_len, 0);
+    assert_false(is_valid(f, 1));
+    assert_int_equal(deliver(f, bytes_of(response, 20), host(1)), ERR_UNSUPPORTED);
+    assert_int_equal(f->answer_len, 0);
+}
+
+static void stalest_address_makes_room_but_never_the_selected(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(send_check(f, 1, nominate), OK);
+    for (uint8_t n = 2; n <= ICE_REMOTE_MAX; n++) {
+        f->now += SECONDS(1);
+        assert_int_equal(send_check(f, n, plain), OK);
+    }
+    f->now += SECONDS(1);
+    assert_int_equal(send_check(f, 2, plain), OK); /* now 3 is the stalest but for 1 */
+    f->now += SECONDS(1);
+    assert_int_equal(send_check(f, 100, plain), OK);
+    assert_int_equal(f->ice.remote_count, ICE_REMOTE_MAX);
+    assert_true(is_valid(f, 1) && is_valid(f, 2) && is_valid(f, 100));
+    assert_false(is_valid(f, 3));
+    assert_true(is_selected(f, 1));
+}
+
+static void consent_expires_30_s_after_the_last_check(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(send_check(f, 1, nominate), OK);
+    f->now += SECONDS(20);
+    assert_int_equal(send_check(f, 1, plain), OK);
+    usec deadline = ice_lite_deadline(&f->ice);
+    assert_int_equal(deadline, f->now + SECONDS(30));
+    assert_int_equal(ice_lite_tick(&f->ice, deadline - 1), ICE_EVENT_NONE);
+    assert_int_equal(ice_lite_tick(&f->ice, deadline), ICE_EVENT_EXPIRED);
+    assert_int_equal(ice_lite_tick(&f->ice, deadline + 1), ICE_EVENT_NONE);
+    assert_int_equal(ice_lite_deadline(&f->ice), USEC_NEVER);
+    assert_int_equal(send_check(f, 1, nominate), ERR_BAD_STATE);
+    assert_int_equal(f->answer_len, 0);
+}
+
+static void transport_nobody_checks_expires(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(ice_lite_deadline(&f->ice), START + SECONDS(30));
+    assert_int_equal(ice_lite_tick(&f->ice, START + SECONDS(30)), ICE_EVENT_EXPIRED);
+}
+
+static void silent_selected_address_gives_way_to_a_living_nominated_one(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(send_check(f, 2, nominate), OK);
+    assert_int_equal(send_check(f, 1, nominate), OK);
+    f->now += SECONDS(25);
+    assert_int_equal(send_check(f, 2, plain), OK);
+    assert_true(is_selected(f, 1));
+    assert_int_equal(ice_lite_tick(&f->ice, START + SECONDS(30)), ICE_EVENT_SELECTED);
+    assert_true(is_selected(f, 2));
+    assert_int_equal(ice_lite_tick(&f->ice, START + SECONDS(55)), ICE_EVENT_EXPIRED);
+}
+
+static void restart_keeps_the_old_until_the_new_is_used(void **state)
+{
+    struct fixture *f = *state;
+    const struct check_options renewed = { .credentials = &f->next, .remote = "new!" };
+    struct check_options renewed_nominate = renewed;
+    renewed_nominate.nominate = true;
+    assert_int_equal(send_check(f, 1, nominate), OK);
+    assert_int_equal(send_check(f, 1, renewed), ERR_AUTH); /* not announced yet */
+    assert_int_equal(ice_lite_restart(&f->ice, &f->next, bytes_of_str("new!"), f->now), OK);
+    assert_true(ice_lite_has_ufrag(&f->ice, bytes_of_str(f->local.ufrag)));
+    assert_true(ice_lite_has_ufrag(&f->ice, bytes_of_str(f->next.ufrag)));
+    assert_int_equal(send_check(f, 1, plain), OK); /* the old ones still do */
+
+    assert_int_equal(send_check(f, 2, renewed), OK);
+    assert_int_equal(answer(f).class, STUN_SUCCESS);
+    assert_int_equal(f->event, ICE_EVENT_VALIDATED);
+    assert_true(is_selected(f, 1)); /* media stays where it is … */
+    assert_true(is_valid(f, 1));
+    assert_false(ice_lite_has_ufrag(&f->ice, bytes_of_str(f->local.ufrag)));
+    assert_int_equal(send_check(f, 1, plain), ERR_AUTH);
+
+    assert_int_equal(send_check(f, 2, renewed_nominate), OK); /* … until the nomination */
+    assert_int_equal(f->event, ICE_EVENT_SELECTED);
+    assert_true(is_selected(f, 2));
+    assert_false(is_valid(f, 1));
+}
+
+static void overlong_remote_ufrag_is_unsupported(void **state)
+{
+    struct ice_lite ice;
+    struct ice_credentials local = credentials(1);
+    char longer[ICE_UFRAG_MAX + 2];
+    memset(longer, 'a', sizeof longer);
+    assert_int_equal(ice_lite_init(&ice, &local, bytes_of(longer, ICE_UFRAG_MAX), 0), OK);
+    assert_int_equal(ice_lite_init(&ice, &local, bytes_of(longer, ICE_UFRAG_MAX + 1), 0),
+                     ERR_UNSUPPORTED);
+}
+
+static void credentials_are_made_of_ice_characters(void **state)
+{
+    struct ice_credentials c = credentials(77);
+    assert_int_equal(strlen(c.ufrag), ICE_UFRAG_LEN);
+    assert_int_equal(strlen(c.pwd), ICE_PWD_LEN);
+    assert_int_equal(strspn(c.pwd, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                   "0123456789+/"),
+                     ICE_PWD_LEN);
+    struct ice_credentials d = credentials(78);
+    assert_string_not_equal(c.pwd, d.pwd);
+}
+
+static void candidate_priority_follows_rfc8445(void **state)
+{
+    assert_int_equal(ice_candidate_priority(ICE_HOST, 65535, 1), 2130706431u);
+    assert_int_equal(ice_candidate_priority(ICE_SRFLX, 65535, 1), 1694498815u);
+    assert_true(ice_candidate_priority(ICE_HOST, 1, 1) > ice_candidate_priority(ICE_HOST, 0, 1));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(authenticated_check_validates_its_address, setup),
+        cmocka_unit_test_setup(nomination_selects_and_the_latest_wins, setup),
+        cmocka_unit_test_setup(wrong_credentials_are_401_and_change_nothing, setup),
+        cmocka_unit_test_setup(requests_without_credentials_are_400, setup),
+        cmocka_unit_test_setup(controlled_peer_gets_role_conflict, setup),
+        cmocka_unit_test_setup(indications_and_responses_are_not_answered, setup),
+        cmocka_unit_test_setup(stalest_address_makes_room_but_never_the_selected, setup),
+        cmocka_unit_test_setup(consent_expires_30_s_after_the_last_check, setup),
+        cmocka_unit_test_setup(transport_nobody_checks_expires, setup),
+        cmocka_unit_test_setup(silent_selected_address_gives_way_to_a_living_nominated_one, setup),
+        cmocka_unit_test_setup(restart_keeps_the_old_until_the_new_is_used, setup),
+        cmocka_unit_test(overlong_remote_ufrag_is_unsupported),
+        cmocka_unit_test(credentials_are_made_of_ice_characters),
+        cmocka_unit_test(candidate_priority_follows_rfc8445),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
