@@ -43,7 +43,7 @@ export class Caller {
 
   async enter(room: string, query = ''): Promise<void> {
     await this.page.goto(`${cluster.url}/r/${room}?name=${encodeURIComponent(this.name)}&join=1${query ? `&${query}` : ''}`);
-    await this.page.waitForFunction(() => window.conclave?.room?.state === 'joined', undefined, { timeout: 30_000 });
+    await this.page.waitForFunction(() => window.conclave?.room?.connection === 'connected', undefined, { timeout: 30_000 });
   }
 
   stats(): Promise<RoomStats> {

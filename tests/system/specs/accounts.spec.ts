@@ -37,7 +37,7 @@ test('an account is made, a wrong password is refused, the right one signs in', 
   await page.getByTestId('room-name').fill(freshRoom('lobby'));
   await page.getByTestId('enter-lobby').click();
   await page.getByTestId('join').click();
-  await page.waitForFunction(() => window.conclave?.room?.state === 'joined');
+  await page.waitForFunction(() => window.conclave?.room?.connection === 'connected');
   await browser.close();
 });
 

@@ -40,14 +40,14 @@ async function longestGap(viewer: Caller, other: string, ms: number): Promise<{ 
 }
 
 const chat = (caller: Caller, text: string) =>
-  caller.page.evaluate((t) => window.conclave.room.sendChat(t).then(() => 'ok', (e: { id?: string }) => e.id ?? String(e)), text);
+  caller.page.evaluate((t) => window.conclave.room.sendChat(t).then(() => 'ok', (e: { code?: string }) => e.code ?? String(e)), text);
 
 test('a signald is killed: its clients resume on the other, media never stops', async () => {
   const victim = (await ada.stats()).signald!;
   const gaps = longestGap(ada, 'Ben', 12_000);
   await cluster.dev('stop', '--kill', victim);
   await expect.poll(async () => (await ada.stats()).signald, { timeout: 20_000 }).not.toBe(victim);
-  await expect.poll(() => ada.page.evaluate(() => window.conclave.room.state)).toBe('joined');
+  await expect.poll(() => ada.page.evaluate(() => window.conclave.room.connection)).toBe('connected');
   const stats = await ada.stats();
   expect(stats.setRemoteDescriptionCalls).toBe(1);
   expect(stats.resumes).toBe(1);
@@ -73,7 +73,7 @@ test('Redis is dead for 30 s: media never stops, chat is refused, then all works
     expect(g.video).toBeLessThan(2000);
     expect(g.audio).toBeLessThan(2000);
   }
-  expect(await ada.page.evaluate(() => window.conclave.room.state)).toBe('joined');
+  expect(await ada.page.evaluate(() => window.conclave.room.connection)).toBe('connected');
   await cluster.dev('start', 'redis');
   await expect.poll(() => chat(ada, 'back again'), { timeout: 20_000 }).toBe('ok');
   await expect.poll(() => ben.page.evaluate(() => window.conclave.room.chat.map((m: { text: string }) => m.text))).toContain('back again');
