@@ -42,8 +42,8 @@ struct http_field {
 /* All text is borrowed and lives as long as the request (in the server: until the exchange is
  * finished). Everything in it came from outside, except params' names. */
 struct http_request {
-    enum http_method method; /* HEAD arrives as GET when only GET has a route; see is_head */
-    bool is_head;
+    enum http_method method; /* http_route_find() makes a HEAD that a GET row serves a GET … */
+    bool is_head;            /* … and says so here; the body is then left out by the server */
     const char *path; /* as sent, without the query, not percent-decoded */
     struct http_field query[HTTP_QUERY_MAX]; /* percent-decoded */
     size_t query_count;

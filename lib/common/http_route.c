@@ -139,6 +139,8 @@ enum err http_route_find(const struct http_route *routes, size_t count, struct h
         return ret_allow[0] != '\0' ? ERR_UNSUPPORTED : refusal;
     }
     check(match(best->pattern, r, &best_literals) == OK);
+    r->is_head = r->method == HTTP_METHOD_HEAD;
+    r->method = best->method;
     *ret = best;
     return OK;
 }

@@ -13,7 +13,7 @@
  * lower-case base32 (RFC 4648 alphabet), 80 bits: unguessable enough to be unique, not a secret. */
 #define ID_RANDOM_LEN 10
 #define ID_DIGITS     16
-#define ID_PREFIX_MAX 7
+#define ID_PREFIX_MAX 15
 #define ID_CAPACITY   (ID_PREFIX_MAX + ID_DIGITS + 1)
 
 /* prefix  at most ID_PREFIX_MAX characters, "p_"; ret is zero-terminated */

@@ -77,8 +77,9 @@ enum config_next {
 /* Owns every text that was put into the destinations. */
 struct config;
 
-/* environment  NULL-terminated NAME=value, as environ; unknown CONCLAVE_ names are refused, except
- *              those that start with CONCLAVE_TEST_
+/* environment  NULL-terminated NAME=value, as environ. An unknown CONCLAVE_ name is refused if it
+ *              looks like a misspelt one of ours and ignored otherwise: daemons share environments,
+ *              and Kubernetes adds CONCLAVE_SIGNALD_PORT and the like by itself
  * out, err     stdout and stderr, or something else in tests
  * ret          config_free() it after the last use of any option; NULL unless CONFIG_RUN
  *

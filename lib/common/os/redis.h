@@ -10,7 +10,8 @@
  *                  command may or may not have been executed. The caller decides about a retry.
  *   ERR_EXPIRED    no answer within the deadline. Same uncertainty.
  *   ERR_FULL       too many in flight; certainly not executed
- *   ERR_MALFORMED  Redis answered with an error; reply->str is its text ("WRONGTYPE …")
+ *   ERR_MALFORMED  Redis answered with an error; reply->str is its text ("WRONGTYPE …"). "LOADING",
+ *                  "READONLY" and the like are ERR_BAD_STATE, with the reply
  * Replies are hiredis' redisReply, borrowed for the callback: reply->type is REDIS_REPLY_*. hiredis is
  * used as it is there (reply->element[i]->str, ->len, ->integer).
  *
@@ -58,7 +59,8 @@ MUST_USE enum err redis_new(uv_loop_t *loop, const struct redis_options *options
                             struct redis **ret);
 /* Fails what is in flight (ERR_BAD_STATE, called back now), disconnects, frees when the loop has
  * closed the handles: keep the loop running a little (uv_run until it is empty). NULL is fine.
- * Also allowed from inside a callback of the same client. */
+ * Also allowed from inside a callback of the same client. Its subscriptions are gone with it (do not
+ * unsubscribe them afterwards). Commands given by the callbacks that it calls are dropped. */
 void redis_free(struct redis *r);
 
 bool redis_is_connected(const struct redis *r);
