@@ -86,13 +86,14 @@ void send_log_clear(struct send_log *l)
 void send_log_add(struct send_log *l, const struct send_record *r)
 {
     check(r->patch_len <= SEND_PATCH_MAX);
-    check(!l->started || r->out_seq > l->highest);
     struct send_record *place = &l->ring[(uint64_t)r->out_seq & (l->ring_count - 1)];
+    if (place->used && place->out_seq >= r->out_seq)
+        return; /* so late that its place is taken */
     *place = *r;
     place->used = true;
     place->resend_count = 0;
     place->resent_at = 0;
-    l->highest = r->out_seq;
+    l->highest = l->started ? MAX(l->highest, r->out_seq) : r->out_seq;
     l->started = true;
 }
 

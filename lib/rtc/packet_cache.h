@@ -79,7 +79,7 @@ struct send_log {
 
 void send_log_init(struct send_log *l, struct send_record *ring, size_t ring_count);
 void send_log_clear(struct send_log *l);
-/* r->out_seq ascends; r's derived fields are set here. */
+/* r's derived fields are set here. out_seq may be lower than the highest (a late packet). */
 void send_log_add(struct send_log *l, const struct send_record *r);
 /* From now on nothing older than out_seq is served. */
 void send_log_gate(struct send_log *l, int64_t out_seq);

@@ -48,7 +48,7 @@ enum {
     OUTBOX_SEGMENTS_MAX = 64,
     OUTBOX_SEND_BYTES_MAX = 65000,
     OUTBOX_SCRATCH_BYTES = 256 * 1024, /* suggested; at least OUTBOX_SCRATCH_BYTES_MIN */
-    OUTBOX_SCRATCH_BYTES_MIN = 16 * 1024,
+    OUTBOX_SCRATCH_BYTES_MIN = 64 * 1024, /* one whole GSO send */
     OUTBOX_SENDS_MAX = 512, /* suggested */
 };
 

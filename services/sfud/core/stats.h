@@ -42,7 +42,8 @@
     X(SWITCHES, "sfud_forwarder_switches_total", NULL, false, "Inputs changed by forwarders")      \
     X(EVENTS_DROPPED, "sfud_events_dropped_total", NULL, false, "Events nobody took")              \
     X(DTLS_FAILED, "sfud_dtls_failed_total", NULL, false, "Handshakes that failed")                \
-    X(DROP_UNKNOWN, "sfud_packets_dropped_total", "reason=\"unknown-address\"", false, "")         \
+    X(DROP_UNKNOWN, "sfud_packets_dropped_total", "reason=\"unknown-address\"", false,               \
+      "Packets received and not used, by reason")                                                  \
     X(DROP_STUN, "sfud_packets_dropped_total", "reason=\"stun\"", false, "")                       \
     X(DROP_DTLS, "sfud_packets_dropped_total", "reason=\"dtls-not-validated\"", false, "")         \
     X(DROP_STATE, "sfud_packets_dropped_total", "reason=\"bad-state\"", false, "")                 \
@@ -56,7 +57,7 @@
     X(DROP_DUPLICATE, "sfud_packets_dropped_total", "reason=\"duplicate\"", false, "")             \
     X(DROP_FULL, "sfud_packets_dropped_total", "reason=\"full\"", false, "")
 
-enum stat {
+enum worker_stat {
 #define X(id, name, label, gauge, help) STAT_##id,
     STATS_TABLE(X)
 #undef X
@@ -74,27 +75,27 @@ struct stat_info {
     bool is_gauge;
 };
 
-const struct stat_info *stat_info(enum stat s);
+const struct stat_info *stat_info(enum worker_stat s);
 
 /* Any thread. */
-static inline uint64_t stats_read(const struct worker_stats *s, enum stat stat)
+static inline uint64_t stats_read(const struct worker_stats *s, enum worker_stat stat)
 {
     return atomic_load_explicit(&s->value[stat], memory_order_relaxed);
 }
 
 /* The worker's thread only. */
-static inline void stats_add(struct worker_stats *s, enum stat stat, uint64_t n)
+static inline void stats_add(struct worker_stats *s, enum worker_stat stat, uint64_t n)
 {
     uint64_t v = atomic_load_explicit(&s->value[stat], memory_order_relaxed);
     atomic_store_explicit(&s->value[stat], v + n, memory_order_relaxed);
 }
 
-static inline void stats_count(struct worker_stats *s, enum stat stat)
+static inline void stats_count(struct worker_stats *s, enum worker_stat stat)
 {
     stats_add(s, stat, 1);
 }
 
-static inline void stats_set(struct worker_stats *s, enum stat stat, uint64_t v)
+static inline void stats_set(struct worker_stats *s, enum worker_stat stat, uint64_t v)
 {
     atomic_store_explicit(&s->value[stat], v, memory_order_relaxed);
 }

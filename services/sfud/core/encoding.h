@@ -1,0 +1,62 @@
+/* encoding.h - one incoming RTP stream of a track: what was lost, what can be sent again, when a
+ * keyframe is needed.
+ *
+ * Pure; lives in the worker's pool, from the first packet of its SSRC until it has been silent for
+ * ENCODING_FORGET_TIME. Owned by the publisher's track.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef SFUD_CORE_ENCODING_H
+#define SFUD_CORE_ENCODING_H
+
+#include "core/forwarder.h"
+#include "core/keyframe_request.h"
+#include "core/pool.h"
+#include "rtc/nack.h"
+#include "rtc/packet_cache.h"
+
+enum { ENCODING_CACHE_COUNT = PACKET_CACHE_VIDEO_COUNT };
+
+/* A payload that outlives its pass. */
+struct cached_payload {
+    handle self;
+    uint8_t data[DATAGRAM_SIZE_MAX];
+};
+
+struct encoding {
+    handle self;
+    handle track;
+    uint8_t layer; /* 0 lowest */
+    bool is_video;
+    bool has_nack, has_pli, has_fir; /* feedback the publisher's format was negotiated with */
+    uint32_t ssrc;
+    uint32_t clock_rate;
+
+    bool is_active; /* sent something within ENCODING_SILENT_TIME */
+    usec packet_at;
+    struct seq_unwrapper unwrapper; /* audio; video's is in nack */
+    struct nack_generator nack;
+    struct receive_stats stats;
+    struct keyframe_request keyframe;
+    uint8_t fir_seq;
+    struct media_clock clock; /* of the last sender report */
+
+    struct packet_cache cache; /* video */
+    struct cached_packet ring[ENCODING_CACHE_COUNT];
+};
+
+void encoding_init(struct encoding *e, handle self, handle track, uint8_t layer, uint32_t ssrc,
+                   const struct format *format);
+
+/* The numbering begins anew: after a mute nothing is missing. Empties the cache into `payloads`. */
+void encoding_restart(struct encoding *e, struct pool *payloads);
+
+/* A packet of the stream arrived or was restored. Returns its extended number. */
+int64_t encoding_on_packet(struct encoding *e, uint16_t seq, bool keyframe_start, usec now);
+
+/* Keeps a copy for retransmission. False if it is there already: a duplicate. */
+bool encoding_cache(struct encoding *e, struct pool *payloads, const struct cached_packet *p);
+
+/* Gives back payloads stored at or before `before`. */
+void encoding_expire(struct encoding *e, struct pool *payloads, usec before);
+
+#endif

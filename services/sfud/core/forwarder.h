@@ -1,0 +1,112 @@
+/* forwarder.h - many inputs become one continuous RTP stream.
+ *
+ * An input is one incoming stream: another participant, another simulcast layer, the same stream
+ * after a restart. Whatever flows in, what flows out has one SSRC, no gap in the sequence numbers
+ * that was not a loss, timestamps that never go back, and for VP8 continuous picture ids. Video
+ * changes its input only where a keyframe of the new input starts; audio at once.
+ *
+ * Pure. The whole state is this plain struct: copying it moves the stream.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef SFUD_CORE_FORWARDER_H
+#define SFUD_CORE_FORWARDER_H
+
+#include "rtc/vp8.h"
+
+enum {
+    FORWARDER_RANGES = 16,
+    FORWARDER_RESTART_GAP = 3000, /* packets: a jump this wide is a new numbering, not loss */
+};
+
+/* A sender report's pairing of the input's media clock with the publisher's wall clock. */
+struct media_clock {
+    uint32_t domain; /* which publisher's wall clock; 0: not known */
+    wall_usec ntp;
+    uint32_t timestamp;
+};
+
+struct forwarder_packet {
+    uint32_t input; /* handle of the incoming stream, not 0 */
+    int64_t seq;    /* extended */
+    uint32_t timestamp;
+    uint32_t clock_rate; /* Hz */
+    usec arrival;
+    bool keyframe_start;
+    bool is_padding;                  /* no payload: swallowed */
+    const struct vp8_descriptor *vp8; /* NULL: not VP8 */
+    const struct media_clock *clock;  /* of the input; NULL or domain 0: none yet */
+};
+
+enum forwarder_verdict {
+    FORWARDER_SEND,
+    FORWARDER_SWITCHED,  /* send, and it is the first packet of a new input */
+    FORWARDER_NOT_INPUT, /* not from an input of ours */
+    FORWARDER_WAITING,   /* from the wanted input, but a keyframe has to come first */
+    FORWARDER_STALE,     /* from before the switch, or forgotten */
+    FORWARDER_PADDING,   /* swallowed: its number is not missing in the output */
+};
+
+struct forwarder_output {
+    int64_t seq; /* extended */
+    uint32_t timestamp;
+    struct vp8_descriptor vp8; /* if the packet had one */
+};
+
+/* Input numbers from `from` on are sent as number + offset; the `gap` numbers before it were
+ * swallowed. */
+struct forwarder_range {
+    int64_t from;
+    int64_t offset;
+    uint32_t gap;
+};
+
+struct forwarder {
+    /* given */
+    bool needs_keyframe; /* video */
+    uint32_t input;      /* flows now; 0: none */
+    uint32_t wanted;     /* takes over at its next keyframe; 0 or equal to input: nothing pending */
+    /* derived */
+    bool started; /* something was sent */
+    uint8_t range_count;
+    struct forwarder_range ranges[FORWARDER_RANGES]; /* of `input`, oldest first */
+    int64_t in_highest;
+    int64_t out_highest; /* before the start: one before the first */
+    uint32_t timestamp_offset;
+    uint32_t out_timestamp; /* newest sent; before the start: the first */
+    usec out_at;            /* arrival of the packet with out_timestamp */
+    struct media_clock clock;
+    struct vp8_munger vp8;
+    uint64_t switch_count;
+};
+
+/* seq, timestamp: where the output starts; seq below 0x8000 (see rtc/seal.h). */
+void forwarder_init(struct forwarder *f, bool needs_keyframe, uint16_t seq, uint32_t timestamp);
+
+/* Which input should flow. The present one goes on until the wanted one can take over. */
+void forwarder_want(struct forwarder *f, uint32_t input);
+
+/* Nothing flows any more until forwarder_want() and a keyframe: the output will go on from here. */
+void forwarder_stop(struct forwarder *f);
+
+/* True if the wanted input is not flowing yet: a keyframe of it is needed. */
+static inline bool forwarder_is_waiting(const struct forwarder *f)
+{
+    return f->wanted != 0 && f->wanted != f->input;
+}
+
+static inline bool forwarder_takes(const struct forwarder *f, uint32_t input)
+{
+    return f->input == input || f->wanted == input;
+}
+
+/* One packet. ret is written for SEND and SWITCHED only. */
+enum forwarder_verdict forwarder_push(struct forwarder *f, const struct forwarder_packet *p,
+                                      struct forwarder_output *ret);
+
+/* The output timestamp for an input timestamp of the current input. */
+static inline uint32_t forwarder_timestamp(const struct forwarder *f, uint32_t timestamp)
+{
+    return timestamp + f->timestamp_offset;
+}
+
+#endif

@@ -1,0 +1,99 @@
+/* slot.h - one receive transceiver of a participant: what it should show, and the stream it gets.
+ *
+ * Lives in the worker's pool as long as its m-line. Owned by the viewer's transport.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef SFUD_CORE_SLOT_H
+#define SFUD_CORE_SLOT_H
+
+#include "common/list.h"
+#include "core/command.h"
+#include "core/forwarder.h"
+#include "core/outbox.h"
+#include "core/pool.h"
+#include "rtc/packet_cache.h"
+#include "rtc/rtcp.h"
+
+struct worker;
+struct transport;
+struct track;
+struct encoding;
+struct pass_packet;
+
+enum {
+    SLOT_LOG_COUNT = 256,   /* sent packets that can be sent again: 1 s of 2 Mbit/s */
+    SLOT_MID_PACKETS = 100, /* the first packets carry the mid, until the SSRC is surely known */
+    SLOT_PLI_BURST = 4,     /* keyframe requests of one viewer that are listened to … */
+};
+#define SLOT_PLI_WINDOW SECONDS(4) /* … within this time: one bad link must not flood a publisher */
+
+struct slot {
+    /* given */
+    handle self;
+    handle transport;
+    uint8_t media_index;
+    enum media_kind kind;
+    uint32_t ssrc, rtx_ssrc; /* rtx_ssrc 0: no RTX */
+
+    /* what slots.set asked for; stays while that track is not here */
+    bool has_wish;
+    enum source wish_source;
+    uint8_t spatial_max;
+    uint64_t wish_hash; /* participant_hash() */
+    char wish_participant[PARTICIPANT_KEY_MAX + 1];
+
+    /* what it shows */
+    handle track; /* 0: not here */
+    struct list_link in_track;
+    struct forwarder forwarder;
+    struct send_log log; /* video with RTX */
+    uint64_t rtx_index;  /* extended number of the next retransmission */
+
+    /* how the present input is called here */
+    handle format_input;
+    uint8_t format_in;     /* publisher's payload type; 0xff: none looked up */
+    uint8_t format_out;    /* ours; 0xff: the viewer cannot take it */
+    uint8_t rtx_format;    /* 0xff: none */
+    uint32_t clock_rate;
+
+    /* sender report and receiver report */
+    uint32_t packet_count, octet_count;
+    uint64_t mid_packets;
+    usec sent_at;     /* last packet */
+    usec reported_at; /* last sender report */
+    uint8_t fraction_lost;
+    uint32_t jitter;
+    usec pli_window_at;
+    uint8_t pli_count;
+};
+
+/* NULL if the pool is empty. */
+struct slot *slot_new(struct worker *w, struct transport *t, uint8_t media_index);
+void slot_free(struct worker *w, struct slot *slot);
+
+/* Applies one setting of slots.set; NULL empties the slot. */
+void slot_set(struct worker *w, struct slot *slot, const struct slot_setting *setting, usec now);
+
+/* The wished track is here: the slot shows it from now on. */
+void slot_link(struct worker *w, struct slot *slot, struct track *track, usec now);
+/* Its track goes away; the wish stays. */
+void slot_unlink(struct worker *w, struct slot *slot);
+
+/* Chooses the encoding that should flow, and asks for a keyframe if one is needed. */
+void slot_select(struct worker *w, struct slot *slot, usec now);
+
+/* The viewer asked for a keyframe (PLI or FIR). */
+void slot_on_keyframe_request(struct worker *w, struct slot *slot, usec now);
+
+/* False: `out` is full and nothing was done. True: sent, or not for this slot. */
+MUST_USE bool slot_forward(struct worker *w, struct transport *t, struct slot *slot,
+                           const struct pass_packet *p, usec now, struct outbox *out);
+
+/* Answers one NACKed number by RTX. False: `out` is full. */
+MUST_USE bool slot_resend(struct worker *w, struct transport *t, struct slot *slot,
+                          uint16_t out_seq, usec now, struct outbox *out);
+
+/* Fills a sender report. False if nothing was sent yet. */
+bool slot_report(struct worker *w, struct slot *slot, usec now, struct rtcp_sender_info *ret);
+
+#endif

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/track.h"
+
+#include "core/worker_state.h"
+
+/* A stream may be replaced by another SSRC only when it has been quiet for this long: a publisher
+ * that alternates between two gets one of them through. */
+#define REPLACE_QUIET_TIME MILLIS(100)
+#define TRACK_TICK         MILLIS(200)
+
+struct track *track_new(struct worker *w, struct transport *t, uint8_t media_index)
+{
+    const struct media_params *m = &t->params.media[media_index];
+    handle h;
+    struct track *track = pool_take(&w->tracks, &h);
+    if (track == NULL)
+        return NULL;
+    *track = (struct track){ .self = h,
+                             .transport = t->self,
+                             .media_index = media_index,
+                             .layer_count = MAX(m->rid_count, 1),
+                             .source = m->source,
+                             .kind = m->kind,
+                             .allowed = m->allowed };
+    list_init(&track->slots);
+    return track;
+}
+
+static void free_encoding(struct worker *w, struct track *track, unsigned layer)
+{
+    struct encoding *e = track_encoding(w, track, layer);
+    if (e == NULL)
+        return;
+    stats_add(&w->stats, STAT_LOST_IN, e->nack.lost_count);
+    encoding_expire(e, &w->payloads, USEC_NEVER);
+    pool_give(&w->encodings, e->self);
+    track->encodings[layer] = 0;
+    track->active &= ~(1u << layer);
+}
+
+void track_free(struct worker *w, struct track *track)
+{
+    list_for_each(link, &track->slots)
+        slot_unlink(w, list_entry(link, struct slot, in_track));
+    for (unsigned i = 0; i < TRACK_ENCODINGS_MAX; i++)
+        free_encoding(w, track, i);
+    pool_give(&w->tracks, track->self);
+}
+
+struct encoding *track_encoding(const struct worker *w, const struct track *track, unsigned layer)
+{
+    check(layer < TRACK_ENCODINGS_MAX);
+    return pool_at(&w->encodings, track->encodings[layer]);
+}
+
+struct encoding *track_learn(struct worker *w, struct track *track, uint8_t layer, uint32_t ssrc,
+                             const struct format *format, usec now)
+{
+    struct encoding *old = track_encoding(w, track, layer);
+    if (old != NULL) {
+        if (now - old->packet_at < REPLACE_QUIET_TIME)
+            return NULL;
+        free_encoding(w, track, layer);
+    }
+    handle h;
+    struct encoding *e = pool_take(&w->encodings, &h);
+    if (e == NULL)
+        return NULL;
+    encoding_init(e, h, track->self, layer, ssrc, format);
+    track->encodings[layer] = h;
+    return e;
+}
+
+/* What each viewer should get may have changed. */
+static void reselect(struct worker *w, struct track *track, usec now)
+{
+    list_for_each(link, &track->slots)
+        slot_select(w, list_entry(link, struct slot, in_track), now);
+}
+
+static void put_to_sleep(struct worker *w, struct track *track, struct encoding *e, usec now)
+{
+    e->is_active = false;
+    track->active &= ~(1u << e->layer);
+    reselect(w, track, now);
+}
+
+void track_want_keyframe(struct worker *w, struct track *track, struct encoding *e, usec now)
+{
+    if (!e->is_video)
+        return;
+    keyframe_request_want(&e->keyframe);
+    worker_wake(w, track->transport, MAX(now, keyframe_request_deadline(&e->keyframe)));
+}
+
+void track_on_packet(struct worker *w, struct track *track, struct encoding *e, usec now)
+{
+    e->packet_at = now;
+    if (e->is_active)
+        return;
+    e->is_active = true;
+    track->active |= 1u << e->layer;
+    reselect(w, track, now);
+    if (!list_is_empty(&track->slots))
+        track_want_keyframe(w, track, e, now);
+    worker_wake(w, track->transport, now + TRACK_TICK);
+}
+
+void track_set_muted(struct worker *w, struct track *track, bool muted, usec now)
+{
+    if (track->muted == muted)
+        return;
+    track->muted = muted;
+    speaker_meter_reset(&track->meter);
+    for (unsigned i = 0; i < track->layer_count; i++) {
+        struct encoding *e = track_encoding(w, track, i);
+        if (e != NULL)
+            encoding_restart(e, &w->payloads);
+    }
+    reselect(w, track, now);
+}
+
+usec track_tick(struct worker *w, struct track *track, usec now)
+{
+    usec next = USEC_NEVER;
+    for (unsigned i = 0; i < track->layer_count; i++) {
+        struct encoding *e = track_encoding(w, track, i);
+        if (e == NULL)
+            continue;
+        encoding_expire(e, &w->payloads, now - PACKET_CACHE_TIME);
+        usec silent = now - e->packet_at;
+        if (e->is_active && silent >= ENCODING_SILENT_TIME)
+            put_to_sleep(w, track, e, now);
+        if (silent >= ENCODING_FORGET_TIME)
+            free_encoding(w, track, i);
+        else
+            next = MIN(next, silent < 2 * ENCODING_SILENT_TIME
+                                 ? now + TRACK_TICK
+                                 : e->packet_at + ENCODING_FORGET_TIME);
+    }
+    return next;
+}
+
+void track_on_bye(struct worker *w, struct track *track, struct encoding *e, usec now)
+{
+    if (e->is_active)
+        put_to_sleep(w, track, e, now);
+}

@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/transport.h"
+
+#include "core/worker_state.h"
+
+static struct bytes room_key_of(const struct worker *w, const struct transport *t)
+{
+    const struct room *room = pool_at(&w->rooms, t->room);
+    check(room != NULL);
+    return bytes_of_str(room->key);
+}
+
+static uint64_t hash_ufrag(const struct worker *w, struct bytes ufrag)
+{
+    return worker_hash(w, ufrag, bytes_of(NULL, 0));
+}
+
+static uint64_t hash_address(const struct worker *w, const struct net_addr *a)
+{
+    return net_addr_hash(a, load_be64(w->hash_key));
+}
+
+struct transport *transport_find(const struct worker *w, const char *room_key,
+                                 const char *participant)
+{
+    uint64_t hash = worker_hash(w, bytes_of_str(room_key), bytes_of_str(participant));
+    size_t at = HASH_INDEX_START;
+    for (handle h; (h = hash_index_find(&w->by_participant, hash, &at)) != 0;) {
+        struct transport *t = pool_at(&w->transports, h);
+        if (t != NULL && strcmp(t->participant, participant) == 0 &&
+            bytes_equal(room_key_of(w, t), bytes_of_str(room_key)))
+            return t;
+    }
+    return NULL;
+}
+
+struct transport *transport_find_address(const struct worker *w, const struct net_addr *addr)
+{
+    uint64_t hash = hash_address(w, addr);
+    size_t at = HASH_INDEX_START;
+    for (handle h; (h = hash_index_find(&w->by_address, hash, &at)) != 0;) {
+        struct transport *t = pool_at(&w->transports, h);
+        if (t != NULL && transport_has_address(t, addr))
+            return t;
+    }
+    return NULL;
+}
+
+struct transport *transport_find_ufrag(const struct worker *w, struct bytes ufrag)
+{
+    uint64_t hash = hash_ufrag(w, ufrag);
+    size_t at = HASH_INDEX_START;
+    for (handle h; (h = hash_index_find(&w->by_ufrag, hash, &at)) != 0;) {
+        struct transport *t = pool_at(&w->transports, h);
+        if (t != NULL && bytes_equal(bytes_of_str(t->params.local_ufrag), ufrag))
+            return t;
+    }
+    return NULL;
+}
+
+bool transport_has_address(const struct transport *t, const struct net_addr *addr)
+{
+    for (size_t i = 0; i < t->address_count; i++) {
+        if (net_addr_equal(&t->addresses[i].addr, addr))
+            return true;
+    }
+    return false;
+}
+
+static const struct transport_address *find_address(const struct transport *t,
+                                                    const struct net_addr *addr)
+{
+    for (size_t i = 0; i < t->address_count; i++) {
+        if (net_addr_equal(&t->addresses[i].addr, addr))
+            return &t->addresses[i];
+    }
+    return NULL;
+}
+
+const struct transport_address *transport_destination(const struct transport *t)
+{
+    const struct net_addr *selected = ice_lite_selected(&t->ice);
+    const struct transport_address *a = selected == NULL ? NULL : find_address(t, selected);
+    if (a != NULL)
+        return a;
+    return net_addr_is_set(&t->dtls_from.addr) ? &t->dtls_from : NULL;
+}
+
+static void remove_address(struct worker *w, struct transport *t, size_t i)
+{
+    hash_index_remove(&w->by_address, hash_address(w, &t->addresses[i].addr), t->self);
+    t->addresses[i] = t->addresses[--t->address_count];
+}
+
+/* A port that a NAT gave to somebody else before is theirs no more. */
+static void take_address_over(struct worker *w, const struct net_addr *addr)
+{
+    struct transport *other = transport_find_address(w, addr);
+    for (size_t i = 0; other != NULL && i < other->address_count; i++) {
+        if (net_addr_equal(&other->addresses[i].addr, addr)) {
+            remove_address(w, other, i);
+            return;
+        }
+    }
+}
+
+/* The index follows what ICE holds valid. */
+static void index_address(struct worker *w, struct transport *t, const struct net_addr *addr,
+                          uint16_t path)
+{
+    for (size_t i = t->address_count; i-- > 0;) {
+        if (!ice_lite_is_valid(&t->ice, &t->addresses[i].addr))
+            remove_address(w, t, i);
+    }
+    take_address_over(w, addr);
+    if (t->address_count == ICE_REMOTE_MAX ||
+        !hash_index_insert(&w->by_address, hash_address(w, addr), t->self)) {
+        stats_count(&w->stats, STAT_DROP_FULL);
+        return;
+    }
+    t->addresses[t->address_count++] =
+        (struct transport_address){ .addr = *addr, .path = path };
+}
+
+/* Takes m-lines from `first` on into the pools. */
+static enum err make_media(struct worker *w, struct transport *t, size_t first)
+{
+    for (size_t i = first; i < t->params.media_count; i++) {
+        enum media_role role = t->params.media[i].role;
+        t->media[i] = 0;
+        if (role == MEDIA_PUBLISH) {
+            struct track *track = track_new(w, t, (uint8_t)i);
+            if (track == NULL)
+                return ERR_FULL;
+            t->media[i] = track->self;
+        } else if (role == MEDIA_SLOT) {
+            struct slot *slot = slot_new(w, t, (uint8_t)i);
+            if (slot == NULL)
+                return ERR_FULL;
+            t->media[i] = slot->self;
+        }
+        t->rtcp_rsize = t->rtcp_rsize || t->params.media[i].rtcp_rsize;
+    }
+    return OK;
+}
+
+static void free_media(struct worker *w, struct transport *t)
+{
+    for (size_t i = 0; i < t->params.media_count; i++) {
+        struct track *track = NULL;
+        struct slot *slot = NULL;
+        if (t->params.media[i].role == MEDIA_PUBLISH)
+            track = pool_at(&w->tracks, t->media[i]);
+        else if (t->params.media[i].role == MEDIA_SLOT)
+            slot = pool_at(&w->slots, t->media[i]);
+        if (track != NULL)
+            track_free(w, track);
+        if (slot != NULL)
+            slot_free(w, slot);
+        t->media[i] = 0;
+    }
+}
+
+static enum err init_ice(struct transport *t, usec now)
+{
+    struct ice_credentials local = { .ufrag = "" };
+    size_t ufrag_len = strlen(t->params.local_ufrag), pwd_len = strlen(t->params.local_pwd);
+    if (ufrag_len > ICE_UFRAG_MAX || pwd_len > ICE_PWD_MAX)
+        return ERR_UNSUPPORTED;
+    memcpy(local.ufrag, t->params.local_ufrag, ufrag_len);
+    memcpy(local.pwd, t->params.local_pwd, pwd_len);
+    return ice_lite_init(&t->ice, &local, bytes_of_str(t->params.remote_ufrag), now);
+}
+
+static enum err init_dtls(struct worker *w, struct transport *t, usec now)
+{
+    struct dtls_fingerprint expected[DTLS_FINGERPRINTS_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < t->params.fingerprint_count && count < DTLS_FINGERPRINTS_MAX; i++) {
+        const struct sdp_fingerprint *from = &t->params.fingerprints[i];
+        struct dtls_fingerprint *to = &expected[count++];
+        to->bits = (uint16_t)(from->len * 8);
+        memcpy(to->hash, from->value, sizeof to->hash);
+    }
+    if (count == 0)
+        return ERR_UNSUPPORTED;
+    enum dtls_role role = t->params.dtls_client ? DTLS_CLIENT : DTLS_SERVER;
+    t->dtls = dtls_new(w->config.dtls, role, expected, count, now);
+    return t->dtls == NULL ? ERR_SYSTEM : OK;
+}
+
+static enum err index_transport(struct worker *w, struct transport *t)
+{
+    uint64_t ufrag = hash_ufrag(w, bytes_of_str(t->params.local_ufrag));
+    uint64_t participant =
+        worker_hash(w, room_key_of(w, t), bytes_of_str(t->participant));
+    if (!hash_index_insert(&w->by_ufrag, ufrag, t->self) ||
+        !hash_index_insert(&w->by_participant, participant, t->self))
+        return ERR_FULL;
+    return OK;
+}
+
+static void tell_room_of_tracks(struct worker *w, struct transport *t, size_t first, usec now)
+{
+    struct room *room = pool_at(&w->rooms, t->room);
+    for (size_t i = first; i < t->params.media_count; i++) {
+        if (t->params.media[i].role != MEDIA_PUBLISH)
+            continue;
+        struct track *track = pool_at(&w->tracks, t->media[i]);
+        if (track != NULL)
+            room_on_track(w, room, track, now);
+    }
+}
+
+struct transport *transport_new(struct worker *w, struct room *room, const char *participant,
+                                const struct transport_params *params, usec now, enum err *ret_err)
+{
+    handle h;
+    struct transport *t = pool_take(&w->transports, &h);
+    *ret_err = ERR_FULL;
+    if (t == NULL) {
+        if (room->participant_count == 0) {
+            hash_index_remove(&w->by_room, room->hash, room->self);
+            pool_give(&w->rooms, room->self);
+        }
+        return NULL;
+    }
+    memset(t, 0, sizeof *t);
+    t->self = h;
+    t->params = *params;
+    memcpy(t->participant, participant, strnlen(participant, PARTICIPANT_KEY_MAX));
+    t->created_at = t->authenticated_at = now;
+    t->rtt_us = -1;
+    t->receiver_report_at = t->sender_report_at = USEC_NEVER;
+    t->rtcp_ssrc = (uint32_t)worker_random(w) | 1;
+    twcc_recorder_init(&t->twcc);
+    w->deadlines[handle_index(h)] = USEC_NEVER;
+    room_add(w, room, t);
+    enum err err = index_transport(w, t);
+    if (err == OK)
+        err = init_ice(t, now);
+    if (err == OK)
+        err = init_dtls(w, t, now);
+    if (err == OK)
+        err = make_media(w, t, 0);
+    *ret_err = err;
+    if (err != OK) {
+        transport_free(w, t);
+        return NULL;
+    }
+    tell_room_of_tracks(w, t, 0, now);
+    worker_wake(w, t->self, now);
+    stats_set(&w->stats, STAT_PARTICIPANTS, w->transports.live);
+    return t;
+}
+
+static void send_dtls(struct worker *w, struct transport *t)
+{
+    for (struct bytes d; dtls_next_datagram(t->dtls, &d);) {
+        if (net_addr_is_set(&t->dtls_from.addr))
+            worker_send_control(w, &t->dtls_from, t->self, d);
+    }
+}
+
+void transport_free(struct worker *w, struct transport *t)
+{
+    if (t->sealer != NULL && t->state != TRANSPORT_FAILED) {
+        dtls_close(t->dtls);
+        send_dtls(w, t);
+    }
+    if (t->sealer != NULL)
+        stats_set(&w->stats, STAT_CONNECTED, stats_read(&w->stats, STAT_CONNECTED) - 1);
+    free_media(w, t);
+    worker_forget_waiting(w, t);
+    while (t->address_count > 0)
+        remove_address(w, t, t->address_count - 1);
+    struct bytes room_key = room_key_of(w, t);
+    hash_index_remove(&w->by_ufrag, hash_ufrag(w, bytes_of_str(t->params.local_ufrag)), t->self);
+    hash_index_remove(&w->by_participant,
+                      worker_hash(w, room_key, bytes_of_str(t->participant)), t->self);
+    room_remove(w, pool_at(&w->rooms, t->room), t);
+    dtls_free(t->dtls);
+    sealer_free(t->sealer);
+    opener_free(t->opener);
+    bytes_wipe(t->params.local_pwd, sizeof t->params.local_pwd);
+    w->deadlines[handle_index(t->self)] = USEC_NEVER;
+    pool_give(&w->transports, t->self);
+    stats_set(&w->stats, STAT_PARTICIPANTS, w->transports.live);
+}
+
+/* SSRCs we may send with: each slot's and its RTX, and our own for RTCP. */
+static size_t count_seal_streams(const struct transport_params *p)
+{
+    size_t n = 1;
+    for (size_t i = 0; i < p->media_count; i++)
+        n += p->media[i].role == MEDIA_SLOT ? 1u + (p->media[i].rtx_ssrc != 0) : 0;
+    return n;
+}
+
+enum err transport_update(struct worker *w, struct transport *t,
+                          const struct transport_params *params, usec now)
+{
+    size_t first = t->params.media_count;
+    if (params->media_count < first)
+        return ERR_MALFORMED;
+    if (t->sealer != NULL && count_seal_streams(params) > t->seal_streams)
+        return ERR_FULL;
+    memcpy(t->params.media + first, params->media + first,
+           (params->media_count - first) * sizeof params->media[0]);
+    t->params.media_count = params->media_count;
+    t->params.ext = params->ext;
+    memcpy(t->params.formats, params->formats, sizeof t->params.formats);
+    enum err err = make_media(w, t, first);
+    tell_room_of_tracks(w, t, first, now);
+    return err;
+}
+
+static void fail(struct transport *t, enum err why)
+{
+    t->state = TRANSPORT_FAILED;
+    t->failure = why;
+}
+
+static void start_media(struct worker *w, struct transport *t, usec now)
+{
+    struct dtls_keys keys;
+    enum err err = dtls_keys(t->dtls, &keys);
+    if (err != OK) {
+        fail(t, err);
+        return;
+    }
+    /* Twice what is needed: a client may double its slots once. */
+    t->seal_streams = MIN(2 * count_seal_streams(&t->params) + 8, (size_t)SEAL_STREAMS_MAX);
+    t->sealer = sealer_new(keys.profile, &keys.local, t->seal_streams);
+    t->opener = opener_new(keys.profile, &keys.remote, TRANSPORT_OPENER_STREAMS);
+    enum seal_profile profile = keys.profile;
+    bytes_wipe(&keys, sizeof keys);
+    if (t->sealer == NULL || t->opener == NULL) {
+        sealer_free(t->sealer);
+        opener_free(t->opener);
+        t->sealer = NULL;
+        t->opener = NULL;
+        fail(t, ERR_SYSTEM);
+        return;
+    }
+    t->state = TRANSPORT_CONNECTED;
+    t->authenticated_at = now;
+    stats_add(&w->stats, STAT_CONNECTED, 1);
+    struct event e = { .kind = EVENT_TRANSPORT,
+                       .transport = TRANSPORT_EVENT_CONNECTED,
+                       .connect_us = now - t->created_at,
+                       .suite = seal_profile_name(profile) };
+    memcpy(e.participant, t->participant, sizeof e.participant);
+    struct bytes key = room_key_of(w, t);
+    memcpy(e.room, key.data, key.len);
+    worker_push_event(w, &e);
+}
+
+/* After anything that moved the handshake. */
+static void follow_dtls(struct worker *w, struct transport *t, usec now)
+{
+    send_dtls(w, t);
+    switch (dtls_state(t->dtls)) {
+    case DTLS_HANDSHAKING:
+        break;
+    case DTLS_CONNECTED:
+        if (t->state == TRANSPORT_DTLS)
+            start_media(w, t, now);
+        break;
+    case DTLS_CLOSED:
+        fail(t, ERR_EXPIRED);
+        break;
+    case DTLS_FAILED:
+        stats_count(&w->stats, STAT_DTLS_FAILED);
+        fail(t, dtls_failure(t->dtls));
+        break;
+    }
+    worker_wake(w, t->self, t->state == TRANSPORT_FAILED ? now : dtls_deadline(t->dtls));
+}
+
+static void start_dtls(struct worker *w, struct transport *t, const struct transport_address *to,
+                       usec now)
+{
+    t->state = TRANSPORT_DTLS;
+    t->dtls_from = *to;
+    dtls_start(t->dtls, now);
+    follow_dtls(w, t, now);
+}
+
+void transport_on_authentic(struct worker *w, struct transport *t, usec now)
+{
+    t->authenticated_at = now;
+    if (t->is_disconnected) {
+        t->is_disconnected = false;
+        worker_tell_transport(w, t, TRANSPORT_EVENT_CONNECTED, now);
+    }
+}
+
+void transport_on_stun(struct worker *w, struct transport *t, const struct stun_message *m,
+                       const struct datagram *d, usec now)
+{
+    struct transport_address from = { .addr = d->from, .path = d->path };
+    uint8_t *at = worker_reserve_control(w, STUN_MESSAGE_MAX);
+    if (at == NULL)
+        return;
+    struct writer response = writer_of(at, STUN_MESSAGE_MAX);
+    enum ice_event event = ICE_EVENT_NONE;
+    enum err err = ice_lite_receive(&t->ice, m, &d->from, now, &response, &event);
+    if (!response.failed && writer_len(&response) > 0)
+        worker_commit_control(w, &from, t->self, writer_len(&response));
+    if (err != OK) {
+        stats_count(&w->stats, STAT_DROP_STUN);
+        return;
+    }
+    if (m->class != STUN_REQUEST)
+        return;
+    transport_on_authentic(w, t, now);
+    if (ice_lite_is_valid(&t->ice, &d->from) && !transport_has_address(t, &d->from))
+        index_address(w, t, &d->from, d->path);
+    if (t->state == TRANSPORT_NEW)
+        t->state = TRANSPORT_ICE;
+    if (t->state == TRANSPORT_ICE && t->params.dtls_client)
+        start_dtls(w, t, &from, now);
+}
+
+void transport_on_dtls(struct worker *w, struct transport *t, const struct datagram *d, usec now)
+{
+    if (t->state == TRANSPORT_ICE)
+        t->state = TRANSPORT_DTLS;
+    if (t->state != TRANSPORT_DTLS && t->state != TRANSPORT_CONNECTED)
+        return;
+    t->dtls_from = (struct transport_address){ .addr = d->from, .path = d->path };
+    dtls_receive(t->dtls, bytes_of(d->data, d->len), now);
+    follow_dtls(w, t, now);
+}
+
+void transport_send_rtcp(struct worker *w, struct transport *t, struct bytes compound)
+{
+    const struct transport_address *to = transport_destination(t);
+    if (to == NULL || t->sealer == NULL)
+        return;
+    size_t size = compound.len + SEAL_RTCP_OVERHEAD_MAX;
+    uint8_t *at = worker_reserve_control(w, size);
+    if (at == NULL)
+        return;
+    struct writer writer = writer_of(at, size);
+    if (sealer_rtcp(t->sealer, compound, &writer) != OK) {
+        stats_count(&w->stats, STAT_DROP_FULL);
+        return;
+    }
+    stats_count(&w->stats, STAT_RTCP_OUT);
+    worker_commit_control(w, to, t->self, writer_len(&writer));
+}
+
+/* How long nothing was heard decides; returns when that could change next. */
+static usec check_silence(struct worker *w, struct transport *t, usec now)
+{
+    usec disconnected_at = t->authenticated_at + TRANSPORT_DISCONNECTED_TIME;
+    usec failed_at = t->authenticated_at + TRANSPORT_FAILED_TIME;
+    if (now >= failed_at) {
+        fail(t, ERR_EXPIRED);
+        return now;
+    }
+    if (t->state != TRANSPORT_CONNECTED || now < disconnected_at)
+        return t->state == TRANSPORT_CONNECTED ? disconnected_at : failed_at;
+    if (!t->is_disconnected) {
+        t->is_disconnected = true;
+        worker_tell_transport(w, t, TRANSPORT_EVENT_DISCONNECTED, now);
+    }
+    return failed_at;
+}
+
+usec transport_tick(struct worker *w, struct transport *t, usec now)
+{
+    if (t->state == TRANSPORT_FAILED)
+        return now;
+    if (ice_lite_tick(&t->ice, now) == ICE_EVENT_EXPIRED) {
+        fail(t, ERR_EXPIRED);
+        return now;
+    }
+    if (t->state >= TRANSPORT_DTLS && now >= dtls_deadline(t->dtls)) {
+        dtls_tick(t->dtls, now);
+        follow_dtls(w, t, now);
+    }
+    usec next = check_silence(w, t, now);
+    next = MIN(next, ice_lite_deadline(&t->ice));
+    return t->state >= TRANSPORT_DTLS ? MIN(next, dtls_deadline(t->dtls)) : next;
+}

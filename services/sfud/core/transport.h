@@ -1,0 +1,130 @@
+/* transport.h - one participant's ICE-lite, DTLS and SRTP.
+ *
+ * States only go forward. DTLS and SRTP are taken only from addresses that passed an ICE check.
+ * Lives in the worker's pool. Owned by the worker's thread.
+ *
+ *   NEW --check--> ICE --ClientHello--> DTLS --keys--> CONNECTED --silence, alert--> FAILED
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef SFUD_CORE_TRANSPORT_H
+#define SFUD_CORE_TRANSPORT_H
+
+#include "common/list.h"
+#include "core/command.h"
+#include "core/datagram.h"
+#include "core/pool.h"
+#include "rtc/dtls.h"
+#include "rtc/ice_lite.h"
+#include "rtc/seal.h"
+#include "rtc/twcc.h"
+
+struct worker;
+struct room;
+
+enum transport_state {
+    TRANSPORT_NEW,
+    TRANSPORT_ICE,  /* an address is validated */
+    TRANSPORT_DTLS, /* a handshake has begun */
+    TRANSPORT_CONNECTED,
+    TRANSPORT_FAILED, /* about to be removed */
+};
+
+enum {
+    TRANSPORT_SSRCS_MAX = 24,      /* learned from one participant: 4 tracks with layers and RTX */
+    TRANSPORT_OPENER_STREAMS = 32, /* the same, and senders of RTCP */
+    TRANSPORT_RTCP_SIZE_MAX = 1200,
+};
+
+/* An incoming SSRC that was learned. Stays when its encoding is forgotten: browsers stop saying mid
+ * and rid once they know that we know. */
+struct transport_ssrc {
+    uint32_t ssrc;
+    uint8_t media_index;
+    uint8_t layer;
+    bool is_rtx;
+};
+
+struct transport_address {
+    struct net_addr addr;
+    uint16_t path;
+};
+
+struct transport {
+    /* given */
+    handle self;
+    handle room;
+    struct list_link in_room;
+    uint64_t participant_hash;
+    char participant[PARTICIPANT_KEY_MAX + 1];
+    struct transport_params params;
+    handle media[TRANSPORT_MEDIA_MAX]; /* by m-line: its track or slot; 0: neither */
+
+    /* owned */
+    struct dtls *dtls;
+    struct sealer *sealer; /* from CONNECTED on */
+    struct opener *opener;
+    struct ice_lite ice;
+
+    enum transport_state state;
+    bool is_disconnected;
+    enum err failure;
+    usec created_at;
+    usec authenticated_at; /* last packet that was surely from the participant */
+    struct transport_address addresses[ICE_REMOTE_MAX]; /* validated and in the worker's index */
+    size_t address_count;
+    struct transport_address dtls_from;
+    size_t seal_streams; /* what the sealer was made for */
+
+    struct transport_ssrc ssrcs[TRANSPORT_SSRCS_MAX];
+    size_t ssrc_count;
+    struct twcc_recorder twcc;
+    uint32_t twcc_media_ssrc;
+    uint16_t twcc_seq;   /* of what we send */
+    uint32_t rtcp_ssrc;  /* ours, for reports and feedback */
+    bool rtcp_rsize;
+    usec rtt_us;         /* -1: not known */
+    usec receiver_report_at; /* next; USEC_NEVER: nothing was received */
+    usec sender_report_at;   /* next; USEC_NEVER: nothing was sent */
+    bool has_clock_offset;
+    wall_usec clock_offset; /* our wall clock minus the participant's */
+    uint64_t slots_version;
+
+    /* packets that wait for worker_flush(): entries of the worker's queue, index + 1; 0: none */
+    uint32_t queue_first, queue_last;
+    bool is_waiting; /* in the worker's list of viewers with a queue */
+    handle waiting_next;
+};
+
+/* NULL and ret_err: ERR_FULL or ERR_SYSTEM, ERR_UNSUPPORTED (credentials). */
+struct transport *transport_new(struct worker *w, struct room *room, const char *participant,
+                                const struct transport_params *params, usec now, enum err *ret_err);
+/* Says goodbye (DTLS close_notify) if connected. */
+void transport_free(struct worker *w, struct transport *t);
+
+/* More m-lines. ERR_FULL leaves those that found room. */
+MUST_USE enum err transport_update(struct worker *w, struct transport *t,
+                                   const struct transport_params *params, usec now);
+
+/* m is a parsed STUN message, d the datagram it came in. */
+void transport_on_stun(struct worker *w, struct transport *t, const struct stun_message *m,
+                       const struct datagram *d, usec now);
+void transport_on_dtls(struct worker *w, struct transport *t, const struct datagram *d, usec now);
+/* Something from the participant was authenticated. */
+void transport_on_authentic(struct worker *w, struct transport *t, usec now);
+
+/* Where media goes, or NULL. */
+const struct transport_address *transport_destination(const struct transport *t);
+bool transport_has_address(const struct transport *t, const struct net_addr *addr);
+
+/* Seals a compound and queues it. */
+void transport_send_rtcp(struct worker *w, struct transport *t, struct bytes compound);
+
+/* ICE, DTLS, consent. May set FAILED. Returns the next deadline. */
+usec transport_tick(struct worker *w, struct transport *t, usec now);
+
+struct transport *transport_find(const struct worker *w, const char *room_key,
+                                 const char *participant);
+struct transport *transport_find_address(const struct worker *w, const struct net_addr *addr);
+struct transport *transport_find_ufrag(const struct worker *w, struct bytes ufrag);
+
+#endif

@@ -1,0 +1,120 @@
+/* worker_state.h - what is inside of a worker. For the files of core only.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef SFUD_CORE_WORKER_STATE_H
+#define SFUD_CORE_WORKER_STATE_H
+
+#include "core/hash_index.h"
+#include "core/room.h"
+#include "core/slot.h"
+#include "core/track.h"
+#include "core/transport.h"
+#include "core/worker.h"
+
+/* One media packet of the current pass, opened and looked at once for all viewers. */
+struct pass_packet {
+    handle encoding;
+    int64_t seq; /* extended */
+    uint32_t timestamp;
+    bool marker;
+    bool keyframe_start;
+    bool has_vp8;
+    uint8_t payload_type;         /* the publisher's */
+    struct format format;         /* what that means */
+    struct vp8_descriptor vp8;
+    struct bytes payload;         /* in the datagram, or in the cache */
+    struct rtp_ext_values ext;    /* views into the datagram */
+    usec arrival;
+};
+
+enum queue_kind {
+    QUEUE_PACKET, /* value: index of a pass_packet */
+    QUEUE_CACHED, /* value: low 32 bits of a source number, in the cache of the slot's input */
+    QUEUE_RESEND, /* value: number the viewer misses */
+};
+
+struct queue_entry {
+    handle slot;
+    uint32_t value;
+    uint32_t next; /* index + 1; 0: last */
+    uint8_t kind;
+};
+
+struct worker {
+    struct worker_config config;
+    struct worker_stats stats;
+    uint8_t hash_key[16];
+    uint64_t random_state;
+
+    /* pools and the ways into them */
+    struct pool transports, rooms, tracks, slots, encodings, payloads;
+    struct hash_index by_address, by_ufrag, by_participant, by_room;
+    struct send_record *records; /* SLOT_LOG_COUNT for each place of the pool `slots` */
+
+    /* the pass */
+    struct pass_packet packets[PASS_DATAGRAMS_MAX];
+    size_t packet_count;
+    struct queue_entry *queue; /* used from 0 up, all free again after the pass */
+    size_t queue_used;
+    handle waiting_first, waiting_last; /* transports with a queue */
+
+    /* STUN, DTLS and RTCP that wait for worker_flush() */
+    struct outbox control;
+    size_t control_sent; /* sends already copied out */
+
+    /* timers, by place in the pool `transports` */
+    usec *deadlines;
+    usec next_deadline;
+
+    struct event *events;
+    size_t event_first, event_count;
+};
+
+/* Random-looking numbers for initial sequence numbers and SSRCs. */
+uint64_t worker_random(struct worker *w);
+
+uint64_t worker_hash(const struct worker *w, struct bytes a, struct bytes b);
+
+/* This transport wants a tick at `when`. */
+void worker_wake(struct worker *w, handle transport, usec when);
+
+/* Queues datagrams for worker_flush(); counts a drop if there is no room. */
+void worker_send_control(struct worker *w, const struct transport_address *to, handle transport,
+                         struct bytes datagram);
+/* Room to write one such datagram into, or NULL (counted). Then worker_commit_control(). */
+uint8_t *worker_reserve_control(struct worker *w, size_t size);
+void worker_commit_control(struct worker *w, const struct transport_address *to, handle transport,
+                           size_t len);
+
+/* One thing to do for a viewer at the next flush. `after`: entry to insert behind (index + 1), 0:
+ * at the end. Returns the new entry (index + 1); 0 and a counted drop if the queue is full. */
+uint32_t worker_enqueue(struct worker *w, struct transport *t, handle slot, enum queue_kind kind,
+                        uint32_t value, uint32_t after);
+
+/* A transport that is freed waits no more. */
+void worker_forget_waiting(struct worker *w, struct transport *t);
+
+void worker_push_event(struct worker *w, const struct event *e);
+void worker_tell_transport(struct worker *w, const struct transport *t, enum transport_event what,
+                           usec now);
+
+static inline wall_usec worker_wall(const struct worker *w, usec now)
+{
+    return now + w->config.wall_minus_now;
+}
+
+/* ingress.c */
+void ingress_rtp(struct worker *w, struct transport *t, const struct datagram *d, usec now);
+/* A cached packet as if it had just come. payload_type: as the publisher sent it. False if it is
+ * not there. */
+bool ingress_restore(struct worker *w, struct encoding *e, uint32_t low_seq, uint8_t payload_type,
+                     struct pass_packet *ret);
+
+/* feedback.c: RTCP that participants send. */
+void feedback_receive(struct worker *w, struct transport *t, const struct datagram *d, usec now);
+
+/* report.c: RTCP that we send. Each returns when it wants to be called again. */
+usec report_to_publisher(struct worker *w, struct transport *t, usec now);
+usec report_to_viewer(struct worker *w, struct transport *t, usec now);
+
+#endif
