@@ -32,7 +32,7 @@
  * that it may have signed. */
 #define KEY_TTL_EXTRA SECONDS(300)
 /* How often an instance reads everybody's keys and confirms its own. */
-#define KEY_REFRESH SECONDS(5)
+#define KEY_REFRESH SECONDS(2)
 
 /* Requests being answered at once; above it clients get 503 with Retry-After. */
 #define CALLS_MAX 512
