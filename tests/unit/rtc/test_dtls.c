@@ -391,6 +391,38 @@ static void close_notify_closes_both_ends(void **state)
     network_free(net);
 }
 
+static SSL *last_ssl; /* of the context that remember_ssl() watches */
+
+static void remember_ssl(const SSL *ssl, int where, int value)
+{
+    last_ssl = (SSL *)(uintptr_t)ssl;
+}
+
+static void application_data_is_a_view_until_the_next_call(void **state)
+{
+    struct dtls_context *watched = dtls_context_new(WALL_NOW);
+    SSL_CTX_set_info_callback(watched->ssl, remember_ssl);
+    struct network *net = network_with(server_context, watched);
+    connect_ends(net);
+    assert_connected(net);
+    assert_int_equal(dtls_data(net->server).len, 0);
+    assert_int_equal(SSL_write(last_ssl, "first", 5), 5); /* each is a datagram in the queue */
+    assert_int_equal(SSL_write(last_ssl, "second!", 7), 7);
+    struct bytes datagram;
+    static const char *const texts[] = { "first", "second!" };
+    for (size_t i = 0; dtls_next_datagram(net->client, &datagram); i++) {
+        dtls_receive(net->server, datagram, net->now);
+        assert_true(i < 2);
+        assert_bytes_equal(dtls_data(net->server), bytes_of_str(texts[i]));
+        dtls_receive(net->server, datagram, net->now); /* a replay: nothing to see */
+        assert_int_equal(dtls_data(net->server).len, 0);
+    }
+    assert_int_equal(dtls_counters(net->server).data_count, 2);
+    assert_int_equal(dtls_state(net->server), DTLS_CONNECTED);
+    network_free(net);
+    dtls_context_free(watched);
+}
+
 static void final_flight_is_repeated_for_a_client_that_lost_it(void **state)
 {
     /* Numbers: 0 ClientHello, 1 server's flight, 2 client's flight, 3 server's final flight. */
@@ -527,6 +559,7 @@ int main(void)
         cmocka_unit_test(older_versions_are_refused),
         cmocka_unit_test(garbage_is_dropped_and_does_not_disturb),
         cmocka_unit_test(close_notify_closes_both_ends),
+        cmocka_unit_test(application_data_is_a_view_until_the_next_call),
         cmocka_unit_test(final_flight_is_repeated_for_a_client_that_lost_it),
         cmocka_unit_test(fingerprints_are_parsed_strictly),
         cmocka_unit_test(certificate_is_fresh_and_valid_around_now),
