@@ -1,4 +1,4 @@
-/* audit_emitter.h - sends audit events to the stream that auditd consumes (XADD cc:audit * e <json>).
+/* audit_emitter.h - sends audit events to the stream that auditd consumes (XADD cc:audit … e <json>).
  *
  * At least once, in order: an event leaves the buffer when Redis has confirmed it; after an unclear
  * answer it is sent again with the same id (auditd drops duplicates by id). While Redis is away

@@ -9,6 +9,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define ENV_PREFIX   "CONCLAVE_"
 #define COMMON_COUNT 5
@@ -319,6 +320,21 @@ static bool read_flags(struct config *c, int argc, char *const *argv, bool is_fi
     return ok;
 }
 
+/* <daemon>-<host>-<4 random>: two on one host, or one that restarts, are never the same. */
+static void instance_id_make(struct config *c, struct config_common *m)
+{
+    char host[48] = "host", text[128], id[ID_CAPACITY];
+    (void)gethostname(host, sizeof host - 1);
+    for (char *p = host; *p != '\0'; p++)
+        if (!isalnum((unsigned char)*p) && *p != '.')
+            *p = '-';
+    random_id(id, "");
+    id[4] = '\0';
+    int n = snprintf(text, sizeof text, "%.20s-%.47s-%s", c->spec->daemon, host, id);
+    check(n > 0 && (size_t)n < sizeof text);
+    m->instance_id = config_copy(c, text, (size_t)n);
+}
+
 static bool finish_common(struct config *c)
 {
     struct config_common *m = c->spec->common;
@@ -332,12 +348,8 @@ static bool finish_common(struct config *c)
     }
     if (m->admin_listen == NULL)
         m->admin_listen = "";
-    if (m->instance_id == NULL || m->instance_id[0] == '\0') {
-        char prefix[ID_PREFIX_MAX + 1], id[ID_CAPACITY];
-        (void)snprintf(prefix, sizeof prefix, "%.14s_", c->spec->daemon);
-        random_id(id, prefix);
-        m->instance_id = config_copy(c, id, strlen(id));
-    }
+    if (m->instance_id == NULL || m->instance_id[0] == '\0')
+        instance_id_make(c, m);
     return true;
 }
 

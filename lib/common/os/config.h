@@ -48,7 +48,7 @@ struct config_common {
     enum log_level log_level;
     enum log_format log_format;
     const char *admin_listen; /* "" = no admin port */
-    const char *instance_id;  /* unset: a fresh "<daemon>_…" id */
+    const char *instance_id;  /* unset: <daemon>-<hostname>-<4 random> */
     /* private: texts before they become enums */
     const char *log_level_text;
     const char *log_format_text;

@@ -2,7 +2,7 @@
  *
  * The last good set stays in use while authd is away. It is fetched at start, every `refresh`, and
  * when a token names an unknown kid (at most once per `refresh_min`, for strangers can invent kids).
- * Fetching runs on the loop (libcurl multi); nothing blocks. Loop thread only.
+ * Fetching runs in the loop's thread pool (libcurl); nothing here blocks. Loop thread only.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef COMMON_OS_JWKS_H

@@ -60,7 +60,8 @@ MUST_USE enum err redis_new(uv_loop_t *loop, const struct redis_options *options
 /* Fails what is in flight (ERR_BAD_STATE, called back now), disconnects, frees when the loop has
  * closed the handles: keep the loop running a little (uv_run until it is empty). NULL is fine.
  * Also allowed from inside a callback of the same client. Its subscriptions are gone with it (do not
- * unsubscribe them afterwards). Commands given by the callbacks that it calls are dropped. */
+ * unsubscribe them afterwards). Commands given from then on, by the callbacks that it calls, are
+ * dropped without a callback. */
 void redis_free(struct redis *r);
 
 bool redis_is_connected(const struct redis *r);
