@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rtc/ice_lite.h"
 
+#include "alloc_probe.h"
 #include "cmocka_all.h"
 
 #define START SECONDS(100)
@@ -270,6 +271,18 @@ static void restart_keeps_the_old_until_the_new_is_used(void **state)
     assert_false(is_valid(f, 1));
 }
 
+static void checks_never_allocate(void **state)
+{
+    struct fixture *f = *state;
+    const struct check_options forged = { .password = "not the password at all" };
+    alloc_probe_reset(0, false);
+    for (int i = 0; i < 10000; i++) {
+        if (send_check(f, (uint8_t)(i % 16), nominate) != OK || send_check(f, 3, forged) == OK)
+            fail();
+    }
+    assert_int_equal(alloc_probe.count, 0);
+}
+
 static void overlong_remote_ufrag_is_unsupported(void **state)
 {
     struct ice_lite ice;
@@ -302,6 +315,7 @@ static void candidate_priority_follows_rfc8445(void **state)
 
 int main(void)
 {
+    alloc_probe_install();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(authenticated_check_validates_its_address, setup),
         cmocka_unit_test_setup(nomination_selects_and_the_latest_wins, setup),
@@ -314,6 +328,7 @@ int main(void)
         cmocka_unit_test_setup(transport_nobody_checks_expires, setup),
         cmocka_unit_test_setup(silent_selected_address_gives_way_to_a_living_nominated_one, setup),
         cmocka_unit_test_setup(restart_keeps_the_old_until_the_new_is_used, setup),
+        cmocka_unit_test_setup(checks_never_allocate, setup),
         cmocka_unit_test(overlong_remote_ufrag_is_unsupported),
         cmocka_unit_test(credentials_are_made_of_ice_characters),
         cmocka_unit_test(candidate_priority_follows_rfc8445),
