@@ -1,0 +1,119 @@
+// /r/<room>: lobby → room → left. Owns the local media, which live through all three.
+// SPDX-License-Identifier: Apache-2.0
+import { LocalMedia, type Room } from '@conclave/sdk';
+import { useCallback, useEffect, useRef, useState } from 'react';
+import { sentence } from '../messages';
+import { readPrefs, writePrefs } from '../prefs';
+import { navigate, type Route } from '../router';
+import { auth, client, identify } from '../session';
+import { RoomView } from '../room/RoomView';
+import { Page } from '../ui/bits';
+import { Lobby } from './Lobby';
+
+declare global {
+  interface Window {
+    /** A handle for debugging and tests: the room of this page, if any. */
+    conclave?: { room: Room };
+  }
+}
+
+type Phase = { at: 'lobby'; error?: string } | { at: 'joining' } | { at: 'room'; room: Room } | { at: 'left'; message: string };
+
+export function RoomRoute({ route }: { route: Extract<Route, { page: 'room' }> }) {
+  const [media] = useState(() => new LocalMedia({ microphoneId: readPrefs().microphone, cameraId: readPrefs().camera }));
+  const [phase, setPhase] = useState<Phase>(route.join ? { at: 'joining' } : { at: 'lobby' });
+  const current = useRef<Room | null>(null);
+  const [name, setName] = useState(route.name ?? auth.displayName ?? readPrefs().name ?? '');
+
+  const join = useCallback(
+    async (as: string, clickedAt: number) => {
+      setPhase({ at: 'joining' });
+      setName(as);
+      if (!route.name) writePrefs({ name: as });
+      try {
+        await identify(as);
+        const room = client.room(route.room, { name: as, media });
+        current.current = room;
+        window.conclave = { room };
+        room.on('closed', ({ message }) => {
+          if (current.current === room && room.self) {
+            media.stop();
+            setPhase({ at: 'left', message });
+          }
+        });
+        await room.join(clickedAt);
+        const { speaker } = readPrefs();
+        if (speaker) void room.selectSpeaker(speaker).catch(() => undefined);
+        setPhase({ at: 'room', room });
+      } catch (error) {
+        setPhase({ at: 'lobby', error: sentence(error) });
+      }
+    },
+    [media, route],
+  );
+
+  const started = useRef(false);
+  useEffect(() => {
+    if (!route.join || started.current) return;
+    started.current = true;
+    // Devices and server at the same time; what is acquired later is published then.
+    void media.start({ microphone: route.audio, camera: route.video }).catch(() => undefined);
+    void join(name || 'Guest', performance.now());
+  }, [join, media, name, route]);
+
+  useEffect(
+    () => () => {
+      void current.current?.leave();
+      current.current = null;
+      media.stop();
+    },
+    [media],
+  );
+
+  switch (phase.at) {
+    case 'lobby':
+    case 'joining':
+      if (route.join && phase.at === 'joining') return <Joining room={route.room} />;
+      return (
+        <Lobby
+          room={route.room}
+          media={media}
+          name={name}
+          wants={{ microphone: route.audio, camera: route.video }}
+          busy={phase.at === 'joining'}
+          error={phase.at === 'lobby' ? phase.error : undefined}
+          onJoin={(as) => void join(as, performance.now())}
+        />
+      );
+    case 'room':
+      return <RoomView room={phase.room} media={media} />;
+    case 'left':
+      return (
+        <Page>
+          <section className="card left" data-testid="left-page">
+            <h1>You left</h1>
+            <p data-testid="left-reason">{phase.message}</p>
+            <div className="row">
+              <button type="button" className="button primary" onClick={() => setPhase({ at: 'lobby' })} data-testid="rejoin">
+                Join again
+              </button>
+              <button type="button" className="button" onClick={() => navigate('/')}>
+                Home
+              </button>
+            </div>
+          </section>
+        </Page>
+      );
+  }
+}
+
+function Joining({ room }: { room: string }) {
+  return (
+    <Page>
+      <section className="left" role="status">
+        <span className="spinner" aria-hidden="true" />
+        <p>Joining {room}…</p>
+      </section>
+    </Page>
+  );
+}

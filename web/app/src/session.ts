@@ -1,0 +1,55 @@
+// The one client of this page and who is signed in.
+// SPDX-License-Identifier: Apache-2.0
+import { ConclaveClient } from '@conclave/sdk';
+import { useSyncExternalStore } from 'react';
+import { readPrefs, writePrefs } from './prefs';
+
+export const client = new ConclaveClient();
+export const auth = client.auth;
+
+let version = 0;
+const subscribe = (listener: () => void) =>
+  auth.on('changed', () => {
+    version += 1;
+    listener();
+  });
+
+/** Re-renders when the identity changes. */
+export function useAuth() {
+  useSyncExternalStore(subscribe, () => version);
+  return auth;
+}
+
+let restoring: Promise<void> | null = null;
+
+/** Takes up the session of an account after a reload; asks the server only if there was one. */
+export function restoreSession(): Promise<void> {
+  restoring ??= (async () => {
+    if (!readPrefs().account || auth.signedIn) return;
+    if (!(await auth.restore())) writePrefs({ account: false });
+  })();
+  return restoring;
+}
+
+export async function signIn(username: string, password: string): Promise<void> {
+  await auth.login(username, password);
+  writePrefs({ account: true, name: auth.displayName ?? username });
+}
+
+export async function signUp(username: string, password: string, displayName: string): Promise<void> {
+  await auth.register(username, password, displayName || undefined);
+  await signIn(username, password);
+}
+
+export async function signOut(): Promise<void> {
+  writePrefs({ account: false });
+  await auth.logout().catch(() => undefined);
+}
+
+/** An account keeps its identity; everybody else becomes a guest of that name. */
+export async function identify(name: string): Promise<void> {
+  await restoreSession();
+  if (auth.user) return;
+  if (auth.guestIdentity?.name === name && auth.signedIn) return;
+  await auth.guest(name);
+}

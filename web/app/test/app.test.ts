@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+import { describe, expect, it } from 'vitest';
+import { parseRoute, roomName, suggestRoom } from '../src/router';
+import { commandFor } from '../src/room/Shortcuts';
+import { colourOf, initials } from '../src/ui/bits';
+import { deviceSentence, sentence } from '../src/messages';
+import { ConclaveError } from '@conclave/sdk';
+
+describe('routes', () => {
+  const parse = (path: string) => parseRoute(new URL(path, 'http://test'));
+  it('are home and a room with its options', () => {
+    expect(parse('/')).toEqual({ page: 'home' });
+    expect(parse('/r/')).toEqual({ page: 'home' });
+    expect(parse('/r/%E0%A4%A')).toEqual({ page: 'home' });
+    expect(parse('/r/Stand%20Up?name=Ada&join=1&video=0')).toEqual({ page: 'room', room: 'stand-up', name: 'Ada', join: true, audio: true, video: false });
+  });
+  it('hold room names of the protocol', () => {
+    expect(roomName('Größe/2 x')).toBe('groe-2-x');
+    expect(roomName('a'.repeat(100))).toHaveLength(64);
+    expect(suggestRoom(() => 0.5)).toMatch(/^[a-z]+-[a-z]+-\d{3}$/);
+  });
+});
+
+describe('shortcuts', () => {
+  const key = (k: string, more: object = {}) => commandFor({ key: k, ctrlKey: false, metaKey: false, altKey: false, repeat: false, target: document.body, ...more });
+  it('answer single keys in either case', () => {
+    expect(key('m')).toBe('microphone');
+    expect(key('M')).toBe('microphone');
+    expect(key('?')).toBe('shortcuts');
+  });
+  it('are silent while typing, with modifiers, and when held down', () => {
+    expect(key('m', { target: document.createElement('textarea') })).toBeNull();
+    expect(key('c', { ctrlKey: true })).toBeNull();
+    expect(key('m', { repeat: true })).toBeNull();
+  });
+});
+
+describe('words', () => {
+  it('give initials and a stable colour for any name', () => {
+    expect(initials('Ada Lovelace')).toBe('AL');
+    expect(initials('  ')).toBe('?');
+    expect(initials('👩‍💻 x')).toContain('X');
+    expect(colourOf('Ada')).toBe(colourOf('Ada'));
+  });
+  it('turn errors into sentences', () => {
+    expect(sentence(new ConclaveError('bad-credentials', 'x'))).toMatch(/password is wrong/);
+    expect(sentence(new ConclaveError('something-new', 'The server says so.'))).toBe('The server says so.');
+    expect(deviceSentence(new DOMException('', 'NotAllowedError'), 'screen')).toBeNull();
+    expect(deviceSentence(new DOMException('', 'NotFoundError'), 'camera')).toBe('No camera was found.');
+  });
+});

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Participant, Track } from '@conclave/sdk';
+import { describe, expect, it } from 'vitest';
+import { bestGrid, layout, tileKey, viewOf, type LayoutInput } from '../src/room/layout';
+
+const track = (source: Track['source']): Track => ({ source, muted: false, mutedBy: null, width: 1280, height: 720, mediaStreamTrack: null });
+const person = (id: string, more: Partial<Participant> = {}): Participant => ({
+  id,
+  name: id,
+  kind: 'guest',
+  role: 'member',
+  hand: false,
+  connected: true,
+  isLocal: id === 'me',
+  tracks: { camera: track('camera') },
+  ...more,
+});
+const room = (others: number): Participant[] => [person('me'), ...Array.from({ length: others }, (_, i) => person(`p${i}`))];
+const input = (more: Partial<LayoutInput>): LayoutInput => ({ participants: room(2), mode: 'grid', pinned: null, speaker: null, width: 1256, height: 660, page: 0, slots: 9, ...more });
+
+describe('the grid', () => {
+  it('uses the columns that make tiles largest', () => {
+    expect(bestGrid(1, 1200, 700).columns).toBe(1);
+    expect(bestGrid(4, 1200, 700).columns).toBe(2);
+    expect(bestGrid(9, 1200, 700).columns).toBe(3);
+    expect(bestGrid(2, 360, 600).columns).toBe(1);
+  });
+
+  it.each([1, 2, 3, 5, 7, 10])('places %i people without overlap and inside', (n) => {
+    for (const [width, height] of [[1256, 660], [344, 560], [700, 300]] as const) {
+      const { tiles } = layout(input({ participants: room(n - 1), width, height }));
+      for (const [i, a] of tiles.entries()) {
+        expect(a.left).toBeGreaterThanOrEqual(0);
+        expect(a.top).toBeGreaterThanOrEqual(0);
+        expect(a.left + a.width).toBeLessThanOrEqual(width + 1);
+        expect(a.top + a.height).toBeLessThanOrEqual(height + 1);
+        for (const b of tiles.slice(i + 1)) {
+          const apart = a.left + a.width <= b.left || b.left + b.width <= a.left || a.top + a.height <= b.top || b.top + b.height <= a.top;
+          expect(apart).toBe(true);
+        }
+      }
+    }
+  });
+
+  it('turns pages when there are more people than slots, and oneself is last', () => {
+    const first = layout(input({ participants: room(24) }));
+    expect(first.tiles).toHaveLength(10);
+    expect(first.pages).toBe(3);
+    const last = layout(input({ participants: room(24), page: 99 }));
+    expect(last.page).toBe(2);
+    expect(last.tiles.at(-1)!.local).toBe(true);
+  });
+
+  it('never asks for more remote tiles than slots', () => {
+    for (const n of [5, 12, 30]) {
+      for (const mode of ['grid', 'speaker'] as const) {
+        const { tiles } = layout(input({ participants: room(n), mode, width: 2500, height: 1400 }));
+        expect(tiles.filter((t) => !t.local).length).toBeLessThanOrEqual(10);
+      }
+    }
+  });
+});
+
+describe('what is large', () => {
+  it('a shared screen, in either mode', () => {
+    const participants = [...room(2), person('p9', { tracks: { screen: track('screen') } })];
+    for (const mode of ['grid', 'speaker'] as const) {
+      const main = layout(input({ participants, mode, speaker: 'p0' })).tiles.find((t) => t.main)!;
+      expect(main.key).toBe(tileKey('p9', 'screen'));
+    }
+  });
+  it('a pinned tile before a screen', () => {
+    const participants = [...room(2), person('p9', { tracks: { screen: track('screen') } })];
+    expect(layout(input({ participants, pinned: tileKey('p1', 'camera') })).tiles[0]!.participant).toBe('p1');
+  });
+  it('who spoke last in speaker view, else the first other person', () => {
+    expect(layout(input({ mode: 'speaker', speaker: 'p1' })).tiles[0]!.participant).toBe('p1');
+    expect(layout(input({ mode: 'speaker' })).tiles[0]!.participant).toBe('p0');
+  });
+  it('nothing in the grid', () => {
+    expect(layout(input({})).tiles.some((t) => t.main)).toBe(false);
+  });
+});
+
+describe('the view request', () => {
+  it('names what is published and visible, the large one first, in device pixels', () => {
+    const participants = [...room(2), person('p9', { tracks: {} })];
+    const { tiles } = layout(input({ participants, mode: 'speaker', speaker: 'p1' }));
+    const view = viewOf(tiles, new Map(participants.map((p) => [p.id, p])), 2);
+    expect(view.map((v) => v.participant)).toEqual(['p1', 'p0']);
+    const main = tiles.find((t) => t.main)!;
+    expect(view[0]).toMatchObject({ width: main.width * 2, height: main.height * 2 });
+  });
+});
