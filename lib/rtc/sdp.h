@@ -159,6 +159,7 @@ struct negotiated_media {
     uint8_t payload_types[NEGOTIATED_FORMATS_MAX];
     uint8_t payload_type_count;
     uint32_t extensions; /* RTP_EXT_BIT mask accepted for this m-line; ids in negotiated.ext */
+    uint32_t one_way_extensions; /* of those: offered for one direction only (extmap:4/sendonly) */
     struct negotiated_rid rids[SDP_RIDS_MAX]; /* ROLE_PUBLISH simulcast, in the offer's order */
     uint8_t rid_count;                        /* 0: no simulcast */
     uint32_t ssrc, rtx_ssrc;                  /* signaled by a publisher without rids; 0: not */

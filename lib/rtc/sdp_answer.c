@@ -98,13 +98,22 @@ static void put_formats(const struct negotiated *n, const struct negotiated_medi
     }
 }
 
+static const char *direction_of(enum negotiated_role role)
+{
+    return role == ROLE_PUBLISH ? "recvonly" : role == ROLE_SLOT ? "sendonly" : "inactive";
+}
+
+/* An extension offered for one direction is answered for the same, seen from here (RFC 8285 §6). */
 static void put_extensions(const struct negotiated *n, const struct negotiated_media *m,
                            struct writer *w)
 {
-    for (unsigned k = RTP_EXT_NONE + 1; k < RTP_EXT_KIND_COUNT; k++)
-        if ((m->extensions & RTP_EXT_BIT(k)) != 0)
-            writer_printf(w, "a=extmap:%u %s\r\n", n->ext.id_of[k],
-                          rtp_ext_uri((enum rtp_ext_kind)k));
+    for (unsigned k = RTP_EXT_NONE + 1; k < RTP_EXT_KIND_COUNT; k++) {
+        if ((m->extensions & RTP_EXT_BIT(k)) == 0)
+            continue;
+        bool one_way = (m->one_way_extensions & RTP_EXT_BIT(k)) != 0;
+        writer_printf(w, "a=extmap:%u%s%s %s\r\n", n->ext.id_of[k], one_way ? "/" : "",
+                      one_way ? direction_of(m->role) : "", rtp_ext_uri((enum rtp_ext_kind)k));
+    }
 }
 
 static void put_simulcast(const struct negotiated_media *m, struct writer *w)
@@ -129,11 +138,6 @@ static void put_slot(const struct sdp_slot *s, const char *cname, struct writer 
     writer_printf(w, "a=ssrc:%u cname:%s\r\n", s->ssrc, cname);
     if (s->rtx_ssrc != 0)
         writer_printf(w, "a=ssrc:%u cname:%s\r\n", s->rtx_ssrc, cname);
-}
-
-static const char *direction_of(enum negotiated_role role)
-{
-    return role == ROLE_PUBLISH ? "recvonly" : role == ROLE_SLOT ? "sendonly" : "inactive";
 }
 
 static void put_media(const struct negotiated *n, const struct sdp_answer *a, size_t index,

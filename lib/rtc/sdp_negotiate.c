@@ -205,9 +205,9 @@ static enum err decide_extensions(struct negotiation *g, const struct sdp_media 
 {
     for (size_t i = 0; i < m->extmap_count; i++) {
         const struct sdp_extmap *x = &m->extmaps[i];
-        bool usable = x->direction != SDP_INACTIVE &&
-                      !(nm->role == ROLE_PUBLISH && x->direction == SDP_RECVONLY) &&
-                      !(nm->role == ROLE_SLOT && x->direction == SDP_SENDONLY);
+        bool usable = x->direction == SDP_SENDRECV ||
+                      (nm->role == ROLE_PUBLISH && x->direction == SDP_SENDONLY) ||
+                      (nm->role == ROLE_SLOT && x->direction == SDP_RECVONLY);
         if ((g->policy->extensions & RTP_EXT_BIT(x->kind)) == 0 || !usable || x->id == 15 ||
             x->id > (g->n->ext.allow_mixed ? 255 : 14))
             continue;
@@ -216,6 +216,8 @@ static enum err decide_extensions(struct negotiation *g, const struct sdp_media 
                             "a=extmap: id %u or its extension is used differently in the bundle",
                             x->id);
         nm->extensions |= RTP_EXT_BIT(x->kind);
+        if (x->direction != SDP_SENDRECV)
+            nm->one_way_extensions |= RTP_EXT_BIT(x->kind);
     }
     return OK;
 }
