@@ -215,6 +215,20 @@ static bool is_stillborn(struct journal *j, uint64_t number)
     return segment_file_read(j->dir_fd, number, &reader, &report) == OK && report.line == 0;
 }
 
+/* Where recovery begins to read: so far back that the last SEEN_IDS_MAX ids are known again, and one
+ * segment before the last in any case. An unreadable header is left to the reading itself. */
+static size_t recovery_start(struct journal *j, const uint64_t *numbers, size_t count)
+{
+    uint64_t last = 0, first = 0;
+    if (count < 2 || segment_file_first(j->dir_fd, numbers[count - 1], &last) != OK)
+        return count < 2 ? 0 : count - 2;
+    size_t start = count - 2;
+    while (start > 0 && segment_file_first(j->dir_fd, numbers[start], &first) == OK &&
+           last - first < SEEN_IDS_MAX)
+        start--;
+    return start;
+}
+
 static enum err recover(struct journal *j, char *why)
 {
     uint64_t *numbers = NULL;
@@ -238,9 +252,9 @@ static enum err recover(struct journal *j, char *why)
             explain(why, err, "create a segment in", j->options.dir);
     }
     struct segment_report report = { 0 };
-    for (size_t i = count > 1 ? count - 2 : 0; err == OK && i < count; i++) {
-        bool is_first = i == 0 || i == count - 2;
-        err = segment_recover(j, numbers[i], is_first, &report, why);
+    size_t start = recovery_start(j, numbers, count);
+    for (size_t i = start; err == OK && i < count; i++) {
+        err = segment_recover(j, numbers[i], i == start, &report, why);
         if (err == OK && i + 1 < count && report.bytes_torn > 0) {
             snprintf(why, JOURNAL_WHY_CAPACITY, "segment %" PRIu64 ": cut off", numbers[i]);
             err = ERR_MALFORMED;

@@ -21,8 +21,8 @@ struct journal_options {
 
 #define JOURNAL_WHY_CAPACITY 512
 
-/* Locks the directory, checks its last two segments, cuts off an unfinished last line (and records
- * that), or begins a new chain.
+/* Locks the directory, checks its last segments (two, or as many as hold SEEN_IDS_MAX records), cuts
+ * off an unfinished last line (and records that), or begins a new chain.
  *
  * ERR_BAD_STATE  another process has the directory
  * ERR_MALFORMED  the log is broken: it is left as it is for `auditd --verify`

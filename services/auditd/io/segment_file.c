@@ -113,3 +113,20 @@ enum err segment_file_read(int dir_fd, uint64_t number, const struct segment_rea
     *ret = report;
     return OK;
 }
+
+enum err segment_file_first(int dir_fd, uint64_t number, uint64_t *ret)
+{
+    FILE *file = segment_open(dir_fd, number);
+    if (file == NULL)
+        return ERR_SYSTEM;
+    char line[512];
+    struct chain chain;
+    enum err err = ERR_MALFORMED;
+    if (fgets(line, sizeof(line), file) != NULL && strchr(line, '\n') != NULL &&
+        chain_adopt_header(&chain, bytes_of(line, strlen(line) - 1)) == CHAIN_FINE) {
+        *ret = chain.seq + 1;
+        err = OK;
+    }
+    fclose(file);
+    return err;
+}

@@ -36,4 +36,7 @@ MUST_USE enum err segment_file_read(int dir_fd, uint64_t number,
                                     const struct segment_reader *reader,
                                     struct segment_report *ret);
 
+/* The number of the first record of a segment, from its header. ERR_MALFORMED, ERR_SYSTEM. */
+MUST_USE enum err segment_file_first(int dir_fd, uint64_t number, uint64_t *ret);
+
 #endif

@@ -57,7 +57,9 @@ struct store_op *call_want(struct call *call, enum store_op_kind kind, const cha
 
 void call_refuse(struct call *call, int status, const char *error, const char *detail)
 {
-    http_response_problem(call->response, status, error, "%s", detail);
+    http_response_problem_with(call->response, status, error,
+                               json_pack("{s:s}", "request_id", call->request->request_id), "%s",
+                               detail);
 }
 
 static void retry_after_set(struct call *call, usec wait)
