@@ -74,8 +74,7 @@ static void remove_recovered(struct nack_generator *g, int64_t seq)
     if (g->missing[i].tries > 0)
         g->recovered_count++;
     g->missing_count--;
-    memmove(g->missing + i, g->missing + i + 1,
-            (g->missing_count - i) * sizeof(g->missing[0]));
+    memmove(g->missing + i, g->missing + i + 1, (g->missing_count - i) * sizeof(g->missing[0]));
 }
 
 /* The publisher started over: nothing of the old numbering is worth asking for. */

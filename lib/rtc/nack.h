@@ -12,21 +12,21 @@
 #include "rtc/seq.h"
 
 enum {
-    NACK_MISSING_MAX = 256,   /* packets missing at once; more means a keyframe is cheaper */
-    NACK_AGE_MAX = 2000,      /* in packets: older is given up */
+    NACK_MISSING_MAX = 256, /* packets missing at once; more means a keyframe is cheaper */
+    NACK_AGE_MAX = 2000,    /* in packets: older is given up */
     NACK_TRIES_MAX = 10,
     NACK_REORDER_PACKETS = 2, /* a gap is asked for when this many newer packets have come … */
     NACK_REORDER_US = 10000,  /* … or after this long */
     NACK_REPEAT_MIN_US = 20000,
     NACK_RTT_DEFAULT_US = 100000,
-    NACK_BATCH_MAX = 128,     /* sequence numbers per nack_take() */
-    NACK_RESTART_GAP = 3000,  /* a jump this wide is a restarted stream, not loss */
+    NACK_BATCH_MAX = 128,    /* sequence numbers per nack_take() */
+    NACK_RESTART_GAP = 3000, /* a jump this wide is a restarted stream, not loss */
 };
 
 /* One missing packet. */
 struct nack_entry {
-    int64_t seq;      /* extended */
-    usec asked_at;    /* when found missing, then when last asked */
+    int64_t seq;   /* extended */
+    usec asked_at; /* when found missing, then when last asked */
     uint8_t tries;
 };
 
@@ -72,9 +72,9 @@ struct receive_stats {
     uint32_t jitter_q4; /* RFC 3550 A.8, scaled by 16 */
     uint32_t transit;
     bool has_transit;
-    uint32_t last_sr;   /* middle 32 bits; 0: none */
+    uint32_t last_sr; /* middle 32 bits; 0: none */
     usec last_sr_at;
-    uint64_t bytes;     /* payload bytes received */
+    uint64_t bytes;        /* payload bytes received */
     uint8_t fraction_lost; /* of the last report */
 };
 

@@ -132,8 +132,8 @@ void send_record_write_payload(struct writer *w, const struct send_record *r,
         return;
     }
     writer_put(w, bytes_of(r->patch, r->patch_len));
-    writer_put(w, bytes_of(source_payload.data + r->patch_skip,
-                           source_payload.len - r->patch_skip));
+    writer_put(w,
+               bytes_of(source_payload.data + r->patch_skip, source_payload.len - r->patch_skip));
 }
 
 void rtx_write_payload(struct writer *w, const struct send_record *r, struct bytes source_payload)

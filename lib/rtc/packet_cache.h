@@ -1,8 +1,9 @@
 /* packet_cache.h - what is needed to answer a NACK: source payloads once per incoming stream, and
  * per slot a log of how each was sent (RFC 4588 retransmission is rebuilt on demand).
  *
- * Pure. Memory of both rings is given by the caller at init. A cached payload is a view whose buffer
- * the caller keeps alive: `owner` is its handle (a packet reference), handed back on eviction.
+ * Pure. Memory of both rings is given by the caller at init. A cached payload is a view whose
+ * buffer the caller keeps alive: `owner` is its handle (a packet reference), handed back on
+ * eviction.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef RTC_PACKET_CACHE_H
@@ -96,7 +97,8 @@ void send_record_write_payload(struct writer *w, const struct send_record *r,
                                struct bytes source_payload);
 /* The RTX payload of RFC 4588 §4: original sequence number, then the same. */
 void rtx_write_payload(struct writer *w, const struct send_record *r, struct bytes source_payload);
-/* Takes an RTX payload apart. ERR_TRUNCATED if it has no original number; padding-only RTX is that. */
+/* Takes an RTX payload apart. ERR_TRUNCATED if it has no original number; padding-only RTX is that.
+ */
 MUST_USE enum err rtx_parse_payload(struct bytes payload, uint16_t *ret_original_seq,
                                     struct bytes *ret_payload);
 

@@ -92,7 +92,7 @@ bool receive_stats_report(struct receive_stats *s, uint32_t ssrc, usec now, stru
         .last_sr = s->last_sr,
     };
     if (s->last_sr != 0)
-        ret->delay_since_sr = (uint32_t)(((uint64_t)(now - s->last_sr_at) << 16) /
-                                         (uint64_t)USEC_PER_SEC);
+        ret->delay_since_sr =
+            (uint32_t)(((uint64_t)(now - s->last_sr_at) << 16) / (uint64_t)USEC_PER_SEC);
     return true;
 }

@@ -42,12 +42,12 @@ enum rtcp_kind {
 /* RFC 3550 §6.4.1 */
 struct rtcp_report {
     uint32_t ssrc;
-    uint8_t fraction_lost;    /* of 256, since the previous report */
-    int32_t cumulative_lost;  /* 24 bits signed on the wire, clamped when written */
-    uint32_t highest_seq;     /* extended */
-    uint32_t jitter;          /* timestamp units */
-    uint32_t last_sr;         /* middle 32 bits of its NTP time; 0: none yet */
-    uint32_t delay_since_sr;  /* 1/65536 s */
+    uint8_t fraction_lost;   /* of 256, since the previous report */
+    int32_t cumulative_lost; /* 24 bits signed on the wire, clamped when written */
+    uint32_t highest_seq;    /* extended */
+    uint32_t jitter;         /* timestamp units */
+    uint32_t last_sr;        /* middle 32 bits of its NTP time; 0: none yet */
+    uint32_t delay_since_sr; /* 1/65536 s */
 };
 
 struct rtcp_sender_info {
@@ -60,14 +60,14 @@ struct rtcp_sender_info {
 
 struct rtcp_message {
     enum rtcp_kind kind;
-    uint32_t sender_ssrc; /* SR, RR, SDES: the source. BYE: the first one */
-    uint32_t media_ssrc;  /* feedback only */
+    uint32_t sender_ssrc;           /* SR, RR, SDES: the source. BYE: the first one */
+    uint32_t media_ssrc;            /* feedback only */
     struct rtcp_sender_info sender; /* SR */
-    struct bytes reports; /* SR, RR: rtcp_report_next() */
-    struct bytes cname;   /* SDES */
-    struct bytes ssrcs;   /* BYE, REMB: 4 bytes each */
-    struct bytes fci;     /* NACK: rtcp_nack_next(); FIR: rtcp_fir_next(); TWCC: twcc.h */
-    uint64_t bitrate_bps; /* REMB */
+    struct bytes reports;           /* SR, RR: rtcp_report_next() */
+    struct bytes cname;             /* SDES */
+    struct bytes ssrcs;             /* BYE, REMB: 4 bytes each */
+    struct bytes fci;               /* NACK: rtcp_nack_next(); FIR: rtcp_fir_next(); TWCC: twcc.h */
+    uint64_t bitrate_bps;           /* REMB */
 };
 
 struct rtcp_iter {

@@ -45,19 +45,19 @@ MUST_USE enum err rtp_ext_map_add(struct rtp_ext_map *m, enum rtp_ext_kind kind,
 
 /* What one packet says. A field is meaningful only if its RTP_EXT_BIT is in `present`. */
 struct rtp_ext_values {
-    uint32_t present;     /* RTP_EXT_BIT(kind), … */
-    struct bytes mid;     /* text, not zero terminated */
+    uint32_t present; /* RTP_EXT_BIT(kind), … */
+    struct bytes mid; /* text, not zero terminated */
     struct bytes rid;
     struct bytes repaired_rid;
-    uint8_t audio_level;  /* 0 loudest … 127 silence, -dBov */
-    bool audio_voice;     /* the V bit */
+    uint8_t audio_level;    /* 0 loudest … 127 silence, -dBov */
+    bool audio_voice;       /* the V bit */
     uint32_t abs_send_time; /* 24 bits, 6.18 fixed point seconds */
     uint16_t transport_seq;
     uint64_t abs_capture_time; /* NTP 32.32 */
     bool has_capture_offset;
-    int64_t capture_offset;    /* 32.32 signed; if has_capture_offset */
-    int32_t toffset;           /* 24 bits signed, RTP ticks */
-    uint8_t video_orientation; /* 0000CFRR */
+    int64_t capture_offset;                        /* 32.32 signed; if has_capture_offset */
+    int32_t toffset;                               /* 24 bits signed, RTP ticks */
+    uint8_t video_orientation;                     /* 0000CFRR */
     uint16_t playout_delay_min, playout_delay_max; /* 12 bits, 10 ms each */
     struct bytes dependency_descriptor;
     struct bytes video_layers_allocation;

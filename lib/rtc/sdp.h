@@ -3,8 +3,8 @@
  *
  *   text -> sdp_parse() -> struct sdp -> sdp_negotiate() -> struct negotiated -> sdp_write_answer()
  *
- * Pure, nothing is allocated: all results are fixed-size structs owned by the caller. `struct sdp` is
- * large and short-lived (its views borrow from the text); `struct negotiated` stands alone.
+ * Pure, nothing is allocated: all results are fixed-size structs owned by the caller. `struct sdp`
+ * is large and short-lived (its views borrow from the text); `struct negotiated` stands alone.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef RTC_SDP_H
@@ -27,7 +27,7 @@ enum {
     SDP_RID_MAX = 16,
     SDP_UFRAG_MAX = 256,
     SDP_PWD_MAX = 256,
-    SDP_ID_MAX = 64, /* msid parts, cname */
+    SDP_ID_MAX = 64,    /* msid parts, cname */
     SDP_TOKEN_MAX = 31, /* media kind, protocol and first format of an m-line */
     SDP_LINE_MAX = 4096,
     SDP_FMTP_MAX = 127, /* echoed; longer is cut at a parameter */
@@ -176,10 +176,10 @@ struct negotiated {
     char ice_pwd[SDP_PWD_MAX + 1];
     struct sdp_fingerprint fingerprints[SDP_FINGERPRINTS_MAX]; /* one of them must match */
     uint8_t fingerprint_count;
-    bool dtls_client; /* we start the handshake: the offer said passive */
-    struct rtp_ext_map ext;     /* shared by all m-lines of the bundle */
-    struct format formats[128]; /* by payload type; codec CODEC_NONE: not negotiated */
-    char fmtp[128][SDP_FMTP_MAX + 1];         /* by payload type, to echo; empty: none */
+    bool dtls_client;                 /* we start the handshake: the offer said passive */
+    struct rtp_ext_map ext;           /* shared by all m-lines of the bundle */
+    struct format formats[128];       /* by payload type; codec CODEC_NONE: not negotiated */
+    char fmtp[128][SDP_FMTP_MAX + 1]; /* by payload type, to echo; empty: none */
     struct negotiated_media media[SDP_MEDIA_MAX]; /* same order and count as the offer */
     size_t media_count;
 };
@@ -199,8 +199,8 @@ struct sdp_candidate {
 
 /* What a ROLE_SLOT m-line sends. */
 struct sdp_slot {
-    uint32_t ssrc;     /* 0: no a=ssrc lines */
-    uint32_t rtx_ssrc; /* 0: no RTX */
+    uint32_t ssrc;      /* 0: no a=ssrc lines */
+    uint32_t rtx_ssrc;  /* 0: no RTX */
     const char *stream; /* msid, at most SDP_ID_MAX of [A-Za-z0-9_-] */
     const char *track;
 };

@@ -31,9 +31,9 @@ static void put_rejected(const struct negotiated_media *m, struct writer *w)
 
 static void put_fingerprint(const struct sdp_fingerprint *f, struct writer *w)
 {
-    static const char *const names[] = { [SDP_SHA256] = "sha-256",
-                                         [SDP_SHA384] = "sha-384",
-                                         [SDP_SHA512] = "sha-512" };
+    static const char *const names[] = {
+        [SDP_SHA256] = "sha-256", [SDP_SHA384] = "sha-384", [SDP_SHA512] = "sha-512"
+    };
     writer_printf(w, "a=fingerprint:%s ", names[f->hash]);
     for (size_t i = 0; i < f->len; i++)
         writer_printf(w, i == 0 ? "%02X" : ":%02X", f->value[i]);
@@ -121,8 +121,8 @@ static void put_simulcast(const struct negotiated_media *m, struct writer *w)
     for (size_t i = 0; i < m->rid_count; i++)
         writer_printf(w, "a=rid:%s recv\r\n", m->rids[i].id);
     for (size_t i = 0; i < m->rid_count; i++)
-        writer_printf(w, "%s%s%s", i == 0 ? "a=simulcast:recv " : ";",
-                      m->rids[i].paused ? "~" : "", m->rids[i].id);
+        writer_printf(w, "%s%s%s", i == 0 ? "a=simulcast:recv " : ";", m->rids[i].paused ? "~" : "",
+                      m->rids[i].id);
     if (m->rid_count > 0)
         writer_printf(w, "\r\n");
 }
@@ -147,8 +147,7 @@ static void put_media(const struct negotiated *n, const struct sdp_answer *a, si
     writer_printf(w, "m=%s 9 %s", m->kind_text, m->protocol);
     for (size_t i = 0; i < m->payload_type_count; i++)
         writer_printf(w, " %u", m->payload_types[i]);
-    writer_printf(w, "\r\nc=IN IP4 0.0.0.0\r\na=mid:%s\r\na=%s\r\n", m->mid,
-                  direction_of(m->role));
+    writer_printf(w, "\r\nc=IN IP4 0.0.0.0\r\na=mid:%s\r\na=%s\r\n", m->mid, direction_of(m->role));
     put_transport(n, a, w);
     if (first)
         put_candidates(a, w);

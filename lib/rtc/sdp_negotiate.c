@@ -16,8 +16,7 @@ struct sdp_policy sdp_policy_default(void)
         .audio_order = { CODEC_OPUS, CODEC_RED },
         .video_order = { CODEC_VP8, CODEC_H264, CODEC_VP9, CODEC_AV1 },
         .extensions = ((1u << RTP_EXT_KIND_COUNT) - 1) & ~RTP_EXT_BIT(RTP_EXT_NONE) &
-                      ~RTP_EXT_BIT(RTP_EXT_TOFFSET) &
-                      ~RTP_EXT_BIT(RTP_EXT_VIDEO_LAYERS_ALLOCATION),
+                      ~RTP_EXT_BIT(RTP_EXT_TOFFSET) & ~RTP_EXT_BIT(RTP_EXT_VIDEO_LAYERS_ALLOCATION),
     };
 }
 

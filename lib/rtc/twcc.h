@@ -14,8 +14,8 @@
 
 enum {
     TWCC_TICK_US = 250,
-    TWCC_WINDOW = 1024,          /* packets remembered; a power of two */
-    TWCC_INTERVAL_US = 100000,   /* feedback at least this often while packets come */
+    TWCC_WINDOW = 1024,              /* packets remembered; a power of two */
+    TWCC_INTERVAL_US = 100000,       /* feedback at least this often while packets come */
     TWCC_MARKER_INTERVAL_US = 20000, /* on a frame's last packet, if this long since the last */
     TWCC_PACKETS_PER_FEEDBACK = 400, /* more is split */
     TWCC_FEEDBACK_SIZE_MAX = 20 + TWCC_PACKETS_PER_FEEDBACK * 2 + 4 + TWCC_WINDOW / 7 * 2 + 4,
@@ -24,12 +24,12 @@ enum {
 /* Arrivals on one transport, toward its publisher. Embedded; ready after _init. */
 struct twcc_recorder {
     struct seq_unwrapper unwrapper;
-    int64_t next_seq;     /* first number the next feedback covers */
-    int64_t oldest_seq;   /* nothing before it is remembered */
+    int64_t next_seq;              /* first number the next feedback covers */
+    int64_t oldest_seq;            /* nothing before it is remembered */
     uint32_t arrival[TWCC_WINDOW]; /* ticks, valid if the bit is set */
     uint64_t received[TWCC_WINDOW / 64];
-    bool pending;         /* something arrived since the last feedback */
-    bool marker;          /* … and a frame ended */
+    bool pending; /* something arrived since the last feedback */
+    bool marker;  /* … and a frame ended */
     bool started;
     usec sent_at;
     uint8_t feedback_count;

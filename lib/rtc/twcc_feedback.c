@@ -67,7 +67,8 @@ bool twcc_feedback_next(struct twcc_feedback *f, struct twcc_result *ret)
         return false;
     int symbol = next_symbol(f);
     check(symbol >= 0 && symbol <= 2);
-    *ret = (struct twcc_result){ .seq = (uint16_t)(f->base_seq + f->index), .received = symbol > 0 };
+    *ret =
+        (struct twcc_result){ .seq = (uint16_t)(f->base_seq + f->index), .received = symbol > 0 };
     f->index++;
     if (symbol == 0)
         return true;

@@ -77,8 +77,7 @@ enum err vp8_parse(struct bytes payload, struct vp8_descriptor *ret)
 
 void vp8_write(struct writer *w, const struct vp8_descriptor *d)
 {
-    bool extended =
-        d->has_picture_id || d->has_tl0_index || d->has_temporal_id || d->has_key_index;
+    bool extended = d->has_picture_id || d->has_tl0_index || d->has_temporal_id || d->has_key_index;
     writer_u8(w, (uint8_t)((extended ? BIT_X : 0) | (d->non_reference ? BIT_N : 0) |
                            (d->partition_start ? BIT_S : 0) | (d->partition & 0x07)));
     if (!extended)

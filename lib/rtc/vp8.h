@@ -14,23 +14,23 @@
 enum { VP8_DESCRIPTOR_SIZE_MAX = 6 };
 
 struct vp8_descriptor {
-    uint8_t len;           /* bytes the descriptor takes in the packet parsed */
-    bool non_reference;    /* N */
-    bool partition_start;  /* S */
-    uint8_t partition;     /* PID */
+    uint8_t len;          /* bytes the descriptor takes in the packet parsed */
+    bool non_reference;   /* N */
+    bool partition_start; /* S */
+    uint8_t partition;    /* PID */
     bool has_picture_id;
-    bool picture_id_long;  /* M: 15 bits on the wire */
-    uint16_t picture_id;   /* 15 bits, or 7 if !picture_id_long */
+    bool picture_id_long; /* M: 15 bits on the wire */
+    uint16_t picture_id;  /* 15 bits, or 7 if !picture_id_long */
     bool has_tl0_index;
     uint8_t tl0_index;
     bool has_temporal_id;
     uint8_t temporal_id;
-    bool layer_sync;       /* Y */
+    bool layer_sync; /* Y */
     bool has_key_index;
-    uint8_t key_index;     /* 5 bits */
+    uint8_t key_index; /* 5 bits */
     /* derived from the frame header behind it */
-    bool frame_start;      /* S and partition 0 */
-    bool keyframe;         /* frame_start and the P bit is 0 */
+    bool frame_start;       /* S and partition 0 */
+    bool keyframe;          /* frame_start and the P bit is 0 */
     uint16_t width, height; /* of a keyframe; 0 if unknown */
 };
 
@@ -48,8 +48,8 @@ struct vp8_munger {
     uint16_t picture_id_offset; /* out = in + offset */
     uint8_t tl0_offset;
     uint8_t key_offset;
-    uint16_t last_picture_id;   /* newest sent */
-    uint16_t last_input_id;     /* newest taken from this input, 15 bits: widens 7-bit ids */
+    uint16_t last_picture_id; /* newest sent */
+    uint16_t last_input_id;   /* newest taken from this input, 15 bits: widens 7-bit ids */
     bool has_input;
     uint8_t last_tl0;
     uint8_t last_key;

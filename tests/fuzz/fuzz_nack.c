@@ -69,13 +69,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         receive_stats_on_packet(&stats, seq, (uint32_t)i * 3000, value, now);
         check_generator(&g);
         owners[i] = 1;
-        struct cached_packet p = { .seq = extended, .stored_at = now, .owner = &owners[i],
+        struct cached_packet p = { .seq = extended,
+                                   .stored_at = now,
+                                   .owner = &owners[i],
                                    .payload = bytes_of(data, MIN(len, (size_t)4)) };
         release(packet_cache_put(&cache, &p));
         if (owners[i] == 1)
             check(packet_cache_find(&cache, extended)->owner == &owners[i]);
-        send_log_add(&log, &(struct send_record){ .out_seq = ++out_seq, .source_seq = extended,
-                                                  .patch_len = value % 8, .patch_skip = op % 8 });
+        send_log_add(&log, &(struct send_record){ .out_seq = ++out_seq,
+                                                  .source_seq = extended,
+                                                  .patch_len = value % 8,
+                                                  .patch_skip = op % 8 });
         const struct send_record *record;
         if (send_log_serve(&log, (uint16_t)(out_seq - value), now, 0, &record) == OK) {
             uint8_t buffer[64];

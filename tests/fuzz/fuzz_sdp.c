@@ -18,9 +18,8 @@ static size_t write_answer(void)
         { .address = "2001:db8::1", .port = 40000, .tcp = true },
     };
     for (size_t i = 0; i < negotiated.media_count; i++)
-        slots[i] = (struct sdp_slot){
-            .ssrc = (uint32_t)i, .rtx_ssrc = 1000, .stream = "s", .track = "t"
-        };
+        slots[i] =
+            (struct sdp_slot){ .ssrc = (uint32_t)i, .rtx_ssrc = 1000, .stream = "s", .track = "t" };
     const struct sdp_answer a = {
         .session_id = 1,
         .ice_ufrag = "abcd",

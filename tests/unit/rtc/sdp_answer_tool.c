@@ -29,10 +29,10 @@ int main(void)
                                                       : 0,
                                       .stream = "slots",
                                       .track = negotiated.media[i].mid };
-    const struct sdp_candidate candidates[] = { { .address = "127.0.0.1", .port = 40000 },
-                                                { .address = "127.0.0.1",
-                                                  .port = 40000,
-                                                  .tcp = true } };
+    const struct sdp_candidate candidates[] = {
+        { .address = "127.0.0.1", .port = 40000 },
+        { .address = "127.0.0.1", .port = 40000, .tcp = true }
+    };
     struct sdp_answer a = {
         .session_id = 4611686018427387904u,
         .ice_ufrag = "abcd1234",

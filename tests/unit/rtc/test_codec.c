@@ -48,9 +48,13 @@ static void profile_level_ids_are_classified(void **state)
 
 static void formats_match_by_what_a_decoder_needs(void **state)
 {
-    const struct format a = { .codec = CODEC_H264, .payload_type = 102, .channels = 1,
-                              .profile = H264_PROFILE_CONSTRAINED_BASELINE, .level = 31,
-                              .packetization_mode = 1, .clock_rate = 90000 };
+    const struct format a = { .codec = CODEC_H264,
+                              .payload_type = 102,
+                              .channels = 1,
+                              .profile = H264_PROFILE_CONSTRAINED_BASELINE,
+                              .level = 31,
+                              .packetization_mode = 1,
+                              .clock_rate = 90000 };
     struct format b = a;
     b.payload_type = 126;
     b.level = 40;

@@ -27,16 +27,34 @@ static const struct {
     { "H264 IDR, second slice", CODEC_H264, { 0x65, 0x08 }, 2, false, false, -1, -1 },
     { "H264 delta", CODEC_H264, { 0x41, 0x9a }, 2, true, false, -1, -1 },
     { "H264 delta, second slice", CODEC_H264, { 0x41, 0x1a }, 2, false, false, -1, -1 },
-    { "H264 STAP-A, SPS and PPS", CODEC_H264,
-      { 0x78, 0, 2, 0x67, 0x42, 0, 2, 0x68, 0xce }, 9, true, true, -1, -1 },
-    { "H264 STAP-A, SEI and delta", CODEC_H264,
-      { 0x78, 0, 2, 0x06, 0x05, 0, 2, 0x41, 0x9a }, 9, true, false, -1, -1 },
+    { "H264 STAP-A, SPS and PPS",
+      CODEC_H264,
+      { 0x78, 0, 2, 0x67, 0x42, 0, 2, 0x68, 0xce },
+      9,
+      true,
+      true,
+      -1,
+      -1 },
+    { "H264 STAP-A, SEI and delta",
+      CODEC_H264,
+      { 0x78, 0, 2, 0x06, 0x05, 0, 2, 0x41, 0x9a },
+      9,
+      true,
+      false,
+      -1,
+      -1 },
     { "H264 FU-A, IDR first", CODEC_H264, { 0x7c, 0x85, 0x88 }, 3, true, true, -1, -1 },
     { "H264 FU-A, IDR later", CODEC_H264, { 0x7c, 0x05, 0x88 }, 3, false, false, -1, -1 },
     { "H264 FU-A, delta first", CODEC_H264, { 0x5c, 0x81, 0x9a }, 3, true, false, -1, -1 },
     { "AV1 new sequence", CODEC_AV1, { 0x18, 0x08, 0 }, 3, true, true, -1, -1 },
-    { "AV1 sequence header with length", CODEC_AV1, { 0x20, 0x02, 0x08, 0, 0x30 }, 5, true, true,
-      -1, -1 },
+    { "AV1 sequence header with length",
+      CODEC_AV1,
+      { 0x20, 0x02, 0x08, 0, 0x30 },
+      5,
+      true,
+      true,
+      -1,
+      -1 },
     { "AV1 frame", CODEC_AV1, { 0x10, 0x30, 0 }, 3, true, false, -1, -1 },
     { "AV1 frame T 1 S 1", CODEC_AV1, { 0x10, 0x34, 0x28, 0 }, 4, true, false, 1, 1 },
     { "AV1 continuation", CODEC_AV1, { 0x90, 0x08, 0 }, 3, false, false, -1, -1 },
@@ -47,8 +65,7 @@ static void starts_and_keyframes_of_each_codec_are_recognised(void **state)
 {
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct frame_info info;
-        enum err e =
-            frame_inspect(cases[i].codec, bytes_of(cases[i].payload, cases[i].len), &info);
+        enum err e = frame_inspect(cases[i].codec, bytes_of(cases[i].payload, cases[i].len), &info);
         if (e != OK || info.frame_start != cases[i].frame_start ||
             info.keyframe_start != cases[i].keyframe_start ||
             info.spatial_id != cases[i].spatial_id || info.temporal_id != cases[i].temporal_id)

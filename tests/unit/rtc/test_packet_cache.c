@@ -18,9 +18,8 @@ static int setup(void **state)
 
 static void *put(int64_t seq, usec now)
 {
-    return packet_cache_put(&cache, &(struct cached_packet){ .seq = seq,
-                                                             .stored_at = now,
-                                                             .owner = &owner[seq & 63] });
+    return packet_cache_put(
+        &cache, &(struct cached_packet){ .seq = seq, .stored_at = now, .owner = &owner[seq & 63] });
 }
 
 static void stored_packet_is_found_until_its_place_is_taken(void **state)
@@ -46,9 +45,8 @@ static void duplicate_is_handed_back(void **state)
 {
     static int other;
     assert_null(put(20, 0));
-    assert_ptr_equal(packet_cache_put(&cache, &(struct cached_packet){ .seq = 20,
-                                                                       .owner = &other }),
-                     &other);
+    assert_ptr_equal(
+        packet_cache_put(&cache, &(struct cached_packet){ .seq = 20, .owner = &other }), &other);
     assert_ptr_equal(packet_cache_find(&cache, 20)->owner, &owner[20]);
 }
 
@@ -75,8 +73,8 @@ static void emptying_gives_back_every_packet_even_after_jumps(void **state)
             seq += prng_below(&r, 20) == 0 ? (int64_t)prng_below(&r, 5000)
                                            : (int64_t)prng_below(&r, 5) - 1;
             refs[i]++;
-            int *back = packet_cache_put(&cache, &(struct cached_packet){ .seq = seq,
-                                                                          .owner = &refs[i] });
+            int *back =
+                packet_cache_put(&cache, &(struct cached_packet){ .seq = seq, .owner = &refs[i] });
             if (back != NULL)
                 --*back;
         }
@@ -89,7 +87,8 @@ static void emptying_gives_back_every_packet_even_after_jumps(void **state)
 
 static void sent(int64_t out_seq)
 {
-    send_log_add(&send_log, &(struct send_record){ .out_seq = out_seq, .source_seq = out_seq + 100 });
+    send_log_add(&send_log,
+                 &(struct send_record){ .out_seq = out_seq, .source_seq = out_seq + 100 });
 }
 
 static void lost_packet_is_served_three_times_with_spacing(void **state)
@@ -131,8 +130,9 @@ static void nothing_before_a_keyframe_is_served(void **state)
 
 static void rtx_payload_is_rebuilt_from_patch_and_source(void **state)
 {
-    struct send_record r = { .out_seq = 0x51234, .patch_skip = 3, .patch_len = 4,
-                             .patch = { 0xa, 0xb, 0xc, 0xd } };
+    struct send_record r = {
+        .out_seq = 0x51234, .patch_skip = 3, .patch_len = 4, .patch = { 0xa, 0xb, 0xc, 0xd }
+    };
     uint8_t buffer[32];
     struct writer w = writer_of(buffer, sizeof(buffer));
     rtx_write_payload(&w, &r, BYTES(1, 2, 3, 4, 5));

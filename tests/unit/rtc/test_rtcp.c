@@ -15,10 +15,10 @@ static struct rtcp_message only_message(struct bytes packet)
 
 /* RFC 3550 §6.4.1: sender report with one block, cumulative loss -2 */
 static const uint8_t sender_report[] = {
-    0x81, 200,  0,    12,   0x11, 0x11, 0x11, 0x11, 0xe1, 0xe2, 0xe3, 0xe4, 0x80, 0,    0,    0,
-    0,    0,    0x0b, 0xb8, 0,    0,    0,    100,  0,    0,    0x10, 0,    0x22, 0x22, 0x22, 0x22,
-    64,   0xff, 0xff, 0xfe, 0,    1,    0,    5,    0,    0,    0,    16,   0xe3, 0xe4, 0x80, 0,
-    0,    1,    0,    0,
+    0x81, 200, 0,    12,   0x11, 0x11, 0x11, 0x11, 0xe1, 0xe2, 0xe3, 0xe4, 0x80,
+    0,    0,   0,    0,    0,    0x0b, 0xb8, 0,    0,    0,    100,  0,    0,
+    0x10, 0,   0x22, 0x22, 0x22, 0x22, 64,   0xff, 0xff, 0xfe, 0,    1,    0,
+    5,    0,   0,    0,    16,   0xe3, 0xe4, 0x80, 0,    0,    1,    0,    0,
 };
 
 static void sender_report_fields_are_read(void **state)
@@ -111,13 +111,13 @@ static void cut_or_wrong_packets_stop_the_iteration(void **state)
         uint8_t raw[8];
         enum err expected;
     } cases[] = {
-        { { 0x40, 201, 0, 1, 0, 0, 0, 1 }, ERR_MALFORMED },  /* version */
-        { { 0xa0, 201, 0, 1, 0, 0, 0, 0 }, ERR_MALFORMED },  /* padding of 0 */
-        { { 0xa0, 201, 0, 1, 0, 0, 0, 5 }, ERR_MALFORMED },  /* padding longer than the body */
-        { { 0x81, 201, 0, 1, 0, 0, 0, 1 }, ERR_TRUNCATED },  /* a report is promised */
-        { { 0x82, 203, 0, 1, 0, 0, 0, 1 }, ERR_TRUNCATED },  /* two sources are promised */
-        { { 0x81, 205, 0, 1, 0, 0, 0, 1 }, ERR_TRUNCATED },  /* no media SSRC */
-        { { 0x81, 202, 0, 1, 0, 0, 0, 1 }, ERR_TRUNCATED },  /* chunk without its end */
+        { { 0x40, 201, 0, 1, 0, 0, 0, 1 }, ERR_MALFORMED }, /* version */
+        { { 0xa0, 201, 0, 1, 0, 0, 0, 0 }, ERR_MALFORMED }, /* padding of 0 */
+        { { 0xa0, 201, 0, 1, 0, 0, 0, 5 }, ERR_MALFORMED }, /* padding longer than the body */
+        { { 0x81, 201, 0, 1, 0, 0, 0, 1 }, ERR_TRUNCATED }, /* a report is promised */
+        { { 0x82, 203, 0, 1, 0, 0, 0, 1 }, ERR_TRUNCATED }, /* two sources are promised */
+        { { 0x81, 205, 0, 1, 0, 0, 0, 1 }, ERR_TRUNCATED }, /* no media SSRC */
+        { { 0x81, 202, 0, 1, 0, 0, 0, 1 }, ERR_TRUNCATED }, /* chunk without its end */
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct rtcp_iter it = rtcp_iter_of(bytes_of(cases[i].raw, 8));
@@ -172,7 +172,7 @@ static void fir_names_its_target_in_the_fci(void **state)
     uint8_t buffer[32];
     struct writer w = writer_of(buffer, sizeof(buffer));
     rtcp_write_fir(&w, 1, 0x22222222, 7);
-    static const uint8_t expected[] = { 0x84, 206, 0, 4, 0,    0,    0,    1,    0, 0,
+    static const uint8_t expected[] = { 0x84, 206, 0,    4,    0,    0,    0, 1, 0, 0,
                                         0,    0,   0x22, 0x22, 0x22, 0x22, 7, 0, 0, 0 };
     assert_bytes(written(&w), expected, sizeof(expected));
     struct rtcp_message m = only_message(written(&w));
@@ -204,8 +204,8 @@ static void remb_bitrate_keeps_18_significant_bits(void **state)
 
 static void application_feedback_that_is_not_remb_is_skipped(void **state)
 {
-    struct rtcp_iter it = rtcp_iter_of(
-        BYTES(0x8f, 206, 0, 3, 0, 0, 0, 1, 0, 0, 0, 2, 'A', 'B', 'C', 'D'));
+    struct rtcp_iter it =
+        rtcp_iter_of(BYTES(0x8f, 206, 0, 3, 0, 0, 0, 1, 0, 0, 0, 2, 'A', 'B', 'C', 'D'));
     struct rtcp_message m;
     assert_int_equal(rtcp_next(&it, &m), ERR_NOT_FOUND);
 }

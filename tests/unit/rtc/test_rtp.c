@@ -5,8 +5,8 @@
 
 static void fixed_header_fields_are_read(void **state)
 {
-    struct bytes packet = BYTES(0x80, 0xe0, 0x12, 0x34, 0x01, 0x02, 0x03, 0x04, 0xca, 0xfe, 0xba,
-                                0xbe, 'x', 'y');
+    struct bytes packet =
+        BYTES(0x80, 0xe0, 0x12, 0x34, 0x01, 0x02, 0x03, 0x04, 0xca, 0xfe, 0xba, 0xbe, 'x', 'y');
     struct rtp_packet p;
     assert_int_equal(rtp_parse(packet, &p), OK);
     assert_true(p.marker);
@@ -21,7 +21,7 @@ static void fixed_header_fields_are_read(void **state)
 static void every_cut_of_a_packet_is_truncated_or_whole(void **state)
 {
     /* CC = 1, X, P: the last byte is the padding count */
-    uint8_t raw[] = { 0xb1, 111, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3,      0, 0,
+    uint8_t raw[] = { 0xb1, 111, 0,    1,    0, 0, 0,    2,    0, 0, 0,   3, 0, 0,
                       0,    9,   0xbe, 0xde, 0, 1, 0x10, 0xaa, 0, 0, 'p', 0, 0, 3 };
     struct rtp_packet p;
     assert_int_equal(rtp_parse(bytes_of(raw, sizeof(raw)), &p), OK);
@@ -55,8 +55,8 @@ static struct rtp_packet with_ext(uint16_t profile, struct bytes ext)
 static void one_byte_elements_are_iterated_over_padding(void **state)
 {
     /* RFC 8285 §4.2: elements, padding anywhere, id 15 stops */
-    struct rtp_packet p = with_ext(RTP_EXT_ONE_BYTE, BYTES(0x10, 0xaa, 0, 0, 0x32, 1, 2, 3, 0xf0,
-                                                           0x10, 0xbb, 0));
+    struct rtp_packet p =
+        with_ext(RTP_EXT_ONE_BYTE, BYTES(0x10, 0xaa, 0, 0, 0x32, 1, 2, 3, 0xf0, 0x10, 0xbb, 0));
     struct rtp_ext_iter it = rtp_ext_iter_of(&p);
     uint8_t id;
     struct bytes value;

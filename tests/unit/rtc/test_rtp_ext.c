@@ -6,8 +6,7 @@
 static void every_kind_is_found_by_its_uri(void **state)
 {
     for (unsigned k = RTP_EXT_NONE + 1; k < RTP_EXT_KIND_COUNT; k++)
-        assert_int_equal(
-            rtp_ext_kind_from_uri(bytes_of_str(rtp_ext_uri((enum rtp_ext_kind)k))), k);
+        assert_int_equal(rtp_ext_kind_from_uri(bytes_of_str(rtp_ext_uri((enum rtp_ext_kind)k))), k);
     assert_int_equal(rtp_ext_kind_from_uri(bytes_of_str("urn:example")), RTP_EXT_NONE);
 }
 
@@ -28,7 +27,8 @@ static void audio_level_and_transport_seq_are_read(void **state)
     struct rtp_ext_map m = { 0 };
     assert_int_equal(rtp_ext_map_add(&m, RTP_EXT_AUDIO_LEVEL, 1), OK);
     assert_int_equal(rtp_ext_map_add(&m, RTP_EXT_TRANSPORT_CC, 3), OK);
-    struct rtp_packet p = { .has_ext = true, .ext_profile = RTP_EXT_ONE_BYTE,
+    struct rtp_packet p = { .has_ext = true,
+                            .ext_profile = RTP_EXT_ONE_BYTE,
                             .ext = BYTES(0x10, 0x9e, 0x31, 0x01, 0x02, 0x90, 0xff, 0) };
     struct rtp_ext_values v;
     rtp_ext_read(&m, &p, &v);
@@ -44,7 +44,8 @@ static void element_of_wrong_size_is_left_out(void **state)
     struct rtp_ext_map m = { 0 };
     assert_int_equal(rtp_ext_map_add(&m, RTP_EXT_TRANSPORT_CC, 3), OK);
     assert_int_equal(rtp_ext_map_add(&m, RTP_EXT_ABS_CAPTURE_TIME, 4), OK);
-    struct rtp_packet p = { .has_ext = true, .ext_profile = RTP_EXT_ONE_BYTE,
+    struct rtp_packet p = { .has_ext = true,
+                            .ext_profile = RTP_EXT_ONE_BYTE,
                             .ext = BYTES(0x30, 1, 0x42, 1, 2, 3, 0, 0) };
     struct rtp_ext_values v;
     rtp_ext_read(&m, &p, &v);
@@ -171,7 +172,10 @@ static void long_descriptor_is_left_out_without_mixed_extensions(void **state)
     uint16_t profile;
     rtp_ext_write(&m, &v, &w, &profile, NULL);
     assert_int_equal(profile, RTP_EXT_ONE_BYTE);
-    assert_bytes(written(&w), "\x10" "7\0\0", 4);
+    assert_bytes(written(&w),
+                 "\x10"
+                 "7\0\0",
+                 4);
 }
 
 static void values_that_change_per_send_are_patched_in_place(void **state)

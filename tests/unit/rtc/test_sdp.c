@@ -49,10 +49,10 @@ static const char *write_answer(void)
             .stream = "slots",
             .track = "t",
         };
-    const struct sdp_candidate candidates[] = { { .address = "192.0.2.7", .port = 40000 },
-                                                { .address = "2001:db8::7",
-                                                  .port = 40001,
-                                                  .tcp = true } };
+    const struct sdp_candidate candidates[] = {
+        { .address = "192.0.2.7", .port = 40000 },
+        { .address = "2001:db8::7", .port = 40001, .tcp = true }
+    };
     const struct sdp_answer a = {
         .session_id = 42,
         .ice_ufrag = "ufra",
@@ -73,15 +73,14 @@ static const char *write_answer(void)
 }
 
 /* A small offer; the lines of the m-line and of the session can be replaced. */
-#define SESSION                                                                                    \
-    "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n"
+#define SESSION "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n"
 #define FINGERPRINT                                                                                \
     "a=fingerprint:sha-256 00:01:02:03:04:05:06:07:08:09:0A:0B:0C:0D:0E:0F:10:11:12:13:14:15:16:"  \
     "17:18:19:1a:1b:1c:1d:1e:1f\r\n"
-#define ICE "a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\n"
+#define ICE       "a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\n"
 #define TRANSPORT ICE FINGERPRINT "a=setup:actpass\r\na=rtcp-mux\r\n"
-#define AUDIO "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\na=rtpmap:111 opus/48000/2\r\n"
-#define VIDEO "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:0\r\na=rtpmap:96 VP8/90000\r\n"
+#define AUDIO     "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\na=rtpmap:111 opus/48000/2\r\n"
+#define VIDEO     "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:0\r\na=rtpmap:96 VP8/90000\r\n"
 
 static struct bytes str(const char *s)
 {
@@ -134,8 +133,8 @@ static void answer_mirrors_the_offer(void **state)
         assert_int_equal(negotiate(read_vector(names[v])), OK);
         const char *written_answer = write_answer();
         assert_non_null(strstr(written_answer, "a=ice-lite\r\n"));
-        assert_non_null(strstr(written_answer,
-                               "a=candidate:1 1 udp 2130706431 192.0.2.7 40000 typ host\r\n"));
+        assert_non_null(
+            strstr(written_answer, "a=candidate:1 1 udp 2130706431 192.0.2.7 40000 typ host\r\n"));
         assert_non_null(strstr(written_answer, "40001 typ host tcptype passive\r\n"));
         assert_non_null(strstr(written_answer, "a=simulcast:recv q;h;f\r\n"));
         assert_int_equal(answered.media_count, sdp.media_count);
@@ -224,8 +223,7 @@ static void refusals_name_line_and_reason(void **state)
           "line 6: mid 0: a=rtcp-mux is required" },
         { SESSION AUDIO ICE FINGERPRINT "a=rtcp-mux\r\n", ERR_UNSUPPORTED, 6,
           "line 6: the offer does not say who starts DTLS (a=setup)" },
-        { SESSION AUDIO TRANSPORT AUDIO TRANSPORT, ERR_MALFORMED, 23,
-          "mid 0 is used twice" },
+        { SESSION AUDIO TRANSPORT AUDIO TRANSPORT, ERR_MALFORMED, 23, "mid 0 is used twice" },
         { SESSION "m=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n" TRANSPORT, ERR_UNSUPPORTED, 0,
           "no m-line of the offer can be accepted (opus, VP8, H264, VP9 or AV1)" },
     };
@@ -295,9 +293,8 @@ static void directions_become_roles(void **state)
 
 static void passive_offer_makes_us_start_dtls(void **state)
 {
-    assert_int_equal(negotiate(str(SESSION AUDIO ICE FINGERPRINT
-                                   "a=setup:passive\r\na=rtcp-mux\r\n")),
-                     OK);
+    assert_int_equal(
+        negotiate(str(SESSION AUDIO ICE FINGERPRINT "a=setup:passive\r\na=rtcp-mux\r\n")), OK);
     assert_true(n.dtls_client);
     (void)write_answer();
     assert_int_equal(answered.media[0].setup, SDP_SETUP_ACTIVE);
@@ -314,8 +311,7 @@ static void data_channel_and_unknown_media_are_rejected_alone(void **state)
     assert_int_equal(n.media[0].role, ROLE_PUBLISH);
     const char *written_answer = write_answer();
     assert_non_null(strstr(written_answer, "a=group:BUNDLE 0\r\n"));
-    assert_non_null(strstr(written_answer,
-                           "m=application 0 UDP/DTLS/SCTP webrtc-datachannel\r\n"));
+    assert_non_null(strstr(written_answer, "m=application 0 UDP/DTLS/SCTP webrtc-datachannel\r\n"));
     assert_non_null(strstr(written_answer, "m=text 0 RTP/AVP 98\r\n"));
     assert_non_null(strstr(written_answer, "m=audio 0 RTP/AVP 0\r\n"));
     assert_int_equal(answered.media_count, 4);
@@ -355,11 +351,10 @@ static void codecs_follow_the_policy(void **state)
 
 static void one_payload_type_with_two_meanings_is_refused(void **state)
 {
-    assert_int_equal(
-        negotiate(str("v=0\r\na=group:BUNDLE 0 1\r\n" VIDEO TRANSPORT
-                      "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:1\r\na=rtcp-mux\r\n"
-                      "a=rtpmap:96 VP9/90000\r\n")),
-        ERR_MALFORMED);
+    assert_int_equal(negotiate(str("v=0\r\na=group:BUNDLE 0 1\r\n" VIDEO TRANSPORT
+                                   "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:1\r\na=rtcp-mux\r\n"
+                                   "a=rtpmap:96 VP9/90000\r\n")),
+                     ERR_MALFORMED);
     assert_non_null(strstr(error.text, "payload type 96 means VP9 here and VP8 in another"));
 }
 
@@ -396,7 +391,9 @@ static void every_cut_of_an_offer_gets_an_answer_or_a_reason(void **state)
 static void answer_larger_than_the_writer_is_an_error(void **state)
 {
     assert_int_equal(negotiate(str(SESSION AUDIO TRANSPORT)), OK);
-    const struct sdp_answer a = { .ice_ufrag = "u", .ice_pwd = "p", .cname = "c",
+    const struct sdp_answer a = { .ice_ufrag = "u",
+                                  .ice_pwd = "p",
+                                  .cname = "c",
                                   .fingerprint = { .hash = SDP_SHA256, .len = 32 } };
     struct writer w = writer_of(answer, 200);
     assert_int_equal(sdp_write_answer(&n, &a, &w), ERR_FULL);

@@ -8,8 +8,8 @@ static void newer_is_decided_by_the_shorter_way_round(void **state)
     static const struct {
         uint16_t a, b;
         int diff;
-    } cases[] = { { 1, 0, 1 },     { 0, 1, -1 },        { 0, 65535, 1 },      { 65535, 0, -1 },
-                  { 5, 5, 0 },     { 32767, 0, 32767 }, { 32768, 0, -32768 }, { 10, 65530, 16 } };
+    } cases[] = { { 1, 0, 1 }, { 0, 1, -1 },        { 0, 65535, 1 },      { 65535, 0, -1 },
+                  { 5, 5, 0 }, { 32767, 0, 32767 }, { 32768, 0, -32768 }, { 10, 65530, 16 } };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         assert_int_equal(seq16_diff(cases[i].a, cases[i].b), cases[i].diff);
         assert_int_equal(seq16_newer(cases[i].a, cases[i].b), cases[i].diff > 0);

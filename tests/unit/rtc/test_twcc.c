@@ -84,8 +84,8 @@ static void incomplete_or_wrong_feedback_is_refused(void **state)
         enum err expected;
     } cases[] = {
         { { 0, 1, 0, 1, 0, 0, 0 }, 7, ERR_TRUNCATED },
-        { { 0, 1, 0, 0, 0, 0, 0, 0 }, 8, ERR_MALFORMED },             /* no statuses */
-        { { 0, 1, 0, 1, 0, 0, 0, 0 }, 8, ERR_TRUNCATED },             /* no chunk */
+        { { 0, 1, 0, 0, 0, 0, 0, 0 }, 8, ERR_MALFORMED },              /* no statuses */
+        { { 0, 1, 0, 1, 0, 0, 0, 0 }, 8, ERR_TRUNCATED },              /* no chunk */
         { { 0, 1, 0, 1, 0, 0, 0, 0, 0x20, 0x01 }, 10, ERR_TRUNCATED }, /* no delta */
         { { 0, 1, 0, 1, 0, 0, 0, 0, 0x40, 0x01, 1 }, 11, ERR_TRUNCATED },
         { { 0, 1, 0, 1, 0, 0, 0, 0, 0x20, 0x00, 1 }, 11, ERR_MALFORMED }, /* run of nothing */
@@ -203,7 +203,8 @@ static void too_little_room_writes_nothing_and_loses_nothing(void **state)
     assert_true(take(SECONDS(1), &f));
 }
 
-/* What is written says exactly what arrived: random loss, order, pauses, sequence and clock wraps. */
+/* What is written says exactly what arrived: random loss, order, pauses, sequence and clock wraps.
+ */
 static void random_arrivals_read_back_exactly(void **state)
 {
     struct prng p = { 8 };

@@ -37,8 +37,7 @@ static void descriptors_without_payload_are_refused(void **state)
     struct vp8_descriptor d;
     static const uint8_t raw[] = { 0x90, 0xf0, 0x81, 0x23, 0x05, 0xa3 };
     for (size_t len = 0; len < sizeof(raw); len++)
-        assert_int_equal(vp8_parse(bytes_of(raw, len), &d),
-                         ERR_TRUNCATED);
+        assert_int_equal(vp8_parse(bytes_of(raw, len), &d), ERR_TRUNCATED);
     assert_int_equal(vp8_parse(bytes_of(raw, sizeof(raw)), &d), ERR_MALFORMED);
 }
 
@@ -75,9 +74,13 @@ static void parse_of_write_is_the_descriptor(void **state)
 
 static struct vp8_descriptor picture(uint16_t id, uint8_t tl0)
 {
-    return (struct vp8_descriptor){ .has_picture_id = true, .picture_id_long = true,
-                                    .picture_id = id, .has_tl0_index = true, .tl0_index = tl0,
-                                    .has_key_index = true, .key_index = 4 };
+    return (struct vp8_descriptor){ .has_picture_id = true,
+                                    .picture_id_long = true,
+                                    .picture_id = id,
+                                    .has_tl0_index = true,
+                                    .tl0_index = tl0,
+                                    .has_key_index = true,
+                                    .key_index = 4 };
 }
 
 static void switched_input_continues_the_numbers(void **state)
