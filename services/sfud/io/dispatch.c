@@ -1,0 +1,403 @@
+/* Requests of signald: parsed, negotiated, handed to the room's worker, answered when it is done.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "io/control_impl.h"
+
+#include "common/os/clock.h"
+#include "common/os/log.h"
+#include "common/os/random.h"
+
+#include <stdlib.h>
+
+/* What a command carries on its way through the worker, in command.user. */
+struct pending {
+    char id[REQUEST_ID_MAX + 1];
+    char reply[REQUEST_REPLY_MAX + 1];
+    enum request_op op;
+    usec since;
+    char *answer; /* if the worker agrees; NULL: a plain ok */
+};
+
+static void pending_free(struct pending *p)
+{
+    if (p == NULL)
+        return;
+    free(p->answer);
+    free(p);
+}
+
+static void count(struct control *c, enum request_result result)
+{
+    metric_inc(c->results[result]);
+}
+
+/* Publishes and remembers; takes `text`. */
+static void answer(struct control *c, const char *id, const char *channel, char *text)
+{
+    if (text == NULL)
+        return;
+    reply_memory_answer(&c->replies, id, text);
+    control_publish(c, channel, text);
+    free(text);
+}
+
+static void answer_error(struct control *c, const char *id, const char *channel, const char *error,
+                         const char *message)
+{
+    count(c, RESULT_ERROR);
+    answer(c, id, channel, reply_write_error(id, error, message));
+}
+
+static void refuse(struct control *c, const char *error, const char *message)
+{
+    const struct request *r = c->request;
+    log_info("request.refused", KV_STR("id", r->id), KV_STR("op", request_op_name(r->op)),
+             KV_STR("room", r->room), KV_STR("participant", r->participant),
+             KV_STR("error", error), KV_STR("message", message));
+    answer_error(c, r->id, r->reply, error, message);
+}
+
+static struct command *command_new(struct control *c, enum command_kind kind, const char *room,
+                                   const char *participant)
+{
+    struct command *command = calloc(1, sizeof *command);
+    if (command == NULL)
+        return NULL;
+    command->kind = kind;
+    command->id = ++c->command_id;
+    memcpy(command->room, room, strlen(room) + 1);
+    memcpy(command->participant, participant, strlen(participant) + 1);
+    return command;
+}
+
+/* A command for the request in hand, which is answered when it is done. */
+static struct command *command_for_request(struct control *c, enum command_kind kind)
+{
+    const struct request *r = c->request;
+    struct command *command = command_new(c, kind, r->room, r->participant);
+    struct pending *p = calloc(1, sizeof *p);
+    if (command == NULL || p == NULL) {
+        free(command);
+        free(p);
+        return NULL;
+    }
+    memcpy(p->id, r->id, sizeof p->id);
+    memcpy(p->reply, r->reply, sizeof p->reply);
+    p->op = r->op;
+    p->since = clock_now();
+    command->user = p;
+    return command;
+}
+
+static void command_free(struct command *command)
+{
+    if (command == NULL)
+        return;
+    pending_free(command->user);
+    free(command);
+}
+
+/* Takes the command; NULL is "no memory". False: refused, and answered. */
+static bool post(struct control *c, size_t worker, struct command *command)
+{
+    if (command == NULL) {
+        refuse(c, "internal", "no memory");
+        return false;
+    }
+    if (inbox_post(thread_inbox(c->threads[worker]), command))
+        return true;
+    command_free(command);
+    refuse(c, "full", "the worker does not keep up");
+    return false;
+}
+
+bool dispatch_post_wall(struct control *c, size_t worker, wall_usec wall_minus_now)
+{
+    struct command *command = command_new(c, COMMAND_WALL_SET, "", "");
+    if (command == NULL)
+        return false;
+    command->wall_minus_now = wall_minus_now;
+    if (inbox_post(thread_inbox(c->threads[worker]), command))
+        return true;
+    free(command);
+    return false;
+}
+
+/* ---- participant.create, participant.update */
+
+static struct member_secrets fresh_secrets(void)
+{
+    struct member_secrets s;
+    uint8_t random[20];
+    random_bytes(s.seed, sizeof s.seed);
+    random_bytes(random, sizeof random);
+    base32_write(s.pwd, random, 20);
+    random_bytes(random, sizeof random);
+    base32_write(s.ufrag, random, 10);
+    random_bytes(&s.session_id, sizeof s.session_id);
+    s.session_id &= INT64_MAX; /* RFC 8829 §5.2.1: 63 bits */
+    bytes_wipe(random, sizeof random);
+    return s;
+}
+
+static size_t candidates_of(const struct control *c, size_t worker,
+                            struct sdp_candidate ret[CANDIDATES_MAX])
+{
+    struct net_addr bound[UDP_SOCKETS_MAX];
+    size_t bound_count = thread_bound(c->threads[worker], bound), count = 0;
+    for (size_t i = 0; i < c->candidate_count; i++) {
+        for (size_t j = 0; j < bound_count; j++) {
+            if (bound[j].family != c->candidates[i].family)
+                continue;
+            char text[NET_ADDR_TEXT_SIZE];
+            ret[count] = (struct sdp_candidate){ .port = bound[j].port };
+            net_addr_format_ip(&c->candidates[i], text);
+            memcpy(ret[count].address, text, sizeof ret[count].address);
+            ret[count++].address[sizeof ret[0].address - 1] = 0;
+            break;
+        }
+    }
+    return count;
+}
+
+/* Fills c->negotiated; ret_answer lies in c->answer. False: refused, and answered. */
+static bool negotiate_request(struct control *c, size_t worker, const struct member_secrets *s,
+                              uint32_t allowed, struct bytes *ret_answer)
+{
+    struct sdp_candidate candidates[CANDIDATES_MAX];
+    struct sdp_error error = { 0 };
+    struct writer w = writer_of(c->answer, SDP_ANSWER_SIZE_MAX);
+    struct negotiation_request n = {
+        .offer = c->request->sdp,
+        .source_count = c->request->source_count,
+        .allowed = allowed,
+        .session_id = s->session_id,
+        .local_ufrag = s->ufrag,
+        .local_pwd = s->pwd,
+        .fingerprint = c->fingerprint,
+        .candidates = candidates,
+        .candidate_count = candidates_of(c, worker, candidates),
+    };
+    memcpy(n.sources, c->request->sources, sizeof n.sources);
+    memcpy(n.seed, s->seed, sizeof n.seed);
+    enum err e = negotiate(&n, c->scratch, c->negotiated, &w, &error);
+    if (e != OK) {
+        refuse(c, "bad-sdp", error.text[0] != 0 ? error.text : err_name(e));
+        return false;
+    }
+    *ret_answer = bytes_of(c->answer, writer_len(&w));
+    return true;
+}
+
+/* Posts the negotiated transport with its answer. */
+static bool post_transport(struct control *c, size_t worker, enum command_kind kind,
+                           struct bytes sdp, uint64_t *ret_id)
+{
+    struct command *command = command_for_request(c, kind);
+    if (command != NULL) {
+        struct pending *p = command->user;
+        command->transport = c->negotiated->params;
+        p->answer = reply_write_answer(p->id, sdp, c->negotiated->slots, c->negotiated->slot_count);
+        if (p->answer == NULL) {
+            command_free(command);
+            command = NULL;
+        } else {
+            *ret_id = command->id;
+        }
+    }
+    return post(c, worker, command);
+}
+
+/* A transport of the same participant that is here already goes first: whoever asks again with a new
+ * request (a client that came back, another signald) means a new one. */
+static bool replace(struct control *c, const struct member *member)
+{
+    struct command *command = command_new(c, COMMAND_TRANSPORT_REMOVE, c->request->room,
+                                          c->request->participant);
+    if (command != NULL && inbox_post(thread_inbox(c->threads[member->room->worker]), command))
+        return true;
+    free(command);
+    refuse(c, "full", "the worker does not keep up");
+    return false;
+}
+
+static void on_create(struct control *c)
+{
+    const struct request *r = c->request;
+    struct member *member = members_find(&c->members, r->room, r->participant);
+    bool is_new = member == NULL;
+    if (c->is_draining && !members_has_room(&c->members, r->room)) {
+        refuse(c, "full", "the node is draining");
+        return;
+    }
+    if (is_new)
+        member = members_add(&c->members, r->room, r->participant);
+    if (member == NULL) {
+        refuse(c, "internal", "no memory");
+        return;
+    }
+    struct member_secrets secrets = fresh_secrets();
+    struct bytes sdp;
+    size_t worker = member->room->worker;
+    if (negotiate_request(c, worker, &secrets, r->allowed, &sdp) &&
+        (is_new || replace(c, member)) &&
+        post_transport(c, worker, COMMAND_TRANSPORT_CREATE, sdp, &member->create_id)) {
+        member->secrets = secrets;
+        member->allowed = r->allowed;
+        member->is_creating = true;
+    } else if (is_new) {
+        members_remove(&c->members, member);
+    }
+}
+
+static void on_update(struct control *c, struct member *member)
+{
+    struct bytes sdp;
+    uint64_t id;
+    size_t worker = member->room->worker;
+    if (negotiate_request(c, worker, &member->secrets, member->allowed, &sdp))
+        (void)post_transport(c, worker, COMMAND_TRANSPORT_UPDATE, sdp, &id);
+}
+
+/* ---- the others */
+
+static void on_remove(struct control *c, struct member *member)
+{
+    if (post(c, member->room->worker, command_for_request(c, COMMAND_TRANSPORT_REMOVE)))
+        members_remove(&c->members, member);
+}
+
+static void on_slots_set(struct control *c, const struct member *member)
+{
+    const struct request *r = c->request;
+    struct command *command = command_for_request(c, COMMAND_SLOTS_SET);
+    if (command != NULL) {
+        command->slots_set.version = r->version;
+        command->slots_set.slot_count = r->slot_count;
+        memcpy(command->slots_set.slots, r->slots, r->slot_count * sizeof r->slots[0]);
+    }
+    (void)post(c, member->room->worker, command);
+}
+
+static void on_track_set(struct control *c, const struct member *member)
+{
+    struct command *command = command_for_request(c, COMMAND_TRACK_SET);
+    if (command != NULL) {
+        command->track_set.source = c->request->source;
+        command->track_set.muted = c->request->muted;
+    }
+    (void)post(c, member->room->worker, command);
+}
+
+static void on_drain(struct control *c)
+{
+    control_drain(c, c->request->op == REQUEST_NODE_DRAIN);
+    count(c, RESULT_OK);
+    answer(c, c->request->id, c->request->reply, reply_write_ok(c->request->id));
+}
+
+static void on_member_request(struct control *c)
+{
+    const struct request *r = c->request;
+    struct member *member = members_find(&c->members, r->room, r->participant);
+    if (member == NULL)
+        refuse(c, "not-found", "no such participant on this node");
+    else if (r->op == REQUEST_PARTICIPANT_UPDATE)
+        on_update(c, member);
+    else if (r->op == REQUEST_PARTICIPANT_REMOVE)
+        on_remove(c, member);
+    else if (r->op == REQUEST_SLOTS_SET)
+        on_slots_set(c, member);
+    else
+        on_track_set(c, member);
+}
+
+static void on_parsed(struct control *c)
+{
+    const struct request *r = c->request;
+    const char *reply;
+    if (clock_wall() / 1000 > r->deadline_ms) {
+        count(c, RESULT_EXPIRED);
+        return;
+    }
+    enum reply_seen seen = reply_memory_see(&c->replies, r->id, clock_now(), &reply);
+    if (seen != REPLY_NEW) {
+        count(c, RESULT_REPEATED);
+        if (seen == REPLY_ANSWERED)
+            control_publish(c, r->reply, reply);
+    } else if (r->op == REQUEST_PARTICIPANT_CREATE) {
+        on_create(c);
+    } else if (r->op == REQUEST_NODE_DRAIN || r->op == REQUEST_NODE_UNDRAIN) {
+        on_drain(c);
+    } else {
+        on_member_request(c);
+    }
+}
+
+void dispatch_on_request(struct control *c, struct bytes text)
+{
+    char why[REQUEST_WHY_MAX];
+    struct request *r = c->request;
+    if (request_parse(text, r, why) == OK) {
+        on_parsed(c);
+    } else {
+        count(c, RESULT_MALFORMED);
+        log_warn("request.malformed", KV_STR("id", r->id), KV_STR("message", why));
+        if (r->id[0] != 0 && r->reply[0] != 0) {
+            char *reply = reply_write_error(r->id, "bad-request", why);
+            if (reply != NULL)
+                control_publish(c, r->reply, reply);
+            free(reply);
+        }
+    }
+    request_done(r);
+}
+
+static const char *wire_error(enum err e)
+{
+    switch (e) {
+    case ERR_FULL:
+        return "full";
+    case ERR_NOT_FOUND:
+        return "not-found";
+    case ERR_MALFORMED:
+    case ERR_UNSUPPORTED:
+        return "bad-request";
+    default:
+        return "internal";
+    }
+}
+
+/* A create that failed leaves nothing behind, unless it has been replaced meanwhile. */
+static void on_created(struct control *c, const struct command *command, enum err e)
+{
+    struct member *member = members_find(&c->members, command->room, command->participant);
+    if (member == NULL || member->create_id != command->id)
+        return;
+    member->is_creating = false;
+    if (e != OK)
+        members_remove(&c->members, member);
+}
+
+void dispatch_on_command_done(struct control *c, const struct event *e)
+{
+    struct command *command = e->command;
+    struct pending *p = command->user;
+    if (command->kind == COMMAND_TRANSPORT_CREATE)
+        on_created(c, command, e->err);
+    if (p != NULL) {
+        metric_observe(c->request_seconds, (double)(clock_now() - p->since) / 1e6);
+        if (e->err != OK) {
+            log_info("request.refused", KV_STR("id", p->id), KV_STR("op", request_op_name(p->op)),
+                     KV_STR("room", command->room), KV_STR("participant", command->participant),
+                     KV_ERR("error", e->err));
+            answer_error(c, p->id, p->reply, wire_error(e->err), err_name(e->err));
+        } else {
+            count(c, RESULT_OK);
+            char *text = p->answer != NULL ? p->answer : reply_write_ok(p->id);
+            p->answer = NULL;
+            answer(c, p->id, p->reply, text);
+        }
+    }
+    command_free(command);
+}

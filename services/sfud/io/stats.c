@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "io/stats.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Half a millisecond is where people who look for forwarding latency begin to be interested. */
+static const double seconds_bounds[] = { 0.00005, 0.0001, 0.0002, 0.0005, 0.001,
+                                         0.002,   0.005,  0.01,   0.02 };
+
+struct worker_series {
+    struct media_thread *thread;
+    struct thread_histograms histograms;
+    double load;
+};
+
+struct stats {
+    size_t worker_count;
+    struct worker_series *workers;
+};
+
+static uint64_t read_counter(const struct udp_counters *c, size_t offset)
+{
+    const _Atomic uint64_t *at = (const _Atomic uint64_t *)((const char *)c + offset);
+    return atomic_load_explicit(at, memory_order_relaxed);
+}
+
+/* One value per worker that runs, with its label and perhaps another. */
+static void put_udp(struct metrics_text *out, const struct stats *s, const char *label,
+                    size_t offset)
+{
+    for (size_t i = 0; i < s->worker_count; i++) {
+        if (s->workers[i].thread == NULL)
+            continue;
+        char labels[96];
+        (void)snprintf(labels, sizeof labels, "worker=\"%zu\"%s%s", i, label != NULL ? "," : "",
+                       label != NULL ? label : "");
+        metrics_text_value(
+            out, labels, (double)read_counter(thread_udp_counters(s->workers[i].thread), offset));
+    }
+}
+
+#define COUNTER(field) offsetof(struct udp_counters, field)
+
+static void collect_udp(struct metrics_text *out, const struct stats *s)
+{
+    static const char *const buckets[UDP_SEGMENT_BUCKETS] = {
+        "segments_max=\"1\"",  "segments_max=\"2\"",  "segments_max=\"4\"", "segments_max=\"8\"",
+        "segments_max=\"16\"", "segments_max=\"32\"", "segments_max=\"64\"",
+    };
+    metrics_text_family(out, "sfud_udp_datagrams_total", "counter", "Datagrams by direction.");
+    put_udp(out, s, "direction=\"in\"", COUNTER(datagrams_in));
+    put_udp(out, s, "direction=\"out\"", COUNTER(datagrams_out));
+    metrics_text_family(out, "sfud_udp_bytes_total", "counter", "UDP payload by direction.");
+    put_udp(out, s, "direction=\"in\"", COUNTER(bytes_in));
+    put_udp(out, s, "direction=\"out\"", COUNTER(bytes_out));
+    metrics_text_family(out, "sfud_udp_sends_total", "counter",
+                        "Sends by how many datagrams each held at most (half of it at least).");
+    for (size_t i = 0; i < UDP_SEGMENT_BUCKETS; i++)
+        put_udp(out, s, buckets[i], COUNTER(segments) + i * sizeof(uint64_t));
+    metrics_text_family(out, "sfud_udp_dropped_total", "counter",
+                        "Datagrams dropped between us and the kernel.");
+    put_udp(out, s, "reason=\"send-queue-full\"", COUNTER(send_again));
+    put_udp(out, s, "reason=\"send-failed\"", COUNTER(send_failed));
+    put_udp(out, s, "reason=\"truncated\"", COUNTER(truncated));
+    put_udp(out, s, "reason=\"receive-queue-full\"", COUNTER(rx_overflow));
+    metrics_text_family(out, "sfud_udp_gso_refused_total", "counter",
+                        "Sends that had to be repeated in pieces.");
+    put_udp(out, s, NULL, COUNTER(gso_refused));
+    metrics_text_family(out, "sfud_udp_gso_disabled", "gauge",
+                        "1 when segmentation offload is not used.");
+    put_udp(out, s, NULL, COUNTER(gso_off));
+}
+
+static void collect_worker(struct metrics_text *out, const struct stats *s, enum worker_stat stat)
+{
+    const struct stat_info *info = stat_info(stat);
+    for (size_t i = 0; i < s->worker_count; i++) {
+        if (s->workers[i].thread == NULL)
+            continue;
+        char labels[96];
+        (void)snprintf(labels, sizeof labels, "worker=\"%zu\"%s%s", i,
+                       info->label != NULL ? "," : "", info->label != NULL ? info->label : "");
+        metrics_text_value(out, labels,
+                           (double)stats_read(thread_worker_stats(s->workers[i].thread), stat));
+    }
+}
+
+static void collect_threads(struct metrics_text *out, const struct stats *s)
+{
+    char labels[32];
+    metrics_text_family(out, "sfud_worker_load", "gauge",
+                        "Share of the last second a media thread was on a CPU.");
+    for (size_t i = 0; i < s->worker_count; i++) {
+        (void)snprintf(labels, sizeof labels, "worker=\"%zu\"", i);
+        metrics_text_value(out, labels, s->workers[i].load);
+    }
+    metrics_text_family(out, "sfud_worker_cpu_seconds_total", "counter",
+                        "CPU time of a media thread.");
+    for (size_t i = 0; i < s->worker_count; i++) {
+        (void)snprintf(labels, sizeof labels, "worker=\"%zu\"", i);
+        if (s->workers[i].thread != NULL)
+            metrics_text_value(out, labels, thread_cpu_seconds(s->workers[i].thread));
+    }
+}
+
+static void collect(struct metrics_text *out, void *data)
+{
+    const struct stats *s = data;
+    const char *name = "";
+    for (unsigned stat = 0; stat < STAT_COUNT; stat++) {
+        const struct stat_info *info = stat_info((enum worker_stat)stat);
+        if (strcmp(name, info->name) != 0)
+            metrics_text_family(out, info->name, info->is_gauge ? "gauge" : "counter",
+                                info->help[0] != 0 ? info->help : "By reason.");
+        name = info->name;
+        collect_worker(out, s, (enum worker_stat)stat);
+    }
+    collect_udp(out, s);
+    collect_threads(out, s);
+}
+
+struct stats *stats_new(struct metrics *metrics, size_t worker_count)
+{
+    struct stats *s = calloc(1, sizeof *s);
+    if (s == NULL)
+        return NULL;
+    s->workers = calloc(worker_count, sizeof *s->workers);
+    if (s->workers == NULL) {
+        free(s);
+        return NULL;
+    }
+    s->worker_count = worker_count;
+    for (size_t i = 0; i < worker_count; i++) {
+        char labels[32];
+        (void)snprintf(labels, sizeof labels, "worker=\"%zu\"", i);
+        s->workers[i].histograms.pass_seconds = metrics_histogram(
+            metrics, "sfud_pass_seconds", "Passes of a media thread that did something.", labels,
+            seconds_bounds, ARRAY_LEN(seconds_bounds));
+        s->workers[i].histograms.forward_seconds = metrics_histogram(
+            metrics, "sfud_forward_seconds",
+            "Arrival of a datagram in the kernel to the last send of its pass.", labels,
+            seconds_bounds, ARRAY_LEN(seconds_bounds));
+    }
+    metrics_add_collector(metrics, collect, s);
+    return s;
+}
+
+void stats_free(struct stats *s)
+{
+    if (s == NULL)
+        return;
+    free(s->workers);
+    free(s);
+}
+
+struct thread_histograms stats_histograms(const struct stats *s, size_t worker)
+{
+    check(worker < s->worker_count);
+    return s->workers[worker].histograms;
+}
+
+void stats_set_thread(struct stats *s, size_t worker, struct media_thread *t)
+{
+    check(worker < s->worker_count);
+    s->workers[worker].thread = t;
+}
+
+void stats_set_load(struct stats *s, size_t worker, double load)
+{
+    check(worker < s->worker_count);
+    s->workers[worker].load = load;
+}

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "io/thread.h"
+
+#include "common/os/clock.h"
+#include "common/os/log.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+enum {
+    COMMANDS_PER_PASS = 16, /* media goes on while a thousand people join */
+};
+
+struct media_thread {
+    /* given */
+    struct thread_config config;
+    struct net_addr listen[UDP_SOCKETS_MAX];
+    /* owned */
+    struct inbox inbox;
+    struct udp *udp;
+    struct worker *worker;
+    pthread_t thread;
+    sem_t opened;
+    enum err open_error;
+    struct udp_failure failure;
+    _Atomic bool is_stopping;
+    usec arrivals[PASS_DATAGRAMS_MAX]; /* of this pass */
+    /* control's */
+    clockid_t cpu_clock;
+    double cpu_seconds_seen;
+    usec load_at;
+};
+
+static double cpu_seconds(clockid_t clock)
+{
+    struct timespec t;
+    return clock_gettime(clock, &t) == 0 ? (double)t.tv_sec + (double)t.tv_nsec / 1e9 : 0;
+}
+
+/* ---- the media thread */
+
+/* Events go to control as long as there is room; the rest stays with the worker. */
+static bool hand_over_events(struct media_thread *t)
+{
+    struct event e;
+    bool any = false;
+    while (inbox_has_room(&t->inbox) && worker_next_event(t->worker, &e)) {
+        (void)inbox_put_event(&t->inbox, &e); /* there was room, and nobody else puts */
+        any = true;
+    }
+    return any;
+}
+
+static bool take_commands(struct media_thread *t, usec now)
+{
+    bool any = false;
+    for (int i = 0; i < COMMANDS_PER_PASS; i++) {
+        struct command *c = inbox_next_command(&t->inbox);
+        if (c == NULL)
+            return any;
+        worker_command(t->worker, c, now);
+        any |= hand_over_events(t);
+    }
+    inbox_wake(&t->inbox); /* there may be more: do not sleep before the next pass */
+    return any;
+}
+
+static size_t take_datagrams(struct media_thread *t, usec now)
+{
+    size_t count = 0;
+    struct datagram d;
+    while (count < PASS_DATAGRAMS_MAX && !worker_wants_flush(t->worker) && udp_next(t->udp, &d)) {
+        t->arrivals[count++] = d.arrival;
+        worker_receive(t->worker, &d, now);
+    }
+    return count;
+}
+
+static bool flush(struct media_thread *t, usec now)
+{
+    bool any = false, is_more = true;
+    while (is_more) {
+        struct outbox *o = udp_outbox(t->udp);
+        is_more = worker_flush(t->worker, now, o);
+        any |= o->send_count > 0;
+        udp_send(t->udp, o);
+    }
+    return any;
+}
+
+static void measure(struct media_thread *t, usec start, size_t count, bool has_sent)
+{
+    usec end = clock_now();
+    const struct thread_histograms *h = &t->config.histograms;
+    if (h->pass_seconds != NULL && (count > 0 || has_sent))
+        metric_observe(h->pass_seconds, (double)(end - start) / 1e6);
+    if (h->forward_seconds == NULL || !has_sent)
+        return;
+    for (size_t i = 0; i < count; i++)
+        metric_observe(h->forward_seconds, (double)(end - t->arrivals[i]) / 1e6);
+}
+
+static void pass(struct media_thread *t)
+{
+    udp_wait(t->udp, worker_next_deadline(t->worker));
+    usec now = clock_now();
+    bool has_events = take_commands(t, now);
+    size_t count = take_datagrams(t, now);
+    if (now >= worker_next_deadline(t->worker))
+        worker_tick(t->worker, now);
+    bool has_sent = flush(t, now);
+    worker_pass_end(t->worker);
+    udp_pass_end(t->udp);
+    has_events |= hand_over_events(t);
+    if (has_events)
+        inbox_notify(&t->inbox);
+    measure(t, now, count, has_sent);
+}
+
+static void name_and_pin(const struct media_thread *t)
+{
+    char name[16];
+    (void)snprintf(name, sizeof name, "sfud-w%u", t->config.index);
+    (void)pthread_setname_np(pthread_self(), name);
+    (void)prctl(PR_SET_TIMERSLACK, 1UL); /* deadlines are microseconds, the default slack is 50 */
+    if (t->config.cpu < 0)
+        return;
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET((size_t)t->config.cpu, &set);
+    if (pthread_setaffinity_np(pthread_self(), sizeof set, &set) != 0)
+        log_warn("worker.not-pinned", KV_U64("worker", t->config.index),
+                 KV_I64("cpu", t->config.cpu));
+}
+
+static enum err open_all(struct media_thread *t)
+{
+    struct udp_config config = { .listen = t->listen,
+                                 .listen_count = t->config.listen_count,
+                                 .wake_fd = t->inbox.wake_fd,
+                                 .gso = t->config.gso,
+                                 .gro = true };
+    enum err e = udp_open(t->config.backend, &config, &t->udp, &t->failure);
+    if (e != OK)
+        return e;
+    t->config.worker.wall_minus_now = clock_wall() - clock_now();
+    t->worker = worker_new(&t->config.worker);
+    return t->worker != NULL ? OK : udp_fail(&t->failure, "worker memory", ENOMEM);
+}
+
+static void close_all(struct media_thread *t)
+{
+    udp_close(t->udp); /* first: it may still read from datagrams' memory */
+    worker_free(t->worker);
+}
+
+static void *run(void *arg)
+{
+    struct media_thread *t = arg;
+    name_and_pin(t);
+    t->open_error = open_all(t);
+    bool is_open = t->open_error == OK;
+    (void)sem_post(&t->opened);
+    while (is_open && !atomic_load_explicit(&t->is_stopping, memory_order_relaxed))
+        pass(t);
+    return NULL;
+}
+
+/* ---- the control thread */
+
+static enum err start(struct media_thread *t, struct udp_failure *ret_failure)
+{
+    sigset_t all, before;
+    sigfillset(&all); /* signals are the control thread's */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int e = pthread_create(&t->thread, NULL, run, t);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (e != 0)
+        return udp_fail(ret_failure, "pthread_create", e);
+    while (sem_wait(&t->opened) != 0)
+        check(errno == EINTR);
+    if (t->open_error != OK) {
+        *ret_failure = t->failure;
+        pthread_join(t->thread, NULL);
+        return t->open_error;
+    }
+    return pthread_getcpuclockid(t->thread, &t->cpu_clock) == 0
+               ? OK
+               : udp_fail(ret_failure, "pthread_getcpuclockid", ENOSYS);
+}
+
+enum err thread_start(const struct thread_config *config, struct media_thread **ret,
+                      struct udp_failure *ret_failure)
+{
+    check(config->listen_count <= UDP_SOCKETS_MAX);
+    struct media_thread *t = aligned_alloc(_Alignof(struct media_thread),
+                                           sizeof(struct media_thread));
+    if (t == NULL)
+        return udp_fail(ret_failure, "memory", ENOMEM);
+    *t = (struct media_thread){ .config = *config };
+    memcpy(t->listen, config->listen, config->listen_count * sizeof t->listen[0]);
+    t->config.listen = t->listen;
+    enum err e = inbox_init(&t->inbox, config->notify);
+    if (e != OK) {
+        (void)udp_fail(ret_failure, "inbox", ENOMEM);
+        free(t);
+        return e;
+    }
+    (void)sem_init(&t->opened, 0, 0);
+    e = start(t, ret_failure);
+    if (e != OK) {
+        close_all(t);
+        inbox_done(&t->inbox);
+        free(t);
+        return e;
+    }
+    t->load_at = clock_now();
+    *ret = t;
+    return OK;
+}
+
+/* Commands are control's to free, wherever they are. */
+static void free_commands(struct media_thread *t)
+{
+    struct command *c;
+    struct event e;
+    while ((c = inbox_next_command(&t->inbox)) != NULL)
+        free(c);
+    while (inbox_next_event(&t->inbox, &e)) {
+        if (e.kind == EVENT_COMMAND_DONE)
+            free(e.command);
+    }
+    while (worker_next_event(t->worker, &e)) {
+        if (e.kind == EVENT_COMMAND_DONE)
+            free(e.command);
+    }
+}
+
+void thread_stop(struct media_thread *t)
+{
+    if (t == NULL)
+        return;
+    atomic_store_explicit(&t->is_stopping, true, memory_order_relaxed);
+    inbox_wake(&t->inbox);
+    pthread_join(t->thread, NULL);
+    free_commands(t);
+    close_all(t);
+    inbox_done(&t->inbox);
+    (void)sem_destroy(&t->opened);
+    free(t);
+}
+
+struct inbox *thread_inbox(struct media_thread *t)
+{
+    return &t->inbox;
+}
+
+size_t thread_bound(const struct media_thread *t, struct net_addr ret[UDP_SOCKETS_MAX])
+{
+    for (size_t i = 0; i < t->config.listen_count; i++)
+        ret[i] = udp_bound(t->udp, i);
+    return t->config.listen_count;
+}
+
+const struct worker_stats *thread_worker_stats(const struct media_thread *t)
+{
+    return worker_stats(t->worker);
+}
+
+const struct udp_counters *thread_udp_counters(const struct media_thread *t)
+{
+    return udp_counters(t->udp);
+}
+
+double thread_cpu_seconds(const struct media_thread *t)
+{
+    return cpu_seconds(t->cpu_clock);
+}
+
+double thread_load(struct media_thread *t, usec now)
+{
+    double cpu = cpu_seconds(t->cpu_clock);
+    double wall = (double)(now - t->load_at) / 1e6;
+    double load = wall > 0 ? (cpu - t->cpu_seconds_seen) / wall : 0;
+    t->cpu_seconds_seen = cpu;
+    t->load_at = now;
+    return load < 0 ? 0 : load > 1 ? 1 : load;
+}
