@@ -179,9 +179,9 @@ def cluster_session(total, io, pattern):
         if found:
             reports.append(f"{name}:\n{text[max(0, found.start() - 200):found.start() + 4000]}")
     total.one(f"no sanitizer report from the daemons with {io}", not reports, "\n".join(reports))
-    left = [line for line in subprocess.run(["ps", "axeww", "-o", "pid=,args="], capture_output=True, text=True).stdout.splitlines()
-            if f"CONCLAVE_SERVICE={data}/" in line]
-    total.one(f"no process is left with {io}", not left, "\n".join(line[:200] for line in left))
+    left = [line for line in subprocess.run(["ps", "axww", "-o", "pid=,args="], capture_output=True, text=True).stdout.splitlines()
+            if f"{data}/" in line]
+    total.one(f"no process is left with {io}", not left, "\n".join(left))
     if reports or left or total.failures:
         kept = f"{ROOT}/build/system-logs-{io}"
         shutil.rmtree(kept, ignore_errors=True)

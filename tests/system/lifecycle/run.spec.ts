@@ -20,10 +20,11 @@ const freePort = () =>
     });
   });
 
+/** Every service has a path in the data directory among its arguments. */
 const processes = () =>
-  execFileSync('ps', ['axeww', '-o', 'pid=,args='], { encoding: 'utf8', maxBuffer: 64 << 20 })
+  execFileSync('ps', ['axww', '-o', 'pid=,args='], { encoding: 'utf8', maxBuffer: 64 << 20 })
     .split('\n')
-    .filter((line) => line.includes(`CONCLAVE_SERVICE=${data}/`));
+    .filter((line) => line.includes(`${data}/`));
 
 async function run(port: number): Promise<ChildProcess> {
   const child = spawn('./dev', ['run', '--data', data, '--port', String(port), '--build', build], { cwd: ROOT, detached: true });
