@@ -87,8 +87,8 @@ void send_log_add(struct send_log *l, const struct send_record *r)
 {
     check(r->patch_len <= SEND_PATCH_MAX);
     struct send_record *place = &l->ring[(uint64_t)r->out_seq & (l->ring_count - 1)];
-    if (place->used && place->out_seq >= r->out_seq)
-        return; /* so late that its place is taken */
+    if (place->used && place->out_seq > r->out_seq)
+        return; /* too late to be remembered */
     *place = *r;
     place->used = true;
     place->resend_count = 0;

@@ -117,6 +117,20 @@ static void unknown_and_forgotten_packets_are_not_served(void **state)
     assert_int_equal(send_log_serve(&send_log, 2, 0, 0, &r), ERR_NOT_FOUND);
 }
 
+static void packet_sent_late_is_remembered_in_its_place(void **state)
+{
+    const struct send_record *r;
+    sent(10);
+    sent(12);
+    sent(11);
+    assert_int_equal(send_log_serve(&send_log, 11, 0, 0, &r), OK);
+    assert_int_equal(r->source_seq, 111);
+    assert_int_equal(send_log_serve(&send_log, 12, 0, 0, &r), OK);
+    sent(4); /* 12 has its place */
+    assert_int_equal(send_log_serve(&send_log, 4, 0, 0, &r), ERR_NOT_FOUND);
+    assert_int_equal(send_log_serve(&send_log, 12, SECONDS(1), 0, &r), OK);
+}
+
 static void nothing_before_a_keyframe_is_served(void **state)
 {
     const struct send_record *r;
@@ -159,6 +173,7 @@ int main(void)
         cmocka_unit_test_setup(emptying_gives_back_every_packet_even_after_jumps, setup),
         cmocka_unit_test_setup(lost_packet_is_served_three_times_with_spacing, setup),
         cmocka_unit_test_setup(unknown_and_forgotten_packets_are_not_served, setup),
+        cmocka_unit_test_setup(packet_sent_late_is_remembered_in_its_place, setup),
         cmocka_unit_test_setup(nothing_before_a_keyframe_is_served, setup),
         cmocka_unit_test(rtx_payload_is_rebuilt_from_patch_and_source),
     };
