@@ -28,7 +28,7 @@ JSON = [r"json_\w+", r"jansson_\w+"]
 ALLOWED = {
     "lib/common/libcommon.a": C_LIBRARY + MEMORY + CRYPTO + JSON,
     "lib/rtc/librtc.a": C_LIBRARY + MEMORY + CRYPTO,
-    "services/sfud/libsfud_core.a": C_LIBRARY + MEMORY + CRYPTO,
+    "services/sfud/core/libsfud_core.a": C_LIBRARY + MEMORY + CRYPTO,
     "services/signald/libsignald_core.a": C_LIBRARY + MEMORY + JSON,
     "services/authd/libauthd_core.a": C_LIBRARY + MEMORY + CRYPTO + JSON,
     "services/auditd/libauditd_core.a": C_LIBRARY + MEMORY + CRYPTO + JSON,
