@@ -48,7 +48,8 @@ static void read_frame_header(struct reader r, struct vp8_descriptor *d)
         return;
     struct bytes tag = reader_take(&r, MIN(reader_left(&r), (size_t)10));
     d->keyframe = (tag.data[0] & 1) == 0;
-    if (!d->keyframe || tag.len < 10 || memcmp(tag.data + 3, "\x9d\x01\x2a", 3) != 0)
+    if (!d->keyframe || tag.len < 10 ||
+        !bytes_equal(bytes_of(tag.data + 3, 3), bytes_of_str("\x9d\x01\x2a")))
         return;
     d->width = (uint16_t)((tag.data[6] | tag.data[7] << 8) & 0x3fff);
     d->height = (uint16_t)((tag.data[8] | tag.data[9] << 8) & 0x3fff);
