@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 # Plain memory and string functions of libc: no state, no system call.
-C_LIBRARY = r"""memcpy memmove memset memcmp memchr memmem memrchr strlen strcmp strncmp strchr strrchr strnlen strstr strspn strcspn
+C_LIBRARY = r"""memcpy memmove memset memcmp memchr memmem memrchr strlen strcmp strncmp strchr strrchr strnlen strstr strspn strcspn strpbrk
 strcasecmp strncasecmp snprintf vsnprintf __snprintf_chk __vsnprintf_chk __memcpy_chk __memmove_chk __memset_chk __strcpy_chk
 bsearch qsort strtol strtoul strtoull strtoll strtod abort __stack_chk_fail __isoc99_sscanf isalnum isdigit isspace isxdigit
 __ctype_b_loc tolower toupper __ctype_tolower_loc __ctype_toupper_loc log log2 log10 pow exp sqrt floor ceil lround llround
@@ -29,7 +29,7 @@ ALLOWED = {
     "lib/common/libcommon.a": C_LIBRARY + MEMORY + CRYPTO + JSON,
     "lib/rtc/librtc.a": C_LIBRARY + MEMORY + CRYPTO,
     "services/sfud/core/libsfud_core.a": C_LIBRARY + MEMORY + CRYPTO,
-    "services/signald/libsignald_core.a": C_LIBRARY + MEMORY + JSON,
+    "services/signald/libsignald_core.a": C_LIBRARY + MEMORY + CRYPTO + JSON,
     "services/authd/libauthd_core.a": C_LIBRARY + MEMORY + CRYPTO + JSON,
     "services/auditd/libauditd_core.a": C_LIBRARY + MEMORY + CRYPTO + JSON,
 }
