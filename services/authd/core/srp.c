@@ -76,7 +76,7 @@ static BIGNUM *prime_new(enum srp_group group)
     case SRP_GROUP_4096:
         return BN_get_rfc3526_prime_4096(NULL);
     }
-    check(!"a known group");
+    check_failed("a known group", __FILE__, __LINE__);
 }
 
 /* The numbers of one exchange. Embedded; numbers_done() wipes and frees, half-built too. */

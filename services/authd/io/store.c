@@ -241,6 +241,6 @@ void store_perform(struct redis *redis, const struct store_op *op, store_callbac
         throttle_perform(redis, op, p);
         break;
     case STORE_OP_COUNT:
-        check(!"an operation");
+        check_failed("an operation", __FILE__, __LINE__);
     }
 }

@@ -142,6 +142,6 @@ void memory_store_perform(struct memory_store *s, const struct store_op *op,
         throttle(s, &op->charge, ret);
         break;
     case STORE_OP_COUNT:
-        check(!"an operation");
+        check_failed("an operation", __FILE__, __LINE__);
     }
 }
