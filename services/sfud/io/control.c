@@ -104,10 +104,6 @@ static void on_redis_state(struct redis *r, bool is_connected, void *data)
 {
     (void)r;
     struct control *c = data;
-    if (is_connected)
-        log_info("redis.connected");
-    else
-        log_warn("redis.lost");
     if (c->audit != NULL)
         audit_emitter_on_redis_state(c->audit, is_connected);
     if (is_connected && c->redis != NULL)
