@@ -42,20 +42,25 @@ describe('the grid', () => {
     }
   });
 
-  it('turns pages when there are more people than slots, and oneself is last', () => {
-    const first = layout(input({ participants: room(24) }));
-    expect(first.tiles).toHaveLength(10);
-    expect(first.pages).toBe(3);
-    const last = layout(input({ participants: room(24), page: 99 }));
-    expect(last.page).toBe(2);
-    expect(last.tiles.at(-1)!.local).toBe(true);
+  it('turns pages when there are more people than slots, with oneself on each', () => {
+    const pages = [0, 1, 2, 99].map((page) => layout(input({ participants: room(24), page })));
+    expect(pages[0]!.tiles).toHaveLength(10);
+    expect(pages.map((p) => p.page)).toEqual([0, 1, 2, 2]);
+    for (const { tiles } of pages) expect(tiles.at(-1)!.local).toBe(true);
+    const seen = new Set(pages.flatMap((p) => p.tiles.map((t) => t.participant)));
+    expect(seen.size).toBe(25);
   });
 
-  it('never asks for more remote tiles than slots', () => {
+  it('leaves room for the pager', () => {
+    const { tiles } = layout(input({ participants: room(24), height: 660 }));
+    expect(Math.max(...tiles.map((t) => t.top + t.height))).toBeLessThanOrEqual(660 - 40);
+  });
+
+  it('never shows more of others than there are slots', () => {
     for (const n of [5, 12, 30]) {
       for (const mode of ['grid', 'speaker'] as const) {
         const { tiles } = layout(input({ participants: room(n), mode, width: 2500, height: 1400 }));
-        expect(tiles.filter((t) => !t.local).length).toBeLessThanOrEqual(10);
+        expect(tiles.filter((t) => !t.local).length).toBeLessThanOrEqual(9);
       }
     }
   });

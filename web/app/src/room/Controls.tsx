@@ -87,7 +87,7 @@ export function Controls({ room, media, panel, mode, unread, run }: ControlsProp
       </button>
       <span className="gap" />
       <button type="button" className="control leave" aria-label="Leave" onClick={() => run('leave')} data-testid="control-leave">
-        <LeaveIcon />
+        <LeaveIcon size={27} />
         <span className="tip" aria-hidden="true">
           Leave
         </span>

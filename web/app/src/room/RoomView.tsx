@@ -88,7 +88,7 @@ export function RoomView({ room, media }: { room: Room; media: LocalMedia }) {
           <QualityBars level={room.quality.own} />
         </span>
         <span className="grow" />
-        <button type="button" className="button quiet small" onClick={() => void copyLink(room.name)} aria-label="Copy the link to this room">
+        <button type="button" className="button quiet small" onClick={() => void copyLink(room.name)} aria-label="Copy link to this room">
           <LinkIcon size={18} />
           <span className="wide-only">Copy link</span>
         </button>

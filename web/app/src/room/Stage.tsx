@@ -50,17 +50,17 @@ export function Stage({ room, mode, pinned, onPin, speaker, banner }: StageProps
         ) : null;
       })}
       {placed.pages > 1 ? (
-        <>
-          <button type="button" className="icon-button pager prev" aria-label="Previous page" disabled={placed.page === 0} onClick={() => setPage(placed.page - 1)}>
-            <LeftIcon />
+        <div className="pager" role="group" aria-label="Pages">
+          <button type="button" className="icon-button" aria-label="Previous page" disabled={placed.page === 0} onClick={() => setPage(placed.page - 1)} data-testid="page-previous">
+            <LeftIcon size={20} />
           </button>
-          <button type="button" className="icon-button pager next" aria-label="Next page" disabled={placed.page === placed.pages - 1} onClick={() => setPage(placed.page + 1)}>
-            <RightIcon />
-          </button>
-          <span className="page-dots" data-testid="page">
+          <span data-testid="page">
             {placed.page + 1} / {placed.pages}
           </span>
-        </>
+          <button type="button" className="icon-button" aria-label="Next page" disabled={placed.page === placed.pages - 1} onClick={() => setPage(placed.page + 1)} data-testid="page-next">
+            <RightIcon size={20} />
+          </button>
+        </div>
       ) : null}
       {participants.size === 1 && room.connection === 'connected' ? (
         <div className="alone">

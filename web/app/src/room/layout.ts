@@ -45,6 +45,9 @@ const ASPECT = 16 / 9;
 
 export const tileKey = (participant: string, source: 'camera' | 'screen') => `${participant}/${source}`;
 
+/** Room for the pager under the tiles. */
+const PAGER = 44;
+
 /** Screens first, then people in the order of joining, oneself last. */
 export function tilesOf(participants: readonly Participant[]): TileSpec[] {
   const spec = (p: Participant, source: 'camera' | 'screen'): TileSpec => ({ key: tileKey(p.id, source), participant: p.id, source, local: p.isLocal });
@@ -85,10 +88,16 @@ export function capacity(width: number, height: number, slots: number): number {
   return Math.max(1, Math.min(columns * rows, slots + 1));
 }
 
-function pageOf<T>(items: readonly T[], size: number, page: number): { items: readonly T[]; page: number; pages: number } {
-  const pages = Math.max(1, Math.ceil(items.length / size));
+/** One page of `size` tiles: one's own is on every page, so the others take turns. */
+function pageOf(items: readonly TileSpec[], size: number, page: number): { items: readonly TileSpec[]; page: number; pages: number } {
+  if (items.length <= size) return { items, page: 0, pages: 1 };
+  const own = items.filter((t) => t.local && t.source === 'camera');
+  const others = items.filter((t) => !own.includes(t));
+  const perPage = Math.max(1, size - own.length);
+  const pages = Math.max(1, Math.ceil(others.length / perPage));
   const at = Math.min(Math.max(0, page), pages - 1);
-  return { items: items.slice(at * size, (at + 1) * size), page: at, pages };
+  const shown = others.slice(at * perPage, (at + 1) * perPage);
+  return { items: size > 1 ? [...shown, ...own] : shown, page: at, pages };
 }
 
 function grid(tiles: readonly TileSpec[], area: Box): Placed[] {
@@ -109,6 +118,11 @@ function grid(tiles: readonly TileSpec[], area: Box): Placed[] {
 }
 
 export function layout(input: LayoutInput): Layout {
+  const placed = place(input);
+  return placed.pages > 1 ? place({ ...input, height: input.height - PAGER }) : placed;
+}
+
+function place(input: LayoutInput): Layout {
   const all = tilesOf(input.participants);
   const { width, height } = input;
   if (width <= 0 || height <= 0 || !all.length) return { tiles: [], page: 0, pages: 1 };
