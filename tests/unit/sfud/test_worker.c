@@ -1,0 +1,585 @@
+/* Whole calls through one worker, on a virtual clock.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "call.h"
+
+#include "core/worker_state.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+static struct call call;
+
+enum { CAMERA_SSRC = 7000, AUDIO_SSRC = 9000 };
+
+/* A publisher with everything on, viewed by the others: audio slot 0, video slot 0. */
+struct scene {
+    struct client *a, *b, *c;
+    struct stream audio, camera[3];
+};
+
+static struct scene scene;
+
+static int start(void **state)
+{
+    call_init(&call);
+    memset(&scene, 0, sizeof scene);
+    scene.a = call_join(&call, 0, "p_a", SOURCES_ALL);
+    scene.b = call_join(&call, 1, "p_b", SOURCES_ALL);
+    scene.c = call_join(&call, 2, "p_c", SOURCES_ALL);
+    static const char *const rids[3] = { "q", "h", "f" };
+    stream_audio(&scene.audio, scene.a, AUDIO_SSRC);
+    for (uint32_t i = 0; i < 3; i++)
+        stream_camera(&scene.camera[i], scene.a, rids[i], CAMERA_SSRC + i * 10);
+    call_view_nothing(scene.a);
+    call_view_nothing(scene.b);
+    call_view_nothing(scene.c);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    call_done(&call);
+    return 0;
+}
+
+static uint64_t stat_of(enum worker_stat s)
+{
+    return stats_read(worker_stats(call.worker), s);
+}
+
+static uint32_t video_ssrc(const struct client *c)
+{
+    return client_slot_ssrc(c, MEDIA_VIDEO, 0, false);
+}
+
+static uint32_t audio_ssrc(const struct client *c)
+{
+    return client_slot_ssrc(c, MEDIA_AUDIO, 0, false);
+}
+
+/* Sends `ms` of media; a layer whose keyframe is asked for sends one. layers: bit mask. */
+static void publish(usec ms, unsigned layers)
+{
+    for (usec t = 0; t < ms; t += 10) {
+        if (t % 20 == 0)
+            stream_send_audio(&scene.audio);
+        for (size_t i = 0; i < 3 && t % 30 == 0; i++) {
+            struct stream *s = &scene.camera[i];
+            bool asked = client_count_pli(scene.a, s->ssrc) > 0;
+            if (layers & (1u << i))
+                stream_send_frame(s, asked, i + 1);
+            for (size_t j = 0; asked && j < scene.a->pli_count; j++) {
+                if (scene.a->pli[j].ssrc == s->ssrc)
+                    scene.a->pli[j].ssrc = 0;
+            }
+        }
+        call_flush(&call);
+        call_wait(&call, MILLIS(10));
+    }
+}
+
+static void everybody_gets_what_they_view_without_gaps(void **state)
+{
+    call_view(scene.b, 0, scene.a, SOURCE_MICROPHONE, 0);
+    call_view(scene.b, 0, scene.a, SOURCE_CAMERA, 2);
+    call_view(scene.c, 0, scene.a, SOURCE_CAMERA, 0);
+    publish(3000, 7);
+    assert_int_equal(client_check_stream(scene.b, audio_ssrc(scene.b)), 150);
+    assert_true(client_check_stream(scene.b, video_ssrc(scene.b)) > 250);  /* 3 packets a frame */
+    assert_in_range(client_check_stream(scene.c, video_ssrc(scene.c)), 95, 100); /* 1 */
+    assert_int_equal(client_count(scene.c, audio_ssrc(scene.c)), 0); /* not viewed */
+    assert_int_equal(scene.a->seen_count, 0);
+    assert_int_equal(stat_of(STAT_DROP_DUPLICATE), 0);
+}
+
+static void payloads_arrive_unchanged_and_start_with_a_keyframe(void **state)
+{
+    call_view(scene.b, 0, scene.a, SOURCE_MICROPHONE, 0);
+    call_view(scene.b, 0, scene.a, SOURCE_CAMERA, 2);
+    publish(500, 7);
+    const struct seen *audio = client_find(scene.b, audio_ssrc(scene.b), 3);
+    assert_int_equal(load_be32(audio->payload), AUDIO_SSRC);
+    assert_int_equal(audio->len, 60);
+    assert_int_equal(audio->payload_type, scene.audio.payload_type);
+    struct vp8_descriptor d;
+    const struct seen *video = client_find(scene.b, video_ssrc(scene.b), 0);
+    assert_int_equal(vp8_parse(bytes_of(video->payload, video->len), &d), OK);
+    assert_true(d.keyframe);
+    assert_int_equal(d.width, 640);
+    size_t at = d.len + 10u;
+    assert_in_range(load_be32(video->payload + at), CAMERA_SSRC, CAMERA_SSRC + 20);
+    assert_int_equal(video->payload[video->len - 1], 0x5a);
+    assert_string_equal(video->mid, client_slot_mid(scene.b, MEDIA_VIDEO, 0));
+}
+
+static void extensions_have_the_viewers_meaning(void **state)
+{
+    scene.audio.audio_level = 33;
+    call_view(scene.b, 0, scene.a, SOURCE_MICROPHONE, 0);
+    call_view(scene.b, 0, scene.a, SOURCE_CAMERA, 0);
+    publish(1000, 1);
+    uint16_t next = scene.b->seen[0].transport_seq;
+    for (size_t i = 0; i < scene.b->seen_count; i++) {
+        const struct seen *s = &scene.b->seen[i];
+        assert_true(s->extensions & RTP_EXT_BIT(RTP_EXT_TRANSPORT_CC));
+        assert_true(s->extensions & RTP_EXT_BIT(RTP_EXT_ABS_SEND_TIME));
+        assert_int_equal(s->transport_seq, next++); /* one numbering over all streams */
+        assert_false(s->extensions & RTP_EXT_BIT(RTP_EXT_RID));
+        if (s->ssrc == audio_ssrc(scene.b))
+            assert_int_equal(s->audio_level, 33);
+    }
+}
+
+static void picture_ids_go_on_over_layer_switches(void **state)
+{
+    call_view(scene.b, 0, scene.a, SOURCE_CAMERA, 0);
+    for (uint8_t i = 0; i < 9; i++) {
+        call_view(scene.b, 0, scene.a, SOURCE_CAMERA, i % 3);
+        publish(400, 7);
+    }
+    assert_true(stat_of(STAT_SWITCHES) >= 8);
+    assert_true(client_check_stream(scene.b, video_ssrc(scene.b)) > 200);
+    int last = -1;
+    uint32_t timestamp = 0;
+    for (size_t i = 0; i < scene.b->seen_count; i++) {
+        const struct seen *s = &scene.b->seen[i];
+        struct vp8_descriptor d;
+        assert_int_equal(vp8_parse(bytes_of(s->payload, s->len), &d), OK);
+        if (last >= 0 && s->timestamp == timestamp)
+            assert_int_equal(d.picture_id, last);
+        else if (last >= 0)
+            assert_int_equal(d.picture_id, (last + 1) & 0x7fff);
+        last = d.picture_id;
+        timestamp = s->timestamp;
+    }
+}
+
+static bool lose_fifth(const struct client *c, const struct seen *p)
+{
+    const struct seen *first = client_find(c, video_ssrc(c), 0);
+    return p->ssrc == video_ssrc(c) && first != NULL && p->seq == (uint16_t)(first->seq + 5);
+}
+
+static void a_nack_is_answered_from_the_cache(void **state)
+{
+    call_view(scene.b, 0, scene.a, SOURCE_CAMERA, 2);
+    call_view(scene.c, 0, scene.a, SOURCE_CAMERA, 2);
+    scene.b->lose = lose_fifth;
+    publish(500, 4);
+    uint16_t lost = (uint16_t)(client_find(scene.b, video_ssrc(scene.b), 0)->seq + 5);
+    client_send_nack(scene.b, video_ssrc(scene.b), &lost, 1);
+    call_flush(&call);
+    uint32_t rtx = client_slot_ssrc(scene.b, MEDIA_VIDEO, 0, true);
+    assert_int_equal(client_count(scene.b, rtx), 1);
+    const struct seen *again = client_find(scene.b, rtx, 0);
+    const struct seen *other = client_find(scene.c, video_ssrc(scene.c), 5);
+    assert_int_equal(load_be16(again->payload), lost);
+    assert_int_equal(again->len, other->len + 2);
+    assert_memory_equal(again->payload + 2 + 7, other->payload + 7, other->len - 7u);
+    assert_int_equal(again->payload_type, scene.camera[2].rtx_type);
+    /* at once again: not within the round trip; never sent: not at all */
+    client_send_nack(scene.b, video_ssrc(scene.b), &lost, 1);
+    uint16_t future = (uint16_t)(lost + 5000);
+    client_send_nack(scene.b, video_ssrc(scene.b), &future, 1);
+    call_flush(&call);
+    assert_int_equal(client_count(scene.b, rtx), 1);
+}
+
+static void a_loss_of_the_publisher_is_asked_for_and_filled(void **state)
+{
+    call_view(scene.b, 0, scene.a, SOURCE_CAMERA, 2);
+    publish(300, 4);
+    uint16_t lost = scene.camera[2].seq;
+    scene.camera[2].lose_next = true;
+    publish(100, 4);
+    assert_true(scene.a->nacked_count >= 1);
+    assert_int_equal(scene.a->nacked[0].seq, lost);
+    assert_int_equal(scene.a->nacked[0].ssrc, CAMERA_SSRC + 20);
+    stream_send_rtx(&scene.camera[2], lost);
+    call_flush(&call);
+    /* every number is there, the restored one later than its neighbours */
+    const struct seen *first = client_find(scene.b, video_ssrc(scene.b), 0);
+    size_t count = client_count(scene.b, video_ssrc(scene.b));
+    bool had[1000] = { false };
+    for (size_t i = 0; i < count; i++)
+        had[(uint16_t)(client_find(scene.b, video_ssrc(scene.b), i)->seq - first->seq)] = true;
+    for (size_t i = 0; i < count; i++)
+        assert_true(had[i]);
+    stream_send_rtx(&scene.camera[2], lost); /* a second copy is a duplicate */
+    call_flush(&call);
+    assert_int_equal(client_count(scene.b, video_ssrc(scene.b)), count);
+    assert_int_equal(stat_of(STAT_DROP_DUPLICATE), 1);
+}
+
+static void a_keyframe_whose_first_packet_comes_late_is_caught_up(void **state)
+{
+    publish(100, 4);
+    call_view(scene.b, 0, scene.a, SOURCE_CAMERA, 2);
+    uint16_t lost = scene.camera[2].seq;
+    scene.camera[2].lose_next = true;
+    stream_send_frame(&scene.camera[2], true, 5);
+    call_flush(&call);
+    stream_send_frame(&scene.camera[2], false, 2);
+    call_flush(&call);
+    assert_int_equal(client_count(scene.b, video_ssrc(scene.b)), 0);
+    stream_send_rtx(&scene.camera[2], lost);
+    stream_send_frame(&scene.camera[2], false, 2); /* in the same pass */
+    call_flush(&call);
+    assert_int_equal(client_check_stream(scene.b, video_ssrc(scene.b)), 9);
+    assert_int_equal(stat_of(STAT_DROP_DUPLICATE), 0);
+}
+
+static void a_request_of_a_viewer_reaches_the_publisher_and_is_throttled(void **state)
+{
+    call_view(scene.b, 0, scene.a, SOURCE_CAMERA, 2);
+    publish(1000, 4);
+    client_forget(scene.a);
+    client_send_pli(scene.b, video_ssrc(scene.b));
+    call_flush(&call);
+    assert_int_equal(client_count_pli(scene.a, CAMERA_SSRC + 20), 1);
+    for (int i = 0; i < 10; i++) {
+        client_send_pli(scene.b, video_ssrc(scene.b));
+        call_wait(&call, MILLIS(10));
+    }
+    assert_int_equal(scene.a->pli_count, 1);
+    call_wait(&call, MILLIS(600));
+    assert_in_range(scene.a->pli_count, 2, 3); /* none came: asked again */
+    stream_send_frame(&scene.camera[2], true, 1);
+    call_flush(&call);
+    client_forget(scene.a);
+    call_wait(&call, SECONDS(2));
+    assert_int_equal(scene.a->pli_count, 0);
+}
+
+static void viewing_somebody_asks_for_a_keyframe_at_once(void **state)
+{
+    publish(200, 7);
+    assert_int_equal(scene.a->pli_count, 0); /* nobody looks */
+    call_view(scene.b, 0, scene.a, SOURCE_CAMERA, 1);
+    call_flush(&call);
+    assert_int_equal(client_count_pli(scene.a, CAMERA_SSRC + 10), 1);
+    assert_int_equal(scene.a->pli_count, 1);
+}
+
+static void a_muted_track_is_dropped_and_comes_back_without_a_gap(void **state)
+{
+    call_view(scene.b, 0, scene.a, SOURCE_MICROPHONE, 0);
+    call_view(scene.b, 0, scene.a, SOURCE_CAMERA, 1);
+    publish(500, 7);
+    call_mute(scene.a, SOURCE_CAMERA, true);
+    call_mute(scene.a, SOURCE_MICROPHONE, true);
+    size_t before = scene.b->seen_count;
+    publish(2000, 7);
+    assert_int_equal(scene.b->seen_count, before);
+    assert_true(stat_of(STAT_DROP_MUTED) > 100);
+    assert_int_equal(scene.a->nacked_count, 0);
+    call_mute(scene.a, SOURCE_CAMERA, false);
+    call_mute(scene.a, SOURCE_MICROPHONE, false);
+    publish(500, 7);
+    assert_true(scene.b->seen_count > before + 40);
+    client_check_stream(scene.b, audio_ssrc(scene.b));
+    client_check_stream(scene.b, video_ssrc(scene.b));
+    assert_int_equal(scene.a->nacked_count, 0);
+}
+
+static void a_source_the_grant_does_not_allow_is_dropped(void **state)
+{
+    call_leave(scene.a);
+    scene.a = call_join(&call, 0, "p_a", SOURCE_BIT(SOURCE_MICROPHONE));
+    stream_audio(&scene.audio, scene.a, AUDIO_SSRC);
+    stream_camera(&scene.camera[0], scene.a, "q", CAMERA_SSRC);
+    call_view(scene.b, 0, scene.a, SOURCE_MICROPHONE, 0);
+    call_view(scene.b, 0, scene.a, SOURCE_CAMERA, 2);
+    publish(300, 1);
+    assert_int_equal(client_count(scene.b, audio_ssrc(scene.b)), 15);
+    assert_int_equal(client_count(scene.b, video_ssrc(scene.b)), 0);
+    assert_int_equal(stat_of(STAT_DROP_FORBIDDEN), 10);
+}
+
+static void leaving_and_coming_back_goes_on_in_the_same_slot(void **state)
+{
+    call_view(scene.b, 0, scene.a, SOURCE_CAMERA, 0);
+    call_view(scene.b, 0, scene.a, SOURCE_MICROPHONE, 0);
+    publish(500, 1);
+    call_leave(scene.a);
+    assert_int_equal(stat_of(STAT_PARTICIPANTS), 2);
+    assert_int_equal(stat_of(STAT_ENCODINGS), 0);
+    assert_int_equal(stat_of(STAT_CACHED_PACKETS), 0);
+    size_t before = scene.b->seen_count;
+    call_wait(&call, SECONDS(1));
+    assert_int_equal(scene.b->seen_count, before);
+    /* the wish was remembered: a new transport of that name, with other SSRCs, feeds the slot */
+    scene.a = call_join(&call, 0, "p_a", SOURCES_ALL);
+    stream_audio(&scene.audio, scene.a, AUDIO_SSRC + 1);
+    stream_camera(&scene.camera[0], scene.a, "q", CAMERA_SSRC + 1);
+    publish(500, 1);
+    assert_true(client_check_stream(scene.b, video_ssrc(scene.b)) > 25);
+    assert_true(client_check_stream(scene.b, audio_ssrc(scene.b)) == 50);
+}
+
+static void a_slot_changes_to_another_participant_without_a_gap(void **state)
+{
+    struct stream other;
+    stream_audio(&other, scene.c, 555);
+    call_view(scene.b, 0, scene.a, SOURCE_MICROPHONE, 0);
+    for (int i = 0; i < 100; i++) {
+        if (i == 50)
+            call_view(scene.b, 0, scene.c, SOURCE_MICROPHONE, 0);
+        stream_send_audio(&scene.audio);
+        stream_send_audio(&other);
+        call_wait(&call, MILLIS(20));
+    }
+    assert_int_equal(client_check_stream(scene.b, audio_ssrc(scene.b)), 100);
+    assert_int_equal(load_be32(client_find(scene.b, audio_ssrc(scene.b), 99)->payload), 555);
+}
+
+static uint32_t last_layer(const struct client *c)
+{
+    size_t count = client_count(c, video_ssrc(c));
+    const struct seen *s = client_find(c, video_ssrc(c), count - 1);
+    struct vp8_descriptor d;
+    assert_int_equal(vp8_parse(bytes_of(s->payload, s->len), &d), OK);
+    return (load_be32(s->payload + d.len + (d.keyframe ? 10 : 3)) - CAMERA_SSRC) / 10;
+}
+
+static void a_layer_that_stops_is_replaced_by_a_lower_one(void **state)
+{
+    call_view(scene.b, 0, scene.a, SOURCE_CAMERA, 2);
+    publish(500, 7);
+    assert_int_equal(last_layer(scene.b), 2);
+    publish(1500, 3); /* the top layer is gone */
+    assert_int_equal(last_layer(scene.b), 1);
+    publish(500, 7); /* and back */
+    assert_int_equal(last_layer(scene.b), 2);
+    assert_true(client_check_stream(scene.b, video_ssrc(scene.b)) > 100);
+}
+
+static void padding_of_the_publisher_leaves_no_gap(void **state)
+{
+    call_view(scene.b, 0, scene.a, SOURCE_CAMERA, 2);
+    publish(200, 4);
+    for (int i = 0; i < 20; i++) {
+        stream_send_padding(&scene.camera[2]);
+        stream_send_padding(&scene.camera[2]);
+        publish(30, 4);
+    }
+    assert_true(client_check_stream(scene.b, video_ssrc(scene.b)) > 60);
+    assert_int_equal(scene.a->nacked_count, 0);
+}
+
+static void a_stream_that_starts_anew_with_another_ssrc_goes_on(void **state)
+{
+    call_view(scene.b, 0, scene.a, SOURCE_CAMERA, 0);
+    publish(500, 1);
+    call_wait(&call, MILLIS(200));
+    stream_camera(&scene.camera[0], scene.a, "q", 424242);
+    publish(500, 1);
+    assert_true(client_check_stream(scene.b, video_ssrc(scene.b)) >= 30);
+    assert_int_equal(stat_of(STAT_ENCODINGS), 2);
+}
+
+static void publishers_get_reports_and_transport_feedback(void **state)
+{
+    publish(3000, 7);
+    assert_true(scene.a->receiver_report_count >= 4 * 2);
+    assert_int_equal(scene.a->fraction_lost_max, 0);
+    assert_true(scene.a->twcc_count >= 25);
+    for (int i = 0; i < 50; i++) {
+        scene.audio.lose_next = i % 2 == 0;
+        publish(20, 0);
+    }
+    call_wait(&call, SECONDS(1));
+    assert_true(scene.a->fraction_lost_max > 60);
+}
+
+static void sender_reports_keep_audio_and_video_in_step(void **state)
+{
+    call_view(scene.b, 0, scene.a, SOURCE_MICROPHONE, 0);
+    call_view(scene.b, 0, scene.a, SOURCE_CAMERA, 0);
+    /* the publisher's wall clock is hours away from ours */
+    wall_usec wall = SECONDS(1000000);
+    uint32_t audio_at = scene.audio.timestamp, video_at = scene.camera[0].timestamp;
+    stream_send_audio(&scene.audio);
+    stream_send_frame(&scene.camera[0], true, 1);
+    scene.audio.timestamp = audio_at;
+    scene.camera[0].timestamp = video_at;
+    stream_send_report(&scene.audio, wall);
+    stream_send_report(&scene.camera[0], wall);
+    call_flush(&call);
+    uint32_t audio_out = client_find(scene.b, audio_ssrc(scene.b), 0)->timestamp;
+    uint32_t video_out = client_find(scene.b, video_ssrc(scene.b), 0)->timestamp;
+    call_wait(&call, MILLIS(1500));
+    assert_true(scene.b->report_count >= 2);
+    int seen = 0;
+    usec skew[2] = { 0 };
+    for (size_t i = 0; i < scene.b->report_count; i++) {
+        const struct rtcp_sender_info *r = &scene.b->reports[i];
+        bool audio = r->ssrc == audio_ssrc(scene.b);
+        uint32_t out = audio ? audio_out : video_out;
+        /* wall time of the first packet, which both captured at the same instant */
+        skew[audio] = ntp_to_wall(r->ntp) -
+                      (usec)(r->timestamp - out) * USEC_PER_SEC / (audio ? 48000 : 90000);
+        seen |= audio ? 1 : 2;
+    }
+    assert_int_equal(seen, 3);
+    assert_true(skew[0] - skew[1] < 1000 && skew[1] - skew[0] < 1000);
+}
+
+static void the_room_is_told_who_speaks(void **state)
+{
+    publish(500, 0);
+    size_t before = call.event_count;
+    scene.audio.audio_level = 25;
+    publish(1000, 0);
+    scene.audio.audio_level = 127;
+    publish(2000, 0);
+    const struct event *first = NULL, *last = NULL;
+    size_t count = 0;
+    for (size_t i = before; i < call.event_count; i++) {
+        if (call.events[i].kind != EVENT_SPEAKERS)
+            continue;
+        first = first == NULL ? &call.events[i] : first;
+        last = &call.events[i];
+        count++;
+    }
+    assert_non_null(first);
+    assert_in_range(count, 2, 6);
+    assert_int_equal(first->speaker_count, 1);
+    assert_string_equal(first->speakers[0].participant, "p_a");
+    assert_string_equal(first->room, "default/test");
+    assert_int_equal(last->speaker_count, 0);
+}
+
+static void silence_is_told_and_then_ends_the_transport(void **state)
+{
+    call.no_checks = true;
+    call_wait(&call, SECONDS(6));
+    assert_true(call_was_told(&call, "p_a", TRANSPORT_EVENT_DISCONNECTED));
+    assert_false(call_was_told(&call, "p_a", TRANSPORT_EVENT_FAILED));
+    call.event_count = 0;
+    publish(20, 0);
+    assert_true(call_was_told(&call, "p_a", TRANSPORT_EVENT_CONNECTED));
+    call_wait(&call, SECONDS(31));
+    assert_true(call_was_told(&call, "p_a", TRANSPORT_EVENT_FAILED));
+    assert_true(call_was_told(&call, "p_b", TRANSPORT_EVENT_FAILED));
+    assert_int_equal(stat_of(STAT_PARTICIPANTS), 0);
+    assert_int_equal(stat_of(STAT_ROOMS), 0);
+    assert_int_equal(worker_next_deadline(call.worker), USEC_NEVER);
+}
+
+static void strangers_are_not_answered(void **state)
+{
+    struct net_addr stranger = net_addr_ipv4((const uint8_t[4]){ 203, 0, 113, 9 }, 1);
+    static const uint8_t client_hello[] = { 22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 1, 2, 3, 4 };
+    static const uint8_t rtp[] = { 0x80, 111, 0, 1, 0, 0, 0, 0, 0, 0, 35, 40, 1, 2, 3, 4 };
+    call_flush(&call);
+    uint64_t sent = stat_of(STAT_DATAGRAMS_OUT);
+    call_receive(&call, &stranger, bytes_of(client_hello, sizeof client_hello));
+    call_receive(&call, &stranger, bytes_of(rtp, sizeof rtp));
+    assert_int_equal(stat_of(STAT_DROP_UNKNOWN), 2);
+    call_receive(&call, &scene.a->addr, bytes_of(rtp, sizeof rtp)); /* not sealed */
+    assert_true(stat_of(STAT_DROP_AUTH) + stat_of(STAT_DROP_MALFORMED) == 1);
+    call_flush(&call);
+    assert_int_equal(stat_of(STAT_DATAGRAMS_OUT), sent);
+}
+
+static void an_older_slots_set_is_ignored(void **state)
+{
+    call_view(scene.b, 0, scene.a, SOURCE_MICROPHONE, 0);
+    struct command old = { .kind = COMMAND_SLOTS_SET, .participant = "p_b" };
+    old.slots_set.version = 1; /* would empty everything */
+    assert_int_equal(call_command(&call, &old), OK);
+    publish(100, 0);
+    assert_int_equal(client_count(scene.b, audio_ssrc(scene.b)), 5);
+}
+
+static void commands_for_what_is_not_there_say_so(void **state)
+{
+    struct command c = { .kind = COMMAND_TRANSPORT_REMOVE, .participant = "p_nobody" };
+    assert_int_equal(call_command(&call, &c), ERR_NOT_FOUND);
+    c.kind = COMMAND_SLOTS_SET;
+    assert_int_equal(call_command(&call, &c), ERR_NOT_FOUND);
+    assert_int_equal(call_command(&call, &scene.a->command), ERR_BAD_STATE); /* there already */
+    c.kind = COMMAND_ROOM_STATS;
+    call_view(scene.b, 0, scene.a, SOURCE_MICROPHONE, 0);
+    publish(100, 1);
+    assert_int_equal(call_command(&call, &c), OK);
+    assert_int_equal(c.ret_room_stats.participant_count, 3);
+    assert_int_equal(c.ret_room_stats.track_count, 2);
+    assert_int_equal(c.ret_room_stats.slot_fed_count, 1);
+}
+
+static void a_full_worker_refuses_and_frees_what_it_took(void **state)
+{
+    uint64_t rooms = stat_of(STAT_ROOMS);
+    size_t created = 0;
+    enum err err = OK;
+    struct command c = scene.a->command;
+    while (err == OK) {
+        snprintf(c.participant, sizeof c.participant, "p_%zu", created);
+        snprintf(c.transport.local_ufrag, sizeof c.transport.local_ufrag, "more%04zu", created);
+        err = call_command(&call, &c);
+        created += err == OK;
+    }
+    assert_int_equal(err, ERR_FULL);
+    assert_in_range(created, 4, 5);
+    for (size_t i = 0; i < created; i++) {
+        struct command r = { .kind = COMMAND_TRANSPORT_REMOVE };
+        snprintf(r.participant, sizeof r.participant, "p_%zu", i);
+        assert_int_equal(call_command(&call, &r), OK);
+    }
+    assert_int_equal(stat_of(STAT_PARTICIPANTS), 3);
+    assert_int_equal(stat_of(STAT_ROOMS), rooms);
+}
+
+/* The goals of memory, in bytes that are touched. */
+static void participants_are_as_small_as_promised(void **state)
+{
+    size_t idle = sizeof(struct transport) + 4 * sizeof(struct track) + 13 * sizeof(struct slot);
+    size_t logs = 9 * SLOT_LOG_COUNT * sizeof(struct send_record);
+    print_message("idle %zu bytes, viewer of 9 videos %zu bytes, encoding %zu bytes\n", idle,
+                  idle + logs, sizeof(struct encoding));
+    assert_true(idle < 40 * 1024);
+    assert_true(idle + logs < 200 * 1024);
+}
+
+int main(void)
+{
+    check(srtp_init() == srtp_err_status_ok);
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+    const struct CMUnitTest tests[] = {
+        TEST(everybody_gets_what_they_view_without_gaps),
+        TEST(payloads_arrive_unchanged_and_start_with_a_keyframe),
+        TEST(extensions_have_the_viewers_meaning),
+        TEST(picture_ids_go_on_over_layer_switches),
+        TEST(a_nack_is_answered_from_the_cache),
+        TEST(a_loss_of_the_publisher_is_asked_for_and_filled),
+        TEST(a_keyframe_whose_first_packet_comes_late_is_caught_up),
+        TEST(a_request_of_a_viewer_reaches_the_publisher_and_is_throttled),
+        TEST(viewing_somebody_asks_for_a_keyframe_at_once),
+        TEST(a_muted_track_is_dropped_and_comes_back_without_a_gap),
+        TEST(a_source_the_grant_does_not_allow_is_dropped),
+        TEST(leaving_and_coming_back_goes_on_in_the_same_slot),
+        TEST(a_slot_changes_to_another_participant_without_a_gap),
+        TEST(a_layer_that_stops_is_replaced_by_a_lower_one),
+        TEST(padding_of_the_publisher_leaves_no_gap),
+        TEST(a_stream_that_starts_anew_with_another_ssrc_goes_on),
+        TEST(publishers_get_reports_and_transport_feedback),
+        TEST(sender_reports_keep_audio_and_video_in_step),
+        TEST(the_room_is_told_who_speaks),
+        TEST(silence_is_told_and_then_ends_the_transport),
+        TEST(strangers_are_not_answered),
+        TEST(an_older_slots_set_is_ignored),
+        TEST(commands_for_what_is_not_there_say_so),
+        TEST(a_full_worker_refuses_and_frees_what_it_took),
+        TEST(participants_are_as_small_as_promised),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    (void)srtp_shutdown();
+    return failed;
+}
