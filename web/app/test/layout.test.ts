@@ -74,6 +74,16 @@ describe('what is large', () => {
       expect(main.key).toBe(tileKey('p9', 'screen'));
     }
   });
+  it('a shared screen on top of people when upright, without overlap', () => {
+    const participants = [...room(8), person('p9', { tracks: { screen: track('screen') } })];
+    const { tiles } = layout(input({ participants, width: 374, height: 700 }));
+    const [main, ...rest] = tiles;
+    expect(main!.source).toBe('screen');
+    for (const t of rest) {
+      expect(t.top).toBeGreaterThanOrEqual(main!.top + main!.height);
+      expect(t.top + t.height).toBeLessThanOrEqual(700);
+    }
+  });
   it('a pinned tile before a screen', () => {
     const participants = [...room(2), person('p9', { tracks: { screen: track('screen') } })];
     expect(layout(input({ participants, pinned: tileKey('p1', 'camera') })).tiles[0]!.participant).toBe('p1');

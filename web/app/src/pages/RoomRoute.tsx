@@ -17,7 +17,7 @@ declare global {
   }
 }
 
-type Phase = { at: 'lobby'; error?: string } | { at: 'joining' } | { at: 'room'; room: Room } | { at: 'left'; message: string };
+type Phase = { at: 'lobby'; error?: string } | { at: 'joining' } | { at: 'room'; room: Room } | { at: 'left'; reason: string; message: string };
 
 export function RoomRoute({ route }: { route: Extract<Route, { page: 'room' }> }) {
   const [media] = useState(() => new LocalMedia({ microphoneId: readPrefs().microphone, cameraId: readPrefs().camera }));
@@ -35,10 +35,10 @@ export function RoomRoute({ route }: { route: Extract<Route, { page: 'room' }> }
         const room = client.room(route.room, { name: as, media });
         current.current = room;
         window.conclave = { room };
-        room.on('closed', ({ message }) => {
+        room.on('closed', ({ reason, message }) => {
           if (current.current === room && room.self) {
             media.stop();
-            setPhase({ at: 'left', message });
+            setPhase({ at: 'left', reason, message });
           }
         });
         await room.join(clickedAt);
@@ -91,8 +91,8 @@ export function RoomRoute({ route }: { route: Extract<Route, { page: 'room' }> }
       return (
         <Page>
           <section className="card left" data-testid="left-page">
-            <h1>You left</h1>
-            <p data-testid="left-reason">{phase.message}</p>
+            <h1>{phase.reason === 'left' ? `You left ${route.room}` : `You are no longer in ${route.room}`}</h1>
+            <p data-testid="left-reason">{phase.reason === 'left' ? 'Camera and microphone are off.' : phase.message}</p>
             <div className="row">
               <button type="button" className="button primary" onClick={() => setPhase({ at: 'lobby' })} data-testid="rejoin">
                 Join again

@@ -42,13 +42,10 @@ function TileView({ tile, participant, speaking, quality, pinned, onPin, onFrame
       data-connected={connected}
       data-hand={hand}
     >
-      {media ? (
-        <Video track={media} mirrored={isLocal && !isScreen} contain={isScreen} label={label} onFrame={onFrame} />
-      ) : (
-        <div className="tile-avatar">
-          {isScreen ? <ScreenIcon size={44} /> : <Avatar name={name} size={Math.round(Math.max(36, Math.min(112, tile.height * 0.36)))} />}
-        </div>
-      )}
+      <div className="tile-avatar" aria-hidden="true">
+        {isScreen ? <ScreenIcon size={44} /> : <Avatar name={name} size={Math.round(Math.max(36, Math.min(112, tile.height * 0.36)))} />}
+      </div>
+      {media ? <Video track={media} mirrored={isLocal && !isScreen} contain={isScreen} label={label} onFrame={onFrame} /> : null}
       {hand && !isScreen ? (
         <span className="tile-hand" title="Hand raised" data-testid="tile-hand">
           <HandIcon size={19} />

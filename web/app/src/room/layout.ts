@@ -133,7 +133,8 @@ function place(input: LayoutInput): Layout {
   }
   const rest = all.filter((t) => t !== main);
   if (!rest.length) return { tiles: [{ ...main, main: true, left: 0, top: 0, width, height }], page: 0, pages: 1 };
-  return width >= height * 1.25 ? sideStrip(main, rest, input) : bottomStrip(main, rest, input);
+  if (width >= height * 1.25) return sideStrip(main, rest, input);
+  return main.source === 'screen' ? screenOnTop(main, rest, input) : bottomStrip(main, rest, input);
 }
 
 /** In the grid something is large only if it is pinned or a screen. */
@@ -159,7 +160,8 @@ function sideStrip(main: TileSpec, rest: readonly TileSpec[], { width, height, p
 
 function bottomStrip(main: TileSpec, rest: readonly TileSpec[], { width, height, page, slots }: LayoutInput): Layout {
   const stripHeight = Math.round(Math.min(120, height * 0.2));
-  const tileWidth = Math.round(stripHeight * 1.25);
+  // Three abreast on a phone.
+  const tileWidth = Math.floor(Math.min(stripHeight * 1.25, (width - 2 * GAP) / 3));
   const fits = Math.max(1, Math.min(slots, Math.floor((width + GAP) / (tileWidth + GAP))));
   const shown = pageOf(rest, fits, page);
   const total = shown.items.length * tileWidth + (shown.items.length - 1) * GAP;
@@ -167,6 +169,14 @@ function bottomStrip(main: TileSpec, rest: readonly TileSpec[], { width, height,
   const strip = shown.items.map((t, i) => ({ ...t, main: false, left: left + i * (tileWidth + GAP), top: height - stripHeight, width: tileWidth, height: stripHeight }));
   const large = { ...main, main: true, left: 0, top: 0, width, height: height - stripHeight - GAP };
   return { tiles: [large, ...strip], page: shown.page, pages: shown.pages };
+}
+
+/** Upright: a wide screen needs little height, so people get the rest. */
+function screenOnTop(main: TileSpec, rest: readonly TileSpec[], { width, height, page, slots }: LayoutInput): Layout {
+  const top = Math.round(Math.min(height * 0.7, width / ASPECT + 56));
+  const area = { left: 0, top: top + GAP, width, height: height - top - GAP };
+  const shown = pageOf(rest, Math.min(slots, capacity(area.width, area.height, slots)), page);
+  return { tiles: [{ ...main, main: true, left: 0, top: 0, width, height: top }, ...grid(shown.items, area)], page: shown.page, pages: shown.pages };
 }
 
 /** What to ask the server for: what is shown and published, the large one first. */
