@@ -1,0 +1,443 @@
+/* The HTTP server, the admin port and the key cache, over real sockets on one loop.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "common/os/admin.h"
+#include "common/os/clock.h"
+#include "common/os/http_server.h"
+#include "common/os/jwks.h"
+#include "common/os/keyfile.h"
+#include "common/os/log.h"
+
+#include "redis_fixture.h"
+#include "unit.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static uv_loop_t loop;
+static struct http_server *server;
+static struct http_exchange *parked;
+static char answer[65536];
+
+static void on_echo(struct http_exchange *x, void *data)
+{
+    const struct http_request *r = http_exchange_request(x);
+    const char *q = http_request_query(r, "q");
+    assert_string_equal(data, "data");
+    http_response_json(http_exchange_response(x), 200,
+                       json_pack("{ss ss ss si}", "name", http_request_param(r, "name"), "q",
+                                 q == NULL ? "" : q, "client", r->client_address, "body",
+                                 (int)r->body.len));
+    http_exchange_finish(x);
+}
+
+static void on_park(struct http_exchange *x, void *data)
+{
+    (void)data;
+    parked = x;
+}
+
+static ssize_t read_chunk(void *data, char *buffer, size_t capacity)
+{
+    int *left = data;
+    if (*left == 0)
+        return 0;
+    size_t n = MIN(capacity, 1000);
+    memset(buffer, 'a' + *left % 26, n);
+    (*left)--;
+    return (ssize_t)n;
+}
+
+static void on_stream(struct http_exchange *x, void *data)
+{
+    (void)data;
+    int *left = malloc(sizeof *left);
+    *left = 5;
+    http_response_stream(http_exchange_response(x), 200, "text/plain",
+                         (struct http_source){ read_chunk, free, left });
+    http_exchange_finish(x);
+}
+
+static const struct http_route routes[] = {
+    { HTTP_METHOD_GET, "/echo/{name}", on_echo, 0, NULL },
+    { HTTP_METHOD_POST, "/echo/{name}", on_echo, 0, NULL },
+    { HTTP_METHOD_GET, "/park", on_park, 0, NULL },
+    { HTTP_METHOD_GET, "/stream", on_stream, 0, NULL },
+};
+
+static int connect_to(uint16_t port)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port) };
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    return fd;
+}
+
+static bool is_closed(void *data)
+{
+    int fd = *(int *)data;
+    size_t len = strlen(answer);
+    ssize_t n = read(fd, answer + len, sizeof answer - 1 - len);
+    return n == 0;
+}
+
+static void send_text(int fd, const char *text, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, text, len);
+        if (n > 0) {
+            text += n;
+            len -= (size_t)n;
+        } else {
+            (void)uv_run(&loop, UV_RUN_NOWAIT);
+        }
+    }
+}
+
+/* The whole answer to a request that closes its connection. */
+static const char *ask_port(uint16_t port, const char *request)
+{
+    memset(answer, 0, sizeof answer);
+    int fd = connect_to(port);
+    send_text(fd, request, strlen(request));
+    loop_until(&loop, is_closed, &fd, 3000);
+    (void)close(fd);
+    return answer;
+}
+
+static const char *ask(const char *request)
+{
+    return ask_port(http_server_port(server), request);
+}
+
+#define END "Host: h\r\nConnection: close\r\n\r\n"
+
+static int set_up(void **state)
+{
+    (void)state;
+    (void)signal(SIGPIPE, SIG_IGN);
+    assert_int_equal(uv_loop_init(&loop), 0);
+    const struct http_server_options options = { .listen = "127.0.0.1:0", .routes = routes,
+                                                 .route_count = ARRAY_LEN(routes),
+                                                 .data = (void *)"data", .body_max = 1000 };
+    return http_server_start(&loop, &options, &server) == OK ? 0 : 1;
+}
+
+static void on_stopped(void *data)
+{
+    *(bool *)data = true;
+}
+
+static bool is_set(void *data)
+{
+    return *(bool *)data;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    bool stopped = false;
+    if (server != NULL) {
+        http_server_stop(server, 0, on_stopped, &stopped);
+        loop_until(&loop, is_set, &stopped, 3000);
+    }
+    server = NULL;
+    loop_finish(&loop);
+    return 0;
+}
+
+#define assert_starts_with(text, prefix) assert_memory_equal(text, prefix, strlen(prefix))
+#define assert_contains(text, part)      assert_non_null(strstr(text, part))
+
+static void request_reaches_its_handler(void **state)
+{
+    (void)state;
+    const char *a = ask("GET /echo/a%20b?q=x%2By+z HTTP/1.1\r\nX-Request-Id: r-1\r\n" END);
+    assert_starts_with(a, "HTTP/1.1 200 ");
+    assert_contains(a, "{\"name\":\"a b\",\"q\":\"x+y z\",\"client\":\"127.0.0.1\",\"body\":0}");
+    assert_contains(a, "X-Request-Id: r-1\r\n");
+    assert_contains(a, "X-Content-Type-Options: nosniff\r\n");
+    assert_contains(a, "Cache-Control: no-store\r\n");
+    a = ask("POST /echo/x HTTP/1.1\r\nContent-Length: 5\r\nX-Request-Id: a b\r\nConnection: close\r\n"
+            "Host: h\r\n\r\nhello");
+    assert_contains(a, "\"body\":5");
+    assert_contains(a, "X-Request-Id: req_");
+}
+
+static void refusals_are_problem_documents(void **state)
+{
+    (void)state;
+    const char *a = ask("GET /nothing HTTP/1.1\r\n" END);
+    assert_starts_with(a, "HTTP/1.1 404 ");
+    assert_contains(a, "application/problem+json");
+    assert_contains(a, "\"error\":\"not-found\"");
+    a = ask("DELETE /echo/x HTTP/1.1\r\n" END);
+    assert_starts_with(a, "HTTP/1.1 405 ");
+    assert_contains(a, "Allow: GET, HEAD, POST\r\n");
+    a = ask("GET /echo/%zz HTTP/1.1\r\n" END);
+    assert_starts_with(a, "HTTP/1.1 400 ");
+    a = ask("GET /echo/x?q=%00 HTTP/1.1\r\n" END);
+    assert_starts_with(a, "HTTP/1.1 400 ");
+    a = ask("BREW /echo/x HTTP/1.1\r\n" END);
+    assert_starts_with(a, "HTTP/1.1 501 ");
+}
+
+static void body_too_large_is_refused_declared_or_not(void **state)
+{
+    (void)state;
+    const char *a = ask("POST /echo/x HTTP/1.1\r\nContent-Length: 1001\r\nHost: h\r\n\r\n");
+    assert_starts_with(a, "HTTP/1.1 413 ");
+    assert_contains(a, "\"error\":\"body-too-large\"");
+    char request[4096] = "POST /echo/x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n"
+                         "Connection: close\r\nHost: h\r\n\r\n5dc\r\n";
+    size_t len = strlen(request);
+    memset(request + len, 'x', 1500);
+    strcpy(request + len + 1500, "\r\n0\r\n\r\n");
+    a = ask(request);
+    assert_starts_with(a, "HTTP/1.1 413 ");
+}
+
+static void head_has_headers_only(void **state)
+{
+    (void)state;
+    const char *a = ask("HEAD /echo/x HTTP/1.1\r\n" END);
+    assert_starts_with(a, "HTTP/1.1 200 ");
+    assert_contains(a, "Content-Length: ");
+    assert_string_equal(strstr(a, "\r\n\r\n"), "\r\n\r\n");
+}
+
+static void streamed_body_arrives_whole(void **state)
+{
+    (void)state;
+    const char *a = ask("GET /stream HTTP/1.0\r\n\r\n");
+    assert_starts_with(a, "HTTP/1.");
+    assert_int_equal(strlen(strstr(a, "\r\n\r\n") + 4), 5000);
+}
+
+static void forwarded_address_is_believed_from_loopback_only_as_far_as_trusted(void **state)
+{
+    (void)state;
+    const char *a = ask("GET /echo/x HTTP/1.1\r\nX-Forwarded-For: 6.6.6.6, 192.0.2.7\r\n" END);
+    assert_contains(a, "\"client\":\"192.0.2.7\"");
+    a = ask("GET /echo/x HTTP/1.1\r\nX-Forwarded-For: 192.0.2.7, 127.0.0.1\r\n" END);
+    assert_contains(a, "\"client\":\"192.0.2.7\"");
+    a = ask("GET /echo/x HTTP/1.1\r\nX-Forwarded-For: nonsense\r\n" END);
+    assert_contains(a, "\"client\":\"127.0.0.1\"");
+}
+
+static bool is_parked(void *data)
+{
+    (void)data;
+    return parked != NULL;
+}
+
+static void handler_may_finish_later(void **state)
+{
+    (void)state;
+    memset(answer, 0, sizeof answer);
+    parked = NULL;
+    int fd = connect_to(http_server_port(server));
+    send_text(fd, "GET /park HTTP/1.1\r\n" END, strlen("GET /park HTTP/1.1\r\n" END));
+    loop_until(&loop, is_parked, NULL, 2000);
+    assert_contains(ask("GET /echo/other HTTP/1.1\r\n" END), "\"other\"");
+    memset(answer, 0, sizeof answer);
+    http_response_json(http_exchange_response(parked), 202, json_pack("{sb}", "late", 1));
+    http_exchange_finish(parked);
+    loop_until(&loop, is_closed, &fd, 2000);
+    assert_starts_with(answer, "HTTP/1.1 202 ");
+    assert_contains(answer, "{\"late\":true}");
+    (void)close(fd);
+}
+
+static void stop_answers_503_for_handlers_that_are_too_slow(void **state)
+{
+    (void)state;
+    memset(answer, 0, sizeof answer);
+    parked = NULL;
+    int fd = connect_to(http_server_port(server));
+    send_text(fd, "GET /park HTTP/1.1\r\n" END, strlen("GET /park HTTP/1.1\r\n" END));
+    loop_until(&loop, is_parked, NULL, 2000);
+    bool stopped = false;
+    http_server_stop(server, MILLIS(100), on_stopped, &stopped);
+    server = NULL;
+    loop_until(&loop, is_set, &stopped, 3000);
+    loop_until(&loop, is_closed, &fd, 1000);
+    assert_starts_with(answer, "HTTP/1.1 503 ");
+    http_exchange_finish(parked); /* late, harmless */
+    (void)close(fd);
+}
+
+static bool redis_like_check(void *data, char *ret_why, size_t capacity)
+{
+    if (*(bool *)data)
+        return true;
+    (void)snprintf(ret_why, capacity, "not connected");
+    return false;
+}
+
+static void admin_port_tells_health_readiness_and_metrics(void **state)
+{
+    (void)state;
+    struct metrics *m = metrics_new("sfud");
+    metric_add(metrics_counter(m, "sfud_test_total", "A test.", "kind=\"a\""), 3);
+    struct metric_histogram *h = metrics_histogram(m, "sfud_test_seconds", "Time.", NULL,
+                                                   (const double[]){ 0.1, 1 }, 2);
+    metric_observe(h, 0.1);
+    metric_observe(h, 0.5);
+    metric_observe(h, 7);
+    struct admin *admin;
+    bool ready = false, stopped = false;
+    assert_int_equal(admin_start(&loop, "127.0.0.1:0", m, &admin), OK);
+    admin_add_check(admin, "redis", redis_like_check, &ready);
+    uint16_t port = admin_port(admin);
+    assert_starts_with(ask_port(port, "GET /healthz HTTP/1.1\r\n" END), "HTTP/1.1 200 ");
+    const char *a = ask_port(port, "GET /readyz HTTP/1.1\r\n" END);
+    assert_starts_with(a, "HTTP/1.1 503 ");
+    assert_contains(a, "{\"ready\":false,\"failing\":[{\"check\":\"redis\",\"why\":\"not connected\"}]}");
+    ready = true;
+    assert_starts_with(ask_port(port, "GET /readyz HTTP/1.1\r\n" END), "HTTP/1.1 200 ");
+    admin_set_draining(admin);
+    assert_contains(ask_port(port, "GET /readyz HTTP/1.1\r\n" END), "\"draining\"");
+    a = ask_port(port, "GET /metrics HTTP/1.1\r\n" END);
+    assert_contains(a, "Content-Type: text/plain; version=0.0.4");
+    assert_contains(a, "# HELP sfud_test_total A test.\n# TYPE sfud_test_total counter\n"
+                       "sfud_test_total{kind=\"a\"} 3\n");
+    assert_contains(a, "sfud_test_seconds_bucket{le=\"0.1\"} 1\nsfud_test_seconds_bucket{le=\"1\"} 2\n"
+                       "sfud_test_seconds_bucket{le=\"+Inf\"} 3\n");
+    assert_contains(a, "sfud_test_seconds_count 3\n");
+    assert_contains(a, "process_open_fds ");
+    assert_contains(a, "conclave_build_info{service=\"sfud\",version=\"" CONCLAVE_VERSION "\"} 1\n");
+    admin_stop(admin, on_stopped, &stopped);
+    loop_until(&loop, is_set, &stopped, 2000);
+    metrics_free(m);
+}
+
+/* A key server whose set can change. */
+static struct token_keys *published;
+static unsigned fetch_count;
+
+static void on_jwks(struct http_exchange *x, void *data)
+{
+    (void)data;
+    fetch_count++;
+    http_response_json(http_exchange_response(x), 200, token_keys_to_json(published));
+    http_exchange_finish(x);
+}
+
+static const struct http_route jwks_routes[] = { { HTTP_METHOD_GET, "/jwks", on_jwks, 0, NULL } };
+
+struct verdict {
+    unsigned count;
+    enum err e;
+};
+
+static void on_verdict(enum err e, const struct token_claims *claims, void *data)
+{
+    struct verdict *v = data;
+    v->count++;
+    v->e = e;
+    assert_true((claims != NULL) == (e == OK));
+}
+
+static bool has_verdict(void *data)
+{
+    return ((struct verdict *)data)->count > 0;
+}
+
+static bool has_keys(void *data)
+{
+    return jwks_has_keys(data);
+}
+
+static char *token_of(EVP_PKEY *key, const char *kid)
+{
+    const struct token_claims claims = { .iss = "conclave", .sub = "u_1", .iat = clock_wall(),
+                                         .exp = clock_wall() + SECONDS(60) };
+    char *token;
+    assert_int_equal(token_sign(&claims, key, kid, &token), OK);
+    return token;
+}
+
+static void key_cache_learns_new_keys_and_survives_the_key_server(void **state)
+{
+    (void)state;
+    EVP_PKEY *first = keyfile_p256_generate(), *second = keyfile_p256_generate();
+    assert_int_equal(token_keys_of(first, "k1", &published), OK);
+    struct http_server *keys;
+    const struct http_server_options options = { .listen = "127.0.0.1:0", .routes = jwks_routes,
+                                                 .route_count = 1 };
+    assert_int_equal(http_server_start(&loop, &options, &keys), OK);
+    char url[64];
+    (void)snprintf(url, sizeof url, "http://127.0.0.1:%u/jwks", (unsigned)http_server_port(keys));
+    struct jwks *cache;
+    const struct jwks_options jwks = { .url = url, .issuer = "conclave",
+                                       .refresh_min = MILLIS(100) };
+    assert_int_equal(jwks_new(&loop, &jwks, &cache), OK);
+    char *old_token = token_of(first, "k1"), *new_token = token_of(second, "k2");
+    struct verdict v = { 0 };
+    struct token_claims claims;
+    assert_int_equal(jwks_verify(cache, bytes_of_str(old_token), clock_wall(), &claims),
+                     ERR_BAD_STATE);
+    jwks_verify_async(cache, bytes_of_str(old_token), clock_wall(), on_verdict, &v);
+    assert_int_equal(v.count, 0); /* waits for the first fetch */
+    loop_until(&loop, has_verdict, &v, 3000);
+    assert_int_equal(v.e, OK);
+    assert_int_equal(jwks_verify(cache, bytes_of_str(new_token), clock_wall(), &claims),
+                     ERR_NOT_FOUND);
+    assert_int_equal(token_keys_add(published, second, "k2"), OK);
+    loop_for(&loop, 120);
+    v = (struct verdict){ 0 };
+    jwks_verify_async(cache, bytes_of_str(new_token), clock_wall(), on_verdict, &v);
+    loop_until(&loop, has_verdict, &v, 3000);
+    assert_int_equal(v.e, OK);
+    bool stopped = false;
+    http_server_stop(keys, 0, on_stopped, &stopped);
+    loop_until(&loop, is_set, &stopped, 2000);
+    loop_for(&loop, 120);
+    char *unknown = token_of(first, "k3");
+    v = (struct verdict){ 0 };
+    jwks_verify_async(cache, bytes_of_str(unknown), clock_wall(), on_verdict, &v);
+    loop_until(&loop, has_verdict, &v, 3000);
+    assert_int_equal(v.e, ERR_NOT_FOUND);
+    assert_true(has_keys(cache));
+    assert_int_equal(jwks_verify(cache, bytes_of_str(old_token), clock_wall(), &claims), OK);
+    assert_int_equal(fetch_count, 2);
+    jwks_free(cache);
+    token_keys_free(published);
+    free(old_token);
+    free(new_token);
+    free(unknown);
+    EVP_PKEY_free(first);
+    EVP_PKEY_free(second);
+}
+
+int main(void)
+{
+    log_set_fd(open("/dev/null", O_WRONLY));
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(request_reaches_its_handler, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(refusals_are_problem_documents, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(body_too_large_is_refused_declared_or_not, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(head_has_headers_only, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(streamed_body_arrives_whole, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            forwarded_address_is_believed_from_loopback_only_as_far_as_trusted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(handler_may_finish_later, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(stop_answers_503_for_handlers_that_are_too_slow, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(admin_port_tells_health_readiness_and_metrics, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(key_cache_learns_new_keys_and_survives_the_key_server,
+                                        set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
