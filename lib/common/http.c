@@ -283,6 +283,7 @@ void http_response_stream(struct http_response *r, int status, const char *conte
     http_response_header(r, "Content-Type", content_type);
 }
 
+PRINTF_LIKE(5, 0)
 static void problem(struct http_response *r, int status, const char *error, json_t *more,
                     const char *format, va_list args)
 {
