@@ -177,7 +177,7 @@ int main(int argc, char **argv)
     if (next != CONFIG_RUN)
         return next == CONFIG_EXIT_OK ? 0 : 64;
     log_init("signald", config.common.log_level, config.common.log_format);
-    uv_loop_t loop;
+    static uv_loop_t loop;
     check(uv_loop_init(&loop) == 0);
     runtime.config = &config;
     runtime.loop = &loop;
@@ -199,10 +199,10 @@ int main(int argc, char **argv)
     for (int i = 0; i < 200 && uv_loop_alive(&loop); i++)
         if (uv_run(&loop, UV_RUN_NOWAIT) != 0)
             usleep(1000);
+    ws_finish(runtime.ws);
     hub_free(runtime.hub);
     web_unref(runtime.web);
     metrics_free(runtime.metrics);
-    free(runtime.ws);
     log_info("daemon.stopped");
     config_free(loaded);
     return 0;

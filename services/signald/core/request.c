@@ -63,12 +63,7 @@ static void set_node_muted(struct hub *h, const char *node, const char *room,
                               muted ? 1 : 0));
 }
 
-/* Whom a message is about: oneself when it names nobody. NULL: no such participant. */
-static const struct member *target_of(const struct session *s, const struct message *m)
-{
-    return room_find(&s->presence->room, m->participant == NULL ? s->participant : m->participant);
-}
-
+/* Whether somebody else is there is for the scripts to say: our picture may be behind. */
 static bool is_about_self(const struct session *s, const struct message *m)
 {
     return m->participant == NULL || strcmp(m->participant, s->participant) == 0;
@@ -144,20 +139,15 @@ static void moderate_done(struct call *c, const struct answer *a)
 
 static void mute_other(struct session *s, const struct message *m)
 {
-    const struct member *target = target_of(s, m);
     if (!s->is_moderator || !m->flag) {
         session_error(s, m->id, WIRE_FORBIDDEN,
                       s->is_moderator ? "Only participants themselves can unmute." : NULL, 0);
         return;
     }
-    if (target == NULL || !target->tracks[m->source].is_published) {
-        session_error(s, m->id, WIRE_NOT_FOUND, NULL, 0);
-        return;
-    }
     struct call *c = ask(s, m, moderate_done);
-    c->context = track_context(s, target->id, m->source);
+    c->context = track_context(s, m->participant, m->source);
     hub_script(s->hub, c, SCRIPT_TRACK, s->room_id,
-               track_args(target->id, "mute", m->source, "moderator", 0, 0));
+               track_args(m->participant, "mute", m->source, "moderator", 0, 0));
 }
 
 static void mute(struct session *s, const struct message *m)
@@ -283,10 +273,6 @@ static void offer(struct session *s, const struct message *m)
 
 static void chat(struct session *s, const struct message *m)
 {
-    if (m->participant != NULL && room_find(&s->presence->room, m->participant) == NULL) {
-        session_error(s, m->id, WIRE_NOT_FOUND, NULL, 0);
-        return;
-    }
     uint8_t random[ID_RANDOM_LEN];
     char id[ID_CAPACITY];
     s->hub->options.random(random, sizeof(random));
@@ -310,17 +296,12 @@ static void chat(struct session *s, const struct message *m)
 static void hand(struct session *s, const struct message *m)
 {
     bool is_self = is_about_self(s, m);
-    const struct member *target = target_of(s, m);
     if (!is_self && (!s->is_moderator || m->flag)) {
         session_error(s, m->id, WIRE_FORBIDDEN, NULL, 0);
         return;
     }
-    if (target == NULL) {
-        session_error(s, m->id, WIRE_NOT_FOUND, NULL, 0);
-        return;
-    }
     hub_script(s->hub, ask(s, m, ok_done), SCRIPT_UPDATE, s->room_id,
-               json_pack("[sssss]", target->id, m->flag ? "{\"hand\":true}" : "{\"hand\":false}",
+               json_pack("[sssss]", is_self ? s->participant : m->participant, m->flag ? "{\"hand\":true}" : "{\"hand\":false}",
                          "announce", "", ""));
 }
 
@@ -356,10 +337,6 @@ static void remove_participant(struct session *s, const struct message *m)
 {
     if (!s->is_moderator) {
         session_error(s, m->id, WIRE_FORBIDDEN, NULL, 0);
-        return;
-    }
-    if (target_of(s, m) == NULL) {
-        session_error(s, m->id, WIRE_NOT_FOUND, NULL, 0);
         return;
     }
     struct call *c = ask(s, m, remove_done);

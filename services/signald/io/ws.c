@@ -14,6 +14,8 @@
 #define SUBPROTOCOL   "conclave.v1"
 #define HTTP_CHUNK    (16 * 1024)
 #define CLOSE_SECONDS 3
+/* LWS_WRITE_CLOSE of libwebsockets, which its public header names only in a comment. */
+#define WRITE_CLOSE ((enum lws_write_protocol)4)
 
 struct ws {
     struct runtime *runtime;
@@ -41,6 +43,7 @@ struct socket {
     uint8_t *message; /* owned; the frame being received */
     size_t message_len, message_capacity;
     bool is_deaf; /* nothing more is read */
+    bool is_close_sent;
     unsigned close_code;
     char close_why[64];
 };
@@ -114,9 +117,8 @@ static int on_established(struct socket *s, struct lws *wsi)
     s->session = hub_on_open(runtime_hub(w->runtime), s, address);
     if (s->session == NULL) {
         log_warn("socket.refused", KV_STR("address", address));
-        static const char why[] = "too many connections";
-        lws_close_reason(wsi, 4429, (unsigned char *)(uintptr_t)why, sizeof(why) - 1);
-        return -1;
+        ws_close(w, s, 4429, "too many connections");
+        return 0;
     }
     runtime_perform(w->runtime);
     return 0;
@@ -177,6 +179,21 @@ static void on_receive(struct socket *s, struct lws *wsi, const void *data, size
     runtime_perform(r);
 }
 
+/* The close frame is written by us, and the connection ends when the client answers it (or after
+ * CLOSE_SECONDS): on the libuv loop this version of libwebsockets cuts a connection whose callback
+ * returns -1 at once, without the frame that lws_close_reason() prepared. */
+static int write_close(struct socket *s, struct lws *wsi)
+{
+    uint8_t frame[LWS_PRE + 2 + sizeof(s->close_why)];
+    size_t len = strlen(s->close_why);
+    if (s->is_close_sent)
+        return 0;
+    s->is_close_sent = true;
+    store_be16(frame + LWS_PRE, (uint16_t)s->close_code);
+    memcpy(frame + LWS_PRE + 2, s->close_why, len);
+    return lws_write(wsi, frame + LWS_PRE, len + 2, WRITE_CLOSE) < 0 ? -1 : 0;
+}
+
 static int on_writeable(struct socket *s, struct lws *wsi)
 {
     struct list_link *l = list_pop_front(&s->queue);
@@ -196,9 +213,7 @@ static int on_writeable(struct socket *s, struct lws *wsi)
             lws_callback_on_writable(wsi);
             return 0;
         }
-        lws_close_reason(wsi, (enum lws_close_status)s->close_code,
-                         (unsigned char *)s->close_why, strlen(s->close_why));
-        return -1;
+        return write_close(s, wsi);
     }
     return 0;
 }
@@ -404,6 +419,8 @@ static int callback_ws(struct lws *wsi, enum lws_callback_reasons reason, void *
         return 0;
     case LWS_CALLBACK_SERVER_WRITEABLE:
         return on_writeable(s, wsi);
+    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+        return s->is_close_sent ? -1 : 0; /* the answer to our own */
     case LWS_CALLBACK_CLOSED:
         on_closed(s);
         return 0;
@@ -491,5 +508,12 @@ void ws_free(struct ws *w)
     if (w == NULL)
         return;
     lws_context_destroy(w->context);
-    w->context = NULL;
+}
+
+void ws_finish(struct ws *w)
+{
+    if (w == NULL)
+        return;
+    lws_context_destroy(w->context); /* a foreign loop's context is freed by the second call */
+    free(w);
 }

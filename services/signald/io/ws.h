@@ -14,7 +14,9 @@ struct runtime;
 MUST_USE enum err ws_new(struct runtime *r, struct ws **ret);
 /* No new connections from now on. */
 void ws_stop_listening(struct ws *w);
+/* Closes everything; run the loop until it is empty, then ws_finish(). */
 void ws_free(struct ws *w);
+void ws_finish(struct ws *w);
 uint16_t ws_port(const struct ws *w);
 
 /* socket is what hub_on_open() was given. Copies. */
