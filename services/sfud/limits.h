@@ -53,6 +53,7 @@ enum {
 };
 
 /* Times in microseconds. */
+#define TRANSPORT_CONNECT_TIMEOUT   SECONDS(30) /* created, never connected: browsers give up too */
 #define TRANSPORT_DISCONNECTED_TIME SECONDS(5)  /* no authenticated packet: event disconnected */
 #define TRANSPORT_FAILED_TIME       SECONDS(30) /* … event failed, removed (RFC 7675 consent) */
 #define KEYFRAME_INTERVAL_MIN       MILLIS(200) /* requests per encoding, all askers together */

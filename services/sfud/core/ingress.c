@@ -321,6 +321,7 @@ void ingress_rtp(struct worker *w, struct transport *t, const struct datagram *d
         stats_count(&w->stats, STAT_DROP_MALFORMED);
         return;
     }
+    track_on_packet(w, a.track, a.encoding, now);
     p->encoding = a.encoding->self;
     p->seq = encoding_on_packet(a.encoding, a.seq, p->keyframe_start, now);
     p->timestamp = a.rtp.timestamp;
@@ -330,7 +331,6 @@ void ingress_rtp(struct worker *w, struct transport *t, const struct datagram *d
     p->payload = a.payload;
     p->ext = a.ext;
     p->arrival = d->arrival;
-    track_on_packet(w, a.track, a.encoding, now);
     if (a.encoding->has_nack)
         worker_wake(w, t->self, nack_next_deadline(&a.encoding->nack));
     hear(w, &a, now);

@@ -58,31 +58,26 @@ struct transport *transport_find_ufrag(const struct worker *w, struct bytes ufra
     return NULL;
 }
 
-bool transport_has_address(const struct transport *t, const struct net_addr *addr)
+/* Its place in t->addresses, or t->address_count. */
+static size_t address_index(const struct transport *t, const struct net_addr *addr)
 {
-    for (size_t i = 0; i < t->address_count; i++) {
-        if (net_addr_equal(&t->addresses[i].addr, addr))
-            return true;
-    }
-    return false;
+    size_t i = 0;
+    while (i < t->address_count && !net_addr_equal(&t->addresses[i].addr, addr))
+        i++;
+    return i;
 }
 
-static const struct transport_address *find_address(const struct transport *t,
-                                                    const struct net_addr *addr)
+bool transport_has_address(const struct transport *t, const struct net_addr *addr)
 {
-    for (size_t i = 0; i < t->address_count; i++) {
-        if (net_addr_equal(&t->addresses[i].addr, addr))
-            return &t->addresses[i];
-    }
-    return NULL;
+    return address_index(t, addr) < t->address_count;
 }
 
 const struct transport_address *transport_destination(const struct transport *t)
 {
     const struct net_addr *selected = ice_lite_selected(&t->ice);
-    const struct transport_address *a = selected == NULL ? NULL : find_address(t, selected);
-    if (a != NULL)
-        return a;
+    size_t i = selected == NULL ? t->address_count : address_index(t, selected);
+    if (i < t->address_count)
+        return &t->addresses[i];
     return net_addr_is_set(&t->dtls_from.addr) ? &t->dtls_from : NULL;
 }
 
@@ -96,30 +91,30 @@ static void remove_address(struct worker *w, struct transport *t, size_t i)
 static void take_address_over(struct worker *w, const struct net_addr *addr)
 {
     struct transport *other = transport_find_address(w, addr);
-    for (size_t i = 0; other != NULL && i < other->address_count; i++) {
-        if (net_addr_equal(&other->addresses[i].addr, addr)) {
-            remove_address(w, other, i);
-            return;
-        }
-    }
+    if (other != NULL)
+        remove_address(w, other, address_index(other, addr));
 }
 
-/* The index follows what ICE holds valid. */
-static void index_address(struct worker *w, struct transport *t, const struct net_addr *addr,
-                          uint16_t path)
+/* The index follows what ICE holds valid; the path is the one the last check came by. */
+static void keep_address(struct worker *w, struct transport *t,
+                         const struct transport_address *from)
 {
+    size_t known = address_index(t, &from->addr);
+    if (known < t->address_count) {
+        t->addresses[known].path = from->path;
+        return;
+    }
     for (size_t i = t->address_count; i-- > 0;) {
         if (!ice_lite_is_valid(&t->ice, &t->addresses[i].addr))
             remove_address(w, t, i);
     }
-    take_address_over(w, addr);
+    take_address_over(w, &from->addr);
     if (t->address_count == ICE_REMOTE_MAX ||
-        !hash_index_insert(&w->by_address, hash_address(w, addr), t->self)) {
+        !hash_index_insert(&w->by_address, hash_address(w, &from->addr), t->self)) {
         stats_count(&w->stats, STAT_DROP_FULL);
         return;
     }
-    t->addresses[t->address_count++] =
-        (struct transport_address){ .addr = *addr, .path = path };
+    t->addresses[t->address_count++] = *from;
 }
 
 /* Takes m-lines from `first` on into the pools. */
@@ -415,8 +410,8 @@ void transport_on_stun(struct worker *w, struct transport *t, const struct stun_
     if (m->class != STUN_REQUEST)
         return;
     transport_on_authentic(w, t, now);
-    if (ice_lite_is_valid(&t->ice, &d->from) && !transport_has_address(t, &d->from))
-        index_address(w, t, &d->from, d->path);
+    if (ice_lite_is_valid(&t->ice, &d->from))
+        keep_address(w, t, &from);
     if (t->state == TRANSPORT_NEW)
         t->state = TRANSPORT_ICE;
     if (t->state == TRANSPORT_ICE && t->params.dtls_client)
@@ -455,14 +450,16 @@ void transport_send_rtcp(struct worker *w, struct transport *t, struct bytes com
 /* How long nothing was heard decides; returns when that could change next. */
 static usec check_silence(struct worker *w, struct transport *t, usec now)
 {
+    bool is_connected = t->state == TRANSPORT_CONNECTED;
     usec disconnected_at = t->authenticated_at + TRANSPORT_DISCONNECTED_TIME;
-    usec failed_at = t->authenticated_at + TRANSPORT_FAILED_TIME;
+    usec failed_at = is_connected ? t->authenticated_at + TRANSPORT_FAILED_TIME
+                                  : t->created_at + TRANSPORT_CONNECT_TIMEOUT;
     if (now >= failed_at) {
         fail(t, ERR_EXPIRED);
         return now;
     }
-    if (t->state != TRANSPORT_CONNECTED || now < disconnected_at)
-        return t->state == TRANSPORT_CONNECTED ? disconnected_at : failed_at;
+    if (!is_connected || now < disconnected_at)
+        return is_connected ? disconnected_at : failed_at;
     if (!t->is_disconnected) {
         t->is_disconnected = true;
         worker_tell_transport(w, t, TRANSPORT_EVENT_DISCONNECTED, now);

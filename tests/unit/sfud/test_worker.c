@@ -537,6 +537,70 @@ static void a_full_worker_refuses_and_frees_what_it_took(void **state)
     assert_int_equal(stat_of(STAT_ROOMS), rooms);
 }
 
+static void who_never_finishes_the_handshake_is_removed(void **state)
+{
+    struct client *d = call_enter(&call, 3, "p_d", SOURCES_ALL);
+    d->joined = true; /* checks go on, DTLS never comes */
+    call_wait(&call, SECONDS(29));
+    assert_false(call_was_told(&call, "p_d", TRANSPORT_EVENT_FAILED));
+    call_wait(&call, SECONDS(2));
+    assert_true(d->stun_answers >= 7);
+    assert_true(call_was_told(&call, "p_d", TRANSPORT_EVENT_FAILED));
+    assert_int_equal(stat_of(STAT_PARTICIPANTS), 3);
+}
+
+static void dtls_from_an_address_without_a_check_is_not_answered(void **state)
+{
+    struct client *d = call_enter(&call, 3, "p_d", SOURCES_ALL);
+    static const uint8_t hello[] = { 22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 1, 2, 3, 4 };
+    call_flush(&call);
+    uint64_t sent = stat_of(STAT_DATAGRAMS_OUT);
+    call_receive(&call, &d->addr, bytes_of(hello, sizeof hello));
+    call_flush(&call);
+    assert_int_equal(stat_of(STAT_DATAGRAMS_OUT), sent);
+    assert_int_equal(stat_of(STAT_DROP_UNKNOWN), 1);
+    call_connect(d);
+}
+
+static void an_update_adds_slots_while_media_flows(void **state)
+{
+    call_view(scene.b, 0, scene.a, SOURCE_CAMERA, 0);
+    publish(300, 1);
+    static struct command c;
+    c = scene.b->command;
+    c.kind = COMMAND_TRANSPORT_UPDATE;
+    struct transport_params *p = &c.transport;
+    p->media[p->media_count] = p->media[p->media_count - 1];
+    memcpy(p->media[p->media_count].mid, "17", 3);
+    p->media[p->media_count].ssrc = 171717;
+    p->media[p->media_count].rtx_ssrc = 171718;
+    p->media_count++;
+    assert_int_equal(call_command(&call, &c), OK);
+    struct command view = { .kind = COMMAND_SLOTS_SET, .participant = "p_b" };
+    view.slots_set.version = ++call.versions;
+    view.slots_set.slot_count = 1;
+    struct slot_setting *s = &view.slots_set.slots[0];
+    *s = (struct slot_setting){ .mid = "17",
+                                .has_track = true,
+                                .participant = "p_a",
+                                .source = SOURCE_CAMERA };
+    assert_int_equal(call_command(&call, &view), OK);
+    size_t before = client_count(scene.b, video_ssrc(scene.b));
+    publish(500, 1);
+    assert_true(client_check_stream(scene.b, 171717) > 10);
+    assert_int_equal(client_count(scene.b, video_ssrc(scene.b)), before);
+}
+
+static void a_layer_that_starts_with_a_keyframe_is_not_asked_for_one(void **state)
+{
+    call_view(scene.b, 0, scene.a, SOURCE_CAMERA, 2);
+    stream_send_frame(&scene.camera[0], true, 1);
+    call_flush(&call);
+    call_wait(&call, SECONDS(1));
+    assert_int_equal(scene.a->pli_count, 0);
+    assert_int_equal(client_count(scene.b, video_ssrc(scene.b)), 1);
+}
+
 /* The goals of memory, in bytes that are touched. */
 static void participants_are_as_small_as_promised(void **state)
 {
@@ -577,6 +641,10 @@ int main(void)
         TEST(an_older_slots_set_is_ignored),
         TEST(commands_for_what_is_not_there_say_so),
         TEST(a_full_worker_refuses_and_frees_what_it_took),
+        TEST(who_never_finishes_the_handshake_is_removed),
+        TEST(dtls_from_an_address_without_a_check_is_not_answered),
+        TEST(an_update_adds_slots_while_media_flows),
+        TEST(a_layer_that_starts_with_a_keyframe_is_not_asked_for_one),
         TEST(participants_are_as_small_as_promised),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
