@@ -372,6 +372,7 @@ static void left(struct control *c)
     if (on_left == NULL)
         return; /* the timer was first */
     uv_timer_stop(&c->leave_timer);
+    dispatch_goodbye(c);
     on_left(c->on_left_data);
 }
 

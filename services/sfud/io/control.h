@@ -43,7 +43,8 @@ size_t control_participants(const struct control *c);
 struct redis *control_redis(const struct control *c);
 
 /* No further request; removes our registration if it is still ours; tells audit. Then calls on_left
- * from the loop, at the latest after `timeout`. The threads may be stopped after that. */
+ * from the loop, at the latest after `timeout`, with a goodbye to every participant on its way. The
+ * threads may be stopped then. */
 void control_leave(struct control *c, usec timeout, void (*on_left)(void *data), void *data);
 /* After the threads were stopped. Frees when the loop has closed the handles. */
 void control_stop(struct control *c);

@@ -123,6 +123,19 @@ bool dispatch_post_wall(struct control *c, size_t worker, wall_usec wall_minus_n
     return false;
 }
 
+void dispatch_goodbye(struct control *c)
+{
+    for (struct map_node *n = map_first(&c->members.members); n != NULL;
+         n = map_next(&c->members.members, n)) {
+        const struct member *m = container_of(n, struct member, by_key);
+        const char *participant = strchr(m->key, '\n') + 1;
+        struct command *command =
+            command_new(c, COMMAND_TRANSPORT_REMOVE, m->room->name, participant);
+        if (command != NULL && !inbox_post(thread_inbox(c->threads[m->room->worker]), command))
+            free(command); /* more than an inbox: these will notice the silence */
+    }
+}
+
 /* ---- participant.create, participant.update */
 
 static struct member_secrets fresh_secrets(void)

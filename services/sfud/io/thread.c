@@ -160,6 +160,13 @@ static void close_all(struct media_thread *t)
     worker_free(t->worker);
 }
 
+/* The last commands are goodbyes to participants: they are executed and their datagrams sent. */
+static bool is_done(const struct media_thread *t)
+{
+    return atomic_load_explicit(&t->is_stopping, memory_order_acquire) &&
+           ring_len(&t->inbox.commands) == 0;
+}
+
 static void *run(void *arg)
 {
     struct media_thread *t = arg;
@@ -167,7 +174,7 @@ static void *run(void *arg)
     t->open_error = open_all(t);
     bool is_open = t->open_error == OK;
     (void)sem_post(&t->opened);
-    while (is_open && !atomic_load_explicit(&t->is_stopping, memory_order_relaxed))
+    while (is_open && !is_done(t))
         pass(t);
     return NULL;
 }
@@ -246,7 +253,7 @@ void thread_stop(struct media_thread *t)
 {
     if (t == NULL)
         return;
-    atomic_store_explicit(&t->is_stopping, true, memory_order_relaxed);
+    atomic_store_explicit(&t->is_stopping, true, memory_order_release);
     inbox_wake(&t->inbox);
     pthread_join(t->thread, NULL);
     free_commands(t);

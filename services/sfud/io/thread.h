@@ -37,7 +37,8 @@ struct media_thread;
 /* ERR_SYSTEM and the reason. *ret is freed by thread_stop(). */
 MUST_USE enum err thread_start(const struct thread_config *config, struct media_thread **ret,
                                struct udp_failure *ret_failure);
-/* Ends the loop, joins and frees. Commands not answered yet are freed. NULL is fine. */
+/* Ends the loop once the commands posted before are executed and what they send is sent; joins and
+ * frees, the commands too. NULL is fine. */
 void thread_stop(struct media_thread *t);
 
 /* Control thread. */

@@ -394,6 +394,34 @@ def bad_configuration_is_refused(bed):
     assert taken.returncode == 69 and b"bind" in taken.stderr, taken
 
 
+def forbid_io_uring():
+    """As container runtimes do: a seccomp filter that answers io_uring_setup with EPERM."""
+    import ctypes
+    code = [(0x20, 0, 0, 0), (0x15, 0, 1, 425), (0x06, 0, 0, 0x00050001), (0x06, 0, 0, 0x7FFF0000)]
+    text = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *c) for c in code))
+    program = struct.pack("HxxxxxxP", len(code), ctypes.addressof(text))
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    if prctl(38, 1, 0, 0, 0) != 0 or prctl(22, 2, ctypes.c_char_p(program), 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "seccomp")
+
+
+def where_io_uring_is_forbidden_auto_means_epoll(bed):
+    def run(io):
+        bed.log.truncate(0)
+        bed.log.seek(0)
+        return subprocess.Popen([SFUD, "--redis-url", f"redis://127.0.0.1:{bed.port}", "--io", io,
+                                 "--admin-listen", "127.0.0.1:0", "--media-port", "0"],
+                                stderr=bed.log, preexec_fn=forbid_io_uring)
+    demanded = run("uring")
+    assert demanded.wait(20) == 69
+    assert re.search(r"evt=io\.refused .*Operation not permitted", bed.log_text())
+    automatic = run("auto")
+    bed.wait_log(r'evt=io\.chosen backend=epoll .*uring_refused="io_uring_setup: Operation not')
+    bed.wait_log(r"evt=node\.started")
+    automatic.send_signal(signal.SIGTERM)
+    assert automatic.wait(20) == 0
+
+
 def main():
     bed = Bed()
     try:
@@ -408,7 +436,8 @@ def main():
                      a_new_redis_is_survived, reload_changes_the_log_level,
                      sigterm_ends_it_and_takes_the_key_away,
                      an_idle_node_ends_at_once,
-                     without_redis_it_starts_and_ends_too, bad_configuration_is_refused):
+                     without_redis_it_starts_and_ends_too, bad_configuration_is_refused,
+                     where_io_uring_is_forbidden_auto_means_epoll):
             start = time.monotonic()
             step(bed)
             print(f"ok {step.__name__} ({time.monotonic() - start:.1f} s)", flush=True)

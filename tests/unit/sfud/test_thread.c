@@ -414,6 +414,23 @@ static void what_one_publishes_the_other_gets(void **state)
     close_bed();
 }
 
+static void stopping_says_goodbye_first(void **state)
+{
+    open_bed(*(enum udp_backend *)*state);
+    struct person *p = &bed.people[0];
+    enter(p);
+    connect_person(p);
+    struct command *c = calloc(1, sizeof *c);
+    c->kind = COMMAND_TRANSPORT_REMOVE;
+    memcpy(c->room, ROOM, sizeof ROOM);
+    memcpy(c->participant, p->name, sizeof p->name);
+    assert_true(inbox_post(thread_inbox(bed.thread), c));
+    thread_stop(bed.thread);
+    bed.thread = NULL;
+    PUMP_UNTIL(dtls_state(p->dtls) == DTLS_CLOSED);
+    close_bed();
+}
+
 static void stopping_frees_commands_that_nobody_took(void **state)
 {
     open_bed(*(enum udp_backend *)*state);
@@ -433,6 +450,7 @@ int main(void)
     static enum udp_backend epoll = UDP_EPOLL, uring = UDP_URING;
     const struct CMUnitTest tests[] = {
         BOTH(what_one_publishes_the_other_gets),
+        BOTH(stopping_says_goodbye_first),
         BOTH(stopping_frees_commands_that_nobody_took),
     };
     struct probe_result r;
