@@ -5,6 +5,8 @@
 #ifndef SFUD_LIMITS_H
 #define SFUD_LIMITS_H
 
+#include_next <limits.h> /* system headers that mean the C library's find this one first */
+
 #include "rtc/sdp.h"
 
 enum {
