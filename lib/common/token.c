@@ -18,11 +18,11 @@ unsigned token_publish_parse(const char *source)
 
 const char *token_publish_name(unsigned source)
 {
-    for (unsigned i = 0; i < ARRAY_LEN(source_names); i++)
-        if (source == 1u << i)
-            return source_names[i];
-    check(!"exactly one source");
-    return "";
+    unsigned i = 0;
+    while (i < ARRAY_LEN(source_names) && source != 1u << i)
+        i++;
+    check(i < ARRAY_LEN(source_names)); /* exactly one source */
+    return source_names[i];
 }
 
 bool token_grant_covers_room(const struct token_grant *grant, const char *room)
