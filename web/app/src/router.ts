@@ -1,8 +1,11 @@
-// Two routes: the home page, and a room. `?name=Ada&join=1` joins without a click; `audio=0`, `video=0` start muted.
+// Two routes: the home page, and a room. `?name=Ada&join=1` joins without a click; `audio=0`, `video=0` start muted;
+// `res=360` limits the camera to that many lines, for weak machines and lines.
 // SPDX-License-Identifier: Apache-2.0
 import { createStore } from './store';
 
-export type Route = { page: 'home' } | { page: 'room'; room: string; name: string | null; join: boolean; audio: boolean; video: boolean };
+export type Route = { page: 'home' } | { page: 'room'; room: string; name: string | null; join: boolean; audio: boolean; video: boolean; lines: number };
+
+const LINES = [180, 360, 720, 1080];
 
 /** Room names of the protocol: 1..64 of a-z 0-9 - _ . */
 export function roomName(text: string): string {
@@ -31,6 +34,7 @@ export function parseRoute(url: URL): Route {
     join: query.get('join') === '1',
     audio: query.get('audio') !== '0',
     video: query.get('video') !== '0',
+    lines: LINES.find((lines) => String(lines) === query.get('res')) ?? 720,
   };
 }
 

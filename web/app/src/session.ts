@@ -1,6 +1,6 @@
 // The one client of this page and who is signed in.
 // SPDX-License-Identifier: Apache-2.0
-import { ConclaveClient } from '@conclave/sdk';
+import { ConclaveClient, type LocalMedia, type Room } from '@conclave/sdk';
 import { useSyncExternalStore } from 'react';
 import { readPrefs, writePrefs } from './prefs';
 
@@ -46,10 +46,34 @@ export async function signOut(): Promise<void> {
   await auth.logout().catch(() => undefined);
 }
 
+let identifying: { name: string; done: Promise<void> } | null = null;
+
 /** An account keeps its identity; everybody else becomes a guest of that name. */
-export async function identify(name: string): Promise<void> {
+export function identify(name: string): Promise<void> {
+  if (identifying?.name === name) return identifying.done;
+  const mine = { name, done: identifyNow(name).finally(() => identifying === mine && (identifying = null)) };
+  identifying = mine;
+  return mine.done;
+}
+
+async function identifyNow(name: string): Promise<void> {
   await restoreSession();
-  if (auth.user) return;
-  if (auth.guestIdentity?.name === name && auth.signedIn) return;
+  if (auth.user || (auth.guestIdentity?.name === name && auth.signedIn)) return;
   await auth.guest(name);
+}
+
+/** A room for that name. Who one is gets settled while the socket opens and the offer is made. */
+export function makeRoom(room: string, name: string, media: LocalMedia): Room {
+  return client.room(room, {
+    name,
+    media,
+    token: async ({ refresh }) => {
+      await identify(name);
+      return auth.token({ refresh });
+    },
+    iceServers: async () => {
+      await identify(name);
+      return (await auth.iceServers()).ice_servers;
+    },
+  });
 }

@@ -28,6 +28,7 @@ export interface Offer {
   sources: Record<string, Source>;
 }
 
+const CONFIGURATION: RTCConfiguration = { bundlePolicy: 'max-bundle', rtcpMuxPolicy: 'require' };
 const DEFAULT_CODECS = ['VP8', 'VP9', 'H264', 'AV1'];
 
 export class Peer extends Emitter<PeerEvents> {
@@ -41,7 +42,7 @@ export class Peer extends Emitter<PeerEvents> {
   constructor(options: PeerOptions = {}) {
     super();
     const Connection = options.RTCPeerConnection ?? RTCPeerConnection;
-    this.pc = new Connection({ bundlePolicy: 'max-bundle', rtcpMuxPolicy: 'require', iceServers: options.iceServers ?? [] });
+    this.pc = new Connection({ ...CONFIGURATION, iceServers: options.iceServers ?? [] });
     this.pc.oniceconnectionstatechange = () => this.emit('ice', this.pc.iceConnectionState);
     this.pc.onconnectionstatechange = () => this.emit('state', this.pc.connectionState);
     for (const source of SOURCES) {
@@ -57,8 +58,11 @@ export class Peer extends Emitter<PeerEvents> {
     return transceiver;
   }
 
-  async offer(): Promise<Offer> {
-    await this.pc.setLocalDescription(await this.pc.createOffer());
+  /** `iceServers` may still be on their way while the offer is made; gathering waits for them. */
+  async offer(iceServers?: Promise<RTCIceServer[] | undefined>): Promise<Offer> {
+    const [offer, servers] = await Promise.all([this.pc.createOffer(), iceServers]);
+    if (servers?.length) this.pc.setConfiguration({ ...CONFIGURATION, iceServers: servers });
+    await this.pc.setLocalDescription(offer);
     const sources: Record<string, Source> = {};
     for (const [source, transceiver] of this.#senders) if (transceiver.mid !== null) sources[transceiver.mid] = source;
     return { sdp: this.pc.localDescription!.sdp, sources };

@@ -328,9 +328,10 @@ export class Room extends Emitter<RoomEvents> {
   async #joinOnce(refreshToken: boolean): Promise<void> {
     this.#dropSignaling(true);
     const { room, name, token } = this.#options;
-    const peerReady = this.#newPeer();
-    const tokenReady = Promise.resolve(typeof token === 'string' ? token : token({ refresh: refreshToken }));
+    // All at once: a join costs the slowest of them and one round trip.
     const signalingReady = this.#openSignaling();
+    const tokenReady = Promise.resolve(typeof token === 'string' ? token : token({ refresh: refreshToken }));
+    const peerReady = this.#newPeer();
     let signaling: Signaling | null = null;
     let peer: Peer | null = null;
     try {
@@ -413,9 +414,8 @@ export class Room extends Emitter<RoomEvents> {
   }
 
   async #newPeer(): Promise<{ peer: Peer; offer: { sdp: string; sources: Record<string, Source> } }> {
-    const iceServers = await withTimeout(this.#options.iceServers?.(), 1000);
-    const peer = new Peer({ ...this.#options.peer, ...(iceServers?.length ? { iceServers } : {}) });
-    const offer = await peer.offer();
+    const peer = new Peer(this.#options.peer);
+    const offer = await peer.offer(withTimeout(this.#options.iceServers?.(), 1000));
     this.#timeline.mark('offer');
     return { peer, offer };
   }

@@ -158,6 +158,11 @@ export class FakePeerConnection {
     this.transceivers.push(t);
     return t;
   }
+  configuration: RTCConfiguration | null = null;
+  setConfiguration(c: RTCConfiguration) {
+    if (this.localDescription) throw new Error('too late for this gathering');
+    this.configuration = c;
+  }
   createOffer() {
     return Promise.resolve({ type: 'offer', sdp: 'offer' });
   }

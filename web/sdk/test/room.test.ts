@@ -92,6 +92,15 @@ describe('joining', () => {
     expect(pc().closed).toBe(true);
   });
 
+  it('gathers with TURN servers that arrive while the offer is made, and without them when they do not come', async () => {
+    await joined({ iceServers: async () => [{ urls: 'turn:x' }] });
+    expect(pc().configuration?.iceServers).toEqual([{ urls: 'turn:x' }]);
+    const room = makeRoom({ iceServers: () => new Promise(() => undefined) });
+    void room.join();
+    await pass(1100);
+    expect(room.connection).toBe('connected');
+  });
+
   it('asks for a new token once when the old one is refused', async () => {
     const asked: boolean[] = [];
     const token = ({ refresh }: { refresh: boolean }) => (asked.push(refresh), refresh ? 'new' : 'old');

@@ -5,7 +5,7 @@ import { useCallback, useEffect, useRef, useState } from 'react';
 import { sentence } from '../messages';
 import { readPrefs, writePrefs } from '../prefs';
 import { navigate, type Route } from '../router';
-import { auth, client, identify } from '../session';
+import { auth, makeRoom } from '../session';
 import { RoomView } from '../room/RoomView';
 import { Page } from '../ui/bits';
 import { Lobby } from './Lobby';
@@ -20,7 +20,10 @@ declare global {
 type Phase = { at: 'lobby'; error?: string } | { at: 'joining' } | { at: 'room'; room: Room } | { at: 'left'; reason: string; message: string };
 
 export function RoomRoute({ route }: { route: Extract<Route, { page: 'room' }> }) {
-  const [media] = useState(() => new LocalMedia({ microphoneId: readPrefs().microphone, cameraId: readPrefs().camera }));
+  const [media] = useState(() => {
+    const { microphone, camera } = readPrefs();
+    return new LocalMedia({ microphoneId: microphone, cameraId: camera, video: { width: (route.lines * 16) / 9, height: route.lines, frameRate: 30 } });
+  });
   const [phase, setPhase] = useState<Phase>(route.join ? { at: 'joining' } : { at: 'lobby' });
   const current = useRef<Room | null>(null);
   const [name, setName] = useState(route.name ?? auth.displayName ?? readPrefs().name ?? '');
@@ -31,8 +34,7 @@ export function RoomRoute({ route }: { route: Extract<Route, { page: 'room' }> }
       setName(as);
       if (!route.name) writePrefs({ name: as });
       try {
-        await identify(as);
-        const room = client.room(route.room, { name: as, media });
+        const room = makeRoom(route.room, as, media);
         current.current = room;
         window.conclave = { room };
         room.on('closed', ({ reason, message }) => {
