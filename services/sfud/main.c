@@ -15,7 +15,8 @@
 #include <sched.h>
 #include <stdlib.h>
 
-/* SIGTERM to the end: 5 s (docs/cluster.md). Media goes on while signald moves participants away. */
+/* SIGTERM to the end: 5 s (docs/cluster.md). Media goes on while signald moves participants away.
+ */
 #define DRAIN_TIME    SECONDS(3)
 #define LEAVE_TIME    MILLIS(1500)
 #define DRAIN_POLL_MS 100

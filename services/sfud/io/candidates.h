@@ -22,7 +22,7 @@ size_t candidates_choose(const struct interface_address *addresses, size_t count
                          struct net_addr ret[CANDIDATES_MAX]);
 
 struct candidates_config {
-    const char *media_listen;     /* "" or NULL: every usable interface */
+    const char *media_listen;      /* "" or NULL: every usable interface */
     const char *const *public_ips; /* announced instead, if there are any */
     size_t public_ip_count;
 };
@@ -32,7 +32,7 @@ struct candidates_config {
 MUST_USE enum err candidates_gather(const struct candidates_config *config,
                                     struct net_addr ret[CANDIDATES_MAX], size_t *ret_count);
 /* What to bind: media_listen, or 0.0.0.0 and ::, the latter only if the machine has IPv6. port 0 */
-MUST_USE enum err candidates_listen(const struct candidates_config *config,
-                                    struct net_addr ret[2], size_t *ret_count);
+MUST_USE enum err candidates_listen(const struct candidates_config *config, struct net_addr ret[2],
+                                    size_t *ret_count);
 
 #endif

@@ -40,13 +40,12 @@ void control_publish(struct control *c, const char *channel, const char *text)
 
 static char *registration(const struct control *c)
 {
-    json_t *o = json_pack("{s:s, s:s, s:f, s:I, s:I, s:b, s:I, s:I, s:s, s:s}", "id", c->node_id,
-                          "region", c->region, "load", round(c->load * 1000) / 1000,
-                          "participants", (json_int_t)members_count(&c->members), "workers",
-                          (json_int_t)c->worker_count, "draining", c->is_draining, "started",
-                          (json_int_t)(c->started / 1000), "updated",
-                          (json_int_t)(clock_wall() / 1000), "version", CONCLAVE_VERSION, "epoch",
-                          c->epoch);
+    json_t *o = json_pack(
+        "{s:s, s:s, s:f, s:I, s:I, s:b, s:I, s:I, s:s, s:s}", "id", c->node_id, "region", c->region,
+        "load", round(c->load * 1000) / 1000, "participants",
+        (json_int_t)members_count(&c->members), "workers", (json_int_t)c->worker_count, "draining",
+        c->is_draining, "started", (json_int_t)(c->started / 1000), "updated",
+        (json_int_t)(clock_wall() / 1000), "version", CONCLAVE_VERSION, "epoch", c->epoch);
     char *text = o == NULL ? NULL : json_dumps(o, JSON_COMPACT);
     json_decref(o);
     return text;
@@ -142,8 +141,8 @@ static void log_transport(const struct event *e)
         log_info("transport.disconnected", KV_STR("room", e->room),
                  KV_STR("participant", e->participant));
     else
-        log_info("transport.failed", KV_STR("room", e->room),
-                 KV_STR("participant", e->participant), KV_ERR("reason", e->reason));
+        log_info("transport.failed", KV_STR("room", e->room), KV_STR("participant", e->participant),
+                 KV_ERR("reason", e->reason));
 }
 
 static void on_transport(struct control *c, const struct event *e)
@@ -167,9 +166,9 @@ static void on_speakers(struct control *c, const struct event *e)
         (void)json_array_append_new(list, json_pack("{s:s, s:i}", "participant",
                                                     e->speakers[i].participant, "level",
                                                     (int)e->speakers[i].level));
-    publish_media(c, e->room,
-                  json_pack("{s:s, s:s, s:o}", "op", "speakers", "node", c->node_id, "speakers",
-                            list));
+    publish_media(
+        c, e->room,
+        json_pack("{s:s, s:s, s:o}", "op", "speakers", "node", c->node_id, "speakers", list));
 }
 
 static void on_event(struct control *c, const struct event *e)
@@ -234,10 +233,9 @@ static enum err connect_redis(struct control *c, const struct control_options *o
     enum err e = redis_new(o->loop, &redis, &c->redis);
     if (e != OK)
         return e;
-    struct audit_options audit = { .redis = c->redis,
-                                   .service = "sfud",
-                                   .instance = o->node_id,
-                                   .metrics = o->metrics };
+    struct audit_options audit = {
+        .redis = c->redis, .service = "sfud", .instance = o->node_id, .metrics = o->metrics
+    };
     e = audit_emitter_new(o->loop, &audit, &c->audit);
     if (e != OK)
         return e;
@@ -298,8 +296,9 @@ enum err control_start(const struct control_options *o, struct control **ret)
     base32_write(c->epoch, random + 16, 10);
     members_init(&c->members, o->worker_count, random);
     reply_memory_init(&c->replies, random);
-    metrics_counters(o->metrics, "sfud_requests_total", "Requests of signald by what became of them.",
-                     "result", result_name, RESULT_COUNT, c->results);
+    metrics_counters(o->metrics, "sfud_requests_total",
+                     "Requests of signald by what became of them.", "result", result_name,
+                     RESULT_COUNT, c->results);
     c->request_seconds = metrics_histogram(o->metrics, "sfud_request_seconds",
                                            "Requests of signald, from arrival to answer.", NULL,
                                            METRIC_SECONDS_BOUNDS, METRIC_SECONDS_BOUND_COUNT);

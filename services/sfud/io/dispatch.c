@@ -52,8 +52,8 @@ static void refuse(struct control *c, const char *error, const char *message)
 {
     const struct request *r = c->request;
     log_info("request.refused", KV_STR("id", r->id), KV_STR("op", request_op_name(r->op)),
-             KV_STR("room", r->room), KV_STR("participant", r->participant),
-             KV_STR("error", error), KV_STR("message", message));
+             KV_STR("room", r->room), KV_STR("participant", r->participant), KV_STR("error", error),
+             KV_STR("message", message));
     answer_error(c, r->id, r->reply, error, message);
 }
 
@@ -221,12 +221,12 @@ static bool post_transport(struct control *c, size_t worker, enum command_kind k
     return post(c, worker, command);
 }
 
-/* A transport of the same participant that is here already goes first: whoever asks again with a new
- * request (a client that came back, another signald) means a new one. */
+/* A transport of the same participant that is here already goes first: whoever asks again with a
+ * new request (a client that came back, another signald) means a new one. */
 static bool replace(struct control *c, const struct member *member)
 {
-    struct command *command = command_new(c, COMMAND_TRANSPORT_REMOVE, c->request->room,
-                                          c->request->participant);
+    struct command *command =
+        command_new(c, COMMAND_TRANSPORT_REMOVE, c->request->room, c->request->participant);
     if (command != NULL && inbox_post(thread_inbox(c->threads[member->room->worker]), command))
         return true;
     free(command);

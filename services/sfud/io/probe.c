@@ -15,9 +15,8 @@ static void put_send(struct outbox *o, const struct net_addr *to, size_t len, si
 {
     memset(o->scratch, 0xc0, len);
     o->scratch_used = len;
-    o->sends[o->send_count++] = (struct outbox_send){
-        .to = *to, .len = (uint32_t)len, .segment_size = (uint16_t)segment
-    };
+    o->sends[o->send_count++] =
+        (struct outbox_send){ .to = *to, .len = (uint32_t)len, .segment_size = (uint16_t)segment };
 }
 
 /* Sends to itself and counts what arrives, of the right size, within the timeout. */
@@ -56,8 +55,7 @@ static enum err probe_open(struct udp *u, int wake_fd, bool *ret_gso,
         return udp_fail_text(ret_failure, "a datagram to ourselves did not arrive");
     if (!is_woken(u, wake_fd))
         return udp_fail_text(ret_failure, "the wake-up did not end a wait");
-    *ret_gso = round_trip(u, PROBE_SEGMENTS) == PROBE_SEGMENTS &&
-               udp_counters(u)->gso_refused == 0;
+    *ret_gso = round_trip(u, PROBE_SEGMENTS) == PROBE_SEGMENTS && udp_counters(u)->gso_refused == 0;
     return OK;
 }
 

@@ -27,7 +27,8 @@ enum reply_seen {
     REPLY_ANSWERED, /* *ret_reply is the answer */
 };
 
-/* Looks a request's id up, and enters it if it is new. ret_reply is borrowed until the next call. */
+/* Looks a request's id up, and enters it if it is new. ret_reply is borrowed until the next call.
+ */
 enum reply_seen reply_memory_see(struct reply_memory *m, const char *id, usec now,
                                  const char **ret_reply);
 /* Keeps a copy of the answer, if the id is still known. */

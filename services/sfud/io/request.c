@@ -297,8 +297,8 @@ char *reply_write_ok(const char *id)
 
 char *reply_write_error(const char *id, const char *error, const char *message)
 {
-    return dump(json_pack("{s:s, s:b, s:s, s:s}", "id", id, "ok", 0, "error", error, "message",
-                          message));
+    return dump(
+        json_pack("{s:s, s:b, s:s, s:s}", "id", id, "ok", 0, "error", error, "message", message));
 }
 
 char *reply_write_answer(const char *id, struct bytes sdp, const struct negotiation_slot *slots,
@@ -307,9 +307,9 @@ char *reply_write_answer(const char *id, struct bytes sdp, const struct negotiat
     json_t *list = json_array();
     for (size_t i = 0; list != NULL && i < slot_count; i++) {
         const char *kind = slots[i].kind == MEDIA_AUDIO ? "audio" : "video";
-        (void)json_array_append_new(
-            list, json_pack("{s:s, s:s}", "mid", slots[i].mid, "kind", kind));
+        (void)json_array_append_new(list,
+                                    json_pack("{s:s, s:s}", "mid", slots[i].mid, "kind", kind));
     }
-    return dump(json_pack("{s:s, s:b, s:s%, s:o}", "id", id, "ok", 1, "sdp",
-                          (const char *)sdp.data, sdp.len, "slots", list));
+    return dump(json_pack("{s:s, s:b, s:s%, s:o}", "id", id, "ok", 1, "sdp", (const char *)sdp.data,
+                          sdp.len, "slots", list));
 }

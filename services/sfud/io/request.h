@@ -1,8 +1,8 @@
 /* request.h - what signald asks of a node: JSON to typed values, and the answers back
  * (docs/cluster.md, "signald <-> sfud").
  *
- * Pure: text in, values out. Members that are not known are ignored, so that a newer signald may say
- * more; what is known has to have the right type and size.
+ * Pure: text in, values out. Members that are not known are ignored, so that a newer signald may
+ * say more; what is known has to have the right type and size.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef SFUD_IO_REQUEST_H
@@ -14,7 +14,7 @@
 
 enum {
     REQUEST_ID_MAX = 63,
-    REQUEST_REPLY_MAX = 199,           /* "cc:signald:<id>:replies" */
+    REQUEST_REPLY_MAX = 199,              /* "cc:signald:<id>:replies" */
     REQUEST_BYTES_MAX = 4 * SDP_TEXT_MAX, /* an escaped offer, and the rest */
     REQUEST_WHY_MAX = 120,
 };
@@ -41,7 +41,7 @@ struct request {
     enum request_op op;
     char room[ROOM_KEY_MAX + 1];               /* but node.* */
     char participant[PARTICIPANT_KEY_MAX + 1]; /* but node.* */
-    struct bytes sdp; /* CREATE, UPDATE; lives as long as the request */
+    struct bytes sdp;                          /* CREATE, UPDATE; lives as long as the request */
     struct negotiation_source sources[SOURCES_COUNT_MAX];
     size_t source_count;
     uint32_t allowed; /* CREATE: SOURCE_BIT mask */
@@ -53,8 +53,8 @@ struct request {
     json_t *root; /* owned */
 };
 
-/* OK, or ERR_MALFORMED (also for limits) with a sentence in ret_why: answer `bad-request` if there is
- * somebody to answer. */
+/* OK, or ERR_MALFORMED (also for limits) with a sentence in ret_why: answer `bad-request` if there
+ * is somebody to answer. */
 MUST_USE enum err request_parse(struct bytes text, struct request *ret,
                                 char ret_why[REQUEST_WHY_MAX]);
 void request_done(struct request *r);

@@ -1,12 +1,11 @@
 /* The backend of udp.h on io_uring: multishot recvmsg into a ring of provided buffers, sendmsg for
  * every piece, one submission per outbox.
  *
- *   receive   the kernel takes a buffer per datagram and posts a completion; the buffer goes back at
- *             the end of the pass. When it runs out of buffers the multishot ends (ENOBUFS), what
- *             arrives waits in the socket, and the next wait arms it again.
- *   send      completes within the submission (MSG_DONTWAIT); the outbox is owned by the kernel
- *             until the completion of its last piece has been seen, whenever that is.
- *   wake      a multishot poll of the eventfd.
+ *   receive   the kernel takes a buffer per datagram and posts a completion; the buffer goes back
+ * at the end of the pass. When it runs out of buffers the multishot ends (ENOBUFS), what arrives
+ * waits in the socket, and the next wait arms it again. send      completes within the submission
+ * (MSG_DONTWAIT); the outbox is owned by the kernel until the completion of its last piece has been
+ * seen, whenever that is. wake      a multishot poll of the eventfd.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "io/udp_impl.h"
@@ -24,7 +23,7 @@ enum {
     CQ_ENTRIES = 2048, /* all buffers, all headers, and the wake-ups */
     BUFFERS = 256,     /* a power of two; of one pass, all sockets */
     BUFFER_GROUP = 1,
-    HEADERS = 512, /* pieces on their way */
+    HEADERS = 512,   /* pieces on their way */
     NAME_BYTES = 32, /* of sockaddr_in6, rounded so that the control messages are aligned */
     BUFFER_PREFIX = sizeof(struct io_uring_recvmsg_out) + NAME_BYTES + UDP_CONTROL_BYTES,
     BUFFER_BYTES = BUFFER_PREFIX + UDP_RECEIVE_BYTES,
@@ -305,8 +304,7 @@ static void send_piece(struct udp *u, struct ring_backend *b, struct udp_outbox 
     slot->outbox = o;
     o->sends_pending++;
     struct io_uring_sqe *sqe = take_sqe(b);
-    io_uring_prep_sendmsg(sqe, slot->header.socket, &slot->header.msg,
-                          MSG_DONTWAIT | MSG_NOSIGNAL);
+    io_uring_prep_sendmsg(sqe, slot->header.socket, &slot->header.msg, MSG_DONTWAIT | MSG_NOSIGNAL);
     sqe->flags |= IOSQE_FIXED_FILE;
     io_uring_sqe_set_data64(sqe, USER_DATA(TAG_SEND, index));
 }

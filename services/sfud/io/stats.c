@@ -36,8 +36,8 @@ static void put_udp(struct metrics_text *out, const struct stats *s, const char 
         char labels[96];
         (void)snprintf(labels, sizeof labels, "worker=\"%zu\"%s%s", i, label != NULL ? "," : "",
                        label != NULL ? label : "");
-        metrics_text_value(
-            out, labels, (double)read_counter(thread_udp_counters(s->workers[i].thread), offset));
+        metrics_text_value(out, labels,
+                           (double)read_counter(thread_udp_counters(s->workers[i].thread), offset));
     }
 }
 
@@ -46,7 +46,7 @@ static void put_udp(struct metrics_text *out, const struct stats *s, const char 
 static void collect_udp(struct metrics_text *out, const struct stats *s)
 {
     static const char *const buckets[UDP_SEGMENT_BUCKETS] = {
-        "segments_max=\"1\"",  "segments_max=\"2\"",  "segments_max=\"4\"", "segments_max=\"8\"",
+        "segments_max=\"1\"",  "segments_max=\"2\"",  "segments_max=\"4\"",  "segments_max=\"8\"",
         "segments_max=\"16\"", "segments_max=\"32\"", "segments_max=\"64\"",
     };
     metrics_text_family(out, "sfud_udp_datagrams_total", "counter", "Datagrams by direction.");
@@ -138,10 +138,10 @@ struct stats *stats_new(struct metrics *metrics, size_t worker_count)
         s->workers[i].histograms.pass_seconds = metrics_histogram(
             metrics, "sfud_pass_seconds", "Passes of a media thread that did something.", labels,
             seconds_bounds, ARRAY_LEN(seconds_bounds));
-        s->workers[i].histograms.forward_seconds = metrics_histogram(
-            metrics, "sfud_forward_seconds",
-            "Arrival of a datagram in the kernel to the last send of its pass.", labels,
-            seconds_bounds, ARRAY_LEN(seconds_bounds));
+        s->workers[i].histograms.forward_seconds =
+            metrics_histogram(metrics, "sfud_forward_seconds",
+                              "Arrival of a datagram in the kernel to the last send of its pass.",
+                              labels, seconds_bounds, ARRAY_LEN(seconds_bounds));
     }
     metrics_add_collector(metrics, collect, s);
     return s;

@@ -206,8 +206,8 @@ enum err thread_start(const struct thread_config *config, struct media_thread **
                       struct udp_failure *ret_failure)
 {
     check(config->listen_count <= UDP_SOCKETS_MAX);
-    struct media_thread *t = aligned_alloc(_Alignof(struct media_thread),
-                                           sizeof(struct media_thread));
+    struct media_thread *t =
+        aligned_alloc(_Alignof(struct media_thread), sizeof(struct media_thread));
     if (t == NULL)
         return udp_fail(ret_failure, "memory", ENOMEM);
     *t = (struct media_thread){ .config = *config };

@@ -16,8 +16,8 @@
 /* Observed by the media thread; each worker has its own series, so nothing is contended. */
 struct thread_histograms {
     struct metric_histogram *pass_seconds;    /* awake, from arrival of the first to the end */
-    struct metric_histogram *forward_seconds; /* per datagram: arrival in the kernel to the last send
-                                               * of its pass */
+    struct metric_histogram *forward_seconds; /* per datagram: arrival in the kernel to the last
+                                               * send of its pass */
 };
 
 struct thread_config {

@@ -416,8 +416,8 @@ void udp_on_unroutable(struct udp *u, size_t len, size_t segment_len)
     count_failed(u, EAFNOSUPPORT, segments_of(len, segment_len));
 }
 
-/* The device or route cannot segment (EIO: no checksum offload; EINVAL: a segment is larger than the
- * path, or checksums are off). Once may be one path; a run of it, or EIO, is the machine. */
+/* The device or route cannot segment (EIO: no checksum offload; EINVAL: a segment is larger than
+ * the path, or checksums are off). Once may be one path; a run of it, or EIO, is the machine. */
 static void on_gso_refused(struct udp *u, int error)
 {
     udp_count(&u->counters.gso_refused, 1);

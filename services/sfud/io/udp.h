@@ -29,9 +29,9 @@ enum {
     UDP_OUTBOXES = 4,              /* one being filled, three on their way */
     UDP_OUTBOX_BYTES = 256 * 1024, /* fits the L2 cache with room to spare */
     UDP_OUTBOX_SENDS = 512,
-    UDP_PATHS_MAX = 64,            /* local addresses seen; more share one without a source address */
-    UDP_GSO_REFUSED_RUN = 8,       /* so many refusals without a success between: stop asking */
-    UDP_SEGMENT_BUCKETS = 7,       /* segments per send: 1, 2, 4, 8, 16, 32, 64 */
+    UDP_PATHS_MAX = 64,      /* local addresses seen; more share one without a source address */
+    UDP_GSO_REFUSED_RUN = 8, /* so many refusals without a success between: stop asking */
+    UDP_SEGMENT_BUCKETS = 7, /* segments per send: 1, 2, 4, 8, 16, 32, 64 */
 };
 
 /* Written by the owning thread, read by any. */
@@ -41,11 +41,11 @@ struct udp_counters {
     _Atomic uint64_t sends;                         /* calls into the stack */
     _Atomic uint64_t segments[UDP_SEGMENT_BUCKETS]; /* sends by segment count, upper bounds above */
     _Atomic uint64_t send_again;                    /* datagrams dropped: the send queue was full */
-    _Atomic uint64_t send_failed;                   /* datagrams dropped: unreachable, too long, … */
-    _Atomic uint64_t truncated;                     /* arrived datagrams that did not fit */
-    _Atomic uint64_t rx_overflow;                   /* dropped by the kernel before we saw them */
-    _Atomic uint64_t gso_refused;                   /* sends that had to be repeated in pieces */
-    _Atomic uint64_t gso_off;                       /* 1 when UDP_SEGMENT is no longer tried */
+    _Atomic uint64_t send_failed; /* datagrams dropped: unreachable, too long, … */
+    _Atomic uint64_t truncated;   /* arrived datagrams that did not fit */
+    _Atomic uint64_t rx_overflow; /* dropped by the kernel before we saw them */
+    _Atomic uint64_t gso_refused; /* sends that had to be repeated in pieces */
+    _Atomic uint64_t gso_off;     /* 1 when UDP_SEGMENT is no longer tried */
 };
 
 struct udp_config {
@@ -75,16 +75,17 @@ MUST_USE enum err udp_open(enum udp_backend backend, const struct udp_config *co
                            struct udp **ret, struct udp_failure *ret_failure);
 void udp_close(struct udp *u);
 
-/* Sleeps until a datagram has arrived, wake_fd is readable, or `deadline` on the monotonic clock; at
- * once if it is past or something is left from the pass before. Takes what has arrived, up to the
- * receive buffers there are, and reads wake_fd empty. May return early with nothing. */
+/* Sleeps until a datagram has arrived, wake_fd is readable, or `deadline` on the monotonic clock;
+ * at once if it is past or something is left from the pass before. Takes what has arrived, up to
+ * the receive buffers there are, and reads wake_fd empty. May return early with nothing. */
 void udp_wait(struct udp *u, usec deadline);
 /* The next datagram taken. Its data lives until udp_pass_end(). False when there is none. */
 bool udp_next(struct udp *u, struct datagram *ret);
 /* The data of all datagrams handed over may be overwritten from now on. */
 void udp_pass_end(struct udp *u);
 
-/* An empty outbox that nobody reads from. Never NULL: if all are on their way, takes completions. */
+/* An empty outbox that nobody reads from. Never NULL: if all are on their way, takes completions.
+ */
 struct outbox *udp_outbox(struct udp *u);
 /* Sends and takes `o`, which belongs to the kernel until every send of it has completed. */
 void udp_send(struct udp *u, struct outbox *o);

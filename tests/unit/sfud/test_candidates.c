@@ -37,8 +37,7 @@ static void ipv4_comes_first_and_link_local_not_at_all(void **state)
         address("192.0.2.1", true, false),    address("169.254.3.4", true, false),
         address("::1", true, true),
     };
-    expect(in, ARRAY_LEN(in),
-           (const char *[]){ "192.0.2.1", "198.51.100.1", "2001:db8::5", NULL });
+    expect(in, ARRAY_LEN(in), (const char *[]){ "192.0.2.1", "198.51.100.1", "2001:db8::5", NULL });
 }
 
 static void loopback_is_announced_only_when_there_is_nothing_else(void **state)

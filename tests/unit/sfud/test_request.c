@@ -135,9 +135,8 @@ static void too_many_slots_are_refused(void **state)
     (void)state;
     char text[16384];
     for (size_t count = TRANSPORT_MEDIA_MAX; count <= TRANSPORT_MEDIA_MAX + 1; count++) {
-        size_t at = (size_t)snprintf(text, sizeof text,
-                                     "{" HEAD ",\"op\":\"slots.set\"," WHO
-                                     ",\"version\":1,\"slots\":[");
+        size_t at = (size_t)snprintf(
+            text, sizeof text, "{" HEAD ",\"op\":\"slots.set\"," WHO ",\"version\":1,\"slots\":[");
         for (size_t i = 0; i < count; i++)
             at += (size_t)snprintf(text + at, sizeof text - at, "%s{\"mid\":\"%zu\"}",
                                    i > 0 ? "," : "", i);

@@ -95,8 +95,8 @@ static enum err run_command(struct command *c)
                 assert_ptr_equal(e.command, c);
                 return e.err;
             }
-            bed.connected_count += e.kind == EVENT_TRANSPORT &&
-                                   e.transport == TRANSPORT_EVENT_CONNECTED;
+            bed.connected_count +=
+                e.kind == EVENT_TRANSPORT && e.transport == TRANSPORT_EVENT_CONNECTED;
         }
     }
     fail_msg("the command did not come back");
@@ -207,8 +207,8 @@ static void on_datagram(struct person *p, uint8_t *data, size_t len)
     switch (demux_classify(bytes_of(data, len))) {
     case DEMUX_STUN:
         assert_int_equal(stun_parse(bytes_of(data, len), &m), OK);
-        p->is_checked |= m.class == STUN_SUCCESS &&
-                         stun_check_integrity(&m, bytes_of_str(p->pwd)) == OK;
+        p->is_checked |=
+            m.class == STUN_SUCCESS && stun_check_integrity(&m, bytes_of_str(p->pwd)) == OK;
         break;
     case DEMUX_DTLS:
         on_dtls(p, bytes_of(data, len));
@@ -443,7 +443,10 @@ static void stopping_frees_commands_that_nobody_took(void **state)
 }
 
 #define BOTH(test)                                                                                 \
-    { #test " (epoll)", test, NULL, NULL, &epoll }, { #test " (uring)", test, NULL, NULL, &uring }
+    { #test " (epoll)", test, NULL, NULL, &epoll },                                                \
+    {                                                                                              \
+#test " (uring)", test, NULL, NULL, &uring                                                 \
+    }
 
 int main(void)
 {

@@ -285,8 +285,8 @@ static void refused_segmentation_falls_back_and_is_remembered(void **state)
     struct fixture f;
     open_pair(&f, *(enum udp_backend *)*state, any_v4(), true, false);
     int on = 1; /* the kernel refuses UDP_SEGMENT on a socket without checksums */
-    assert_int_equal(
-        setsockopt(f.udp[0]->sockets[0].fd, SOL_SOCKET, SO_NO_CHECK, &on, sizeof on), 0);
+    assert_int_equal(setsockopt(f.udp[0]->sockets[0].fd, SOL_SOCKET, SO_NO_CHECK, &on, sizeof on),
+                     0);
     struct net_addr to = udp_bound(f.udp[1], 0);
     const struct udp_counters *c = udp_counters(f.udp[0]);
     for (unsigned i = 0; i < UDP_GSO_REFUSED_RUN + 2; i++) {
@@ -367,7 +367,10 @@ static void probing_finds_a_backend(void **state)
 }
 
 #define BOTH(test)                                                                                 \
-    { #test " (epoll)", test, NULL, NULL, &epoll }, { #test " (uring)", test, NULL, NULL, &uring }
+    { #test " (epoll)", test, NULL, NULL, &epoll },                                                \
+    {                                                                                              \
+#test " (uring)", test, NULL, NULL, &uring                                                 \
+    }
 
 int main(void)
 {
