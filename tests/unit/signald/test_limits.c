@@ -1,0 +1,63 @@
+/* test_limits.c - what one address may do. SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "services/signald/core/limits.h"
+
+static const uint8_t key[16];
+
+static void sockets_are_counted_per_address(void **state)
+{
+    struct limits l;
+    limits_init(&l, 2, 1, 5, key);
+    assert_true(limits_on_open(&l, "192.0.2.1", 0));
+    assert_true(limits_on_open(&l, "192.0.2.1", 0));
+    assert_false(limits_on_open(&l, "192.0.2.1", 0));
+    assert_true(limits_on_open(&l, "192.0.2.2", 0));
+    limits_on_close(&l, "192.0.2.1", 0);
+    assert_true(limits_on_open(&l, "192.0.2.1", 0));
+    limits_done(&l);
+}
+
+static void joins_have_a_burst_and_a_rate(void **state)
+{
+    struct limits l;
+    limits_init(&l, 2, 2, 3, key);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(limits_on_join(&l, "a", 0), 0);
+    usec wait = limits_on_join(&l, "a", 0);
+    assert_int_equal(wait, MILLIS(500));
+    assert_int_equal(limits_on_join(&l, "b", 0), 0);
+    assert_int_equal(limits_on_join(&l, "a", wait), 0);
+    limits_done(&l);
+}
+
+static void idle_addresses_are_forgotten(void **state)
+{
+    struct limits l;
+    limits_init(&l, 2, 1, 2, key);
+    assert_int_equal(limits_on_join(&l, "a", 0), 0);
+    assert_true(limits_on_open(&l, "b", 0));
+    limits_sweep(&l, 0);
+    assert_int_equal(l.addresses.len, 2);
+    limits_sweep(&l, SECONDS(2));
+    assert_int_equal(l.addresses.len, 1);
+    limits_on_close(&l, "b", SECONDS(2));
+    limits_sweep(&l, SECONDS(2));
+    assert_int_equal(l.addresses.len, 0);
+    limits_done(&l);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sockets_are_counted_per_address),
+        cmocka_unit_test(joins_have_a_burst_and_a_rate),
+        cmocka_unit_test(idle_addresses_are_forgotten),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,496 @@
+/* test_session.c - one client from hello to gone, in a cluster in memory.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "world.h"
+
+#include <stdio.h>
+
+static const char *text(json_t *m, const char *key)
+{
+    const char *t = json_string_value(json_object_get(m, key));
+    return t == NULL ? "" : t;
+}
+
+static const char *last_error(struct world *w, size_t socket)
+{
+    return text(world_last(w, socket, "error"), "error");
+}
+
+static void joining_answers_with_everybody_and_ones_slots(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w);
+    assert_non_null(world_join(&w, a, "Ada"));
+    json_t *m = world_last(&w, a, "joined");
+    assert_int_equal(json_array_size(json_object_get(m, "participants")), 1);
+    assert_int_equal(json_array_size(json_object_get(m, "slots")), 2);
+    assert_string_equal(text(m, "role"), "moderator");
+    assert_string_equal(text(m, "room"), "r");
+    assert_int_equal(json_integer_value(json_object_get(m, "resume_window_ms")), 30000);
+    assert_null(world_last(&w, a, "participant-joined"));
+    assert_true(world_audited(&w, "participant.joined"));
+    assert_true(world_audited(&w, "room.created"));
+    size_t b = world_open(&w);
+    const char *bob = world_join(&w, b, "Bob");
+    json_t *e = world_last(&w, a, "participant-joined");
+    assert_string_equal(text(json_object_get(e, "participant"), "id"), bob);
+    assert_null(json_object_get(e, "private"));
+    assert_null(json_object_get(json_object_get(e, "participant"), "resume"));
+    world_done(&w);
+}
+
+static void a_message_at_the_wrong_moment_is_refused(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w);
+    world_say(&w, a, "{\"op\":\"chat\",\"id\":3,\"text\":\"x\"}");
+    assert_string_equal(last_error(&w, a), "not-joined");
+    world_say(&w, a, "{\"op\":\"leave\",\"id\":4}");
+    assert_string_equal(last_error(&w, a), "not-joined");
+    world_join(&w, a, "Ada");
+    world_join(&w, a, "Ada");
+    assert_string_equal(last_error(&w, a), "already-joined");
+    world_say(&w, a, "{\"op\":\"resume\",\"id\":4,\"resume\":\"x\"}");
+    assert_string_equal(last_error(&w, a), "already-joined");
+    world_done(&w);
+}
+
+static void a_refused_token_closes_the_socket(void **state)
+{
+    struct world w;
+    world_init(&w);
+    w.verdict = ERR_AUTH;
+    size_t a = world_open(&w);
+    world_join(&w, a, "Ada");
+    assert_string_equal(last_error(&w, a), "bad-token");
+    assert_int_equal(w.sockets[a].close_code, 4401);
+    assert_true(world_audited(&w, "token.refused"));
+    w.verdict = ERR_EXPIRED;
+    size_t b = world_open(&w);
+    world_join(&w, b, "Ada");
+    assert_string_equal(last_error(&w, b), "token-expired");
+    w.verdict = ERR_BAD_STATE;
+    size_t c = world_open(&w);
+    world_join(&w, c, "Ada");
+    assert_string_equal(last_error(&w, c), "unavailable");
+    assert_int_equal(w.sockets[c].close_code, 0);
+    world_done(&w);
+}
+
+static void refused_sdp_leaves_no_trace_in_the_room(void **state)
+{
+    struct world w;
+    world_init(&w);
+    w.node_refuses = true;
+    size_t a = world_open(&w);
+    assert_null(world_join(&w, a, "Ada"));
+    assert_string_equal(last_error(&w, a), "bad-sdp");
+    assert_string_equal(text(world_last(&w, a, "error"), "message"), "line 1");
+    assert_int_equal(w.seq, 0);
+    assert_int_equal(w.subscribed, 0);
+    w.node_refuses = false;
+    assert_non_null(world_join(&w, a, "Ada"));
+    world_done(&w);
+}
+
+static void a_silent_node_is_told_to_forget(void **state)
+{
+    struct world w;
+    world_init(&w);
+    w.node_is_silent = true;
+    size_t a = world_open(&w);
+    world_join(&w, a, "Ada");
+    assert_string_equal(last_error(&w, a), "node-timeout");
+    assert_int_equal(world_asked(&w, "participant.remove"), 1);
+    w.node_is_silent = false;
+    world_pass(&w, SECONDS(2));
+    assert_int_equal(world_asked(&w, "participant.remove"), 2);
+    world_pass(&w, SECONDS(3));
+    assert_int_equal(world_asked(&w, "participant.remove"), 2);
+    world_done(&w);
+}
+
+static void a_client_that_goes_while_joining_leaves_nothing(void **state)
+{
+    struct world w;
+    world_init(&w);
+    w.holds_scripts = true;
+    size_t a = world_open(&w);
+    world_join(&w, a, "Ada");
+    world_break(&w, a);
+    world_release_held(&w);
+    world_pass(&w, SECONDS(1));
+    assert_int_equal(json_object_size(w.participants), 0);
+    assert_int_equal(w.subscribed, 0);
+    assert_true(list_is_empty(&w.hub->sessions));
+    world_done(&w);
+}
+
+static void an_unclear_join_is_undone(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w);
+    w.redis_fails = true;
+    world_join(&w, a, "Ada");
+    assert_string_equal(last_error(&w, a), "unavailable");
+    w.redis_fails = false;
+    world_pass(&w, SECONDS(3));
+    assert_int_equal(json_object_size(w.participants), 0);
+    assert_non_null(world_join(&w, a, "Ada"));
+    world_done(&w);
+}
+
+static void a_silent_client_is_closed_after_ten_seconds(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w);
+    world_pass(&w, SECONDS(9));
+    assert_int_equal(w.sockets[a].close_code, 0);
+    world_pass(&w, SECONDS(2));
+    assert_int_equal(w.sockets[a].close_code, 4408);
+    world_done(&w);
+}
+
+static void a_broken_socket_detaches_and_resume_brings_everything_back(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w), b = world_open(&w);
+    char resume[600], id[64];
+    snprintf(id, sizeof(id), "%s", world_join(&w, a, "Ada"));
+    world_join(&w, b, "Bob");
+    world_say(&w, a, "{\"op\":\"publish\",\"id\":2,\"source\":\"camera\"}");
+    snprintf(resume, sizeof(resume), "{\"op\":\"resume\",\"id\":1,\"resume\":\"%s\"}",
+             text(world_last(&w, a, "joined"), "resume"));
+    world_break(&w, a);
+    json_t *e = world_last(&w, b, "participant-updated");
+    assert_true(json_is_false(json_object_get(json_object_get(e, "participant"), "connected")));
+    world_pass(&w, SECONDS(20));
+    size_t c = world_open(&w);
+    world_say(&w, c, resume);
+    json_t *m = world_last(&w, c, "resumed");
+    assert_non_null(m);
+    assert_string_equal(text(m, "participant"), id);
+    assert_null(json_object_get(m, "sdp"));
+    assert_int_equal(json_array_size(json_object_get(m, "participants")), 2);
+    assert_int_equal(json_array_size(json_object_get(m, "slots")), 2);
+    world_pass(&w, SECONDS(40));
+    assert_int_equal(json_object_size(w.participants), 2);
+    size_t d = world_open(&w);
+    world_say(&w, d, resume); /* the old token */
+    assert_string_equal(last_error(&w, d), "resume-expired");
+    world_done(&w);
+}
+
+static void resuming_closes_the_socket_that_still_stands(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w), b = world_open(&w);
+    world_join(&w, a, "Ada");
+    char resume[600];
+    snprintf(resume, sizeof(resume), "{\"op\":\"resume\",\"id\":1,\"resume\":\"%s\"}",
+             text(world_last(&w, a, "joined"), "resume"));
+    world_say(&w, b, resume);
+    assert_non_null(world_last(&w, b, "resumed"));
+    assert_string_equal(text(world_last(&w, a, "closing"), "reason"), "replaced");
+    assert_int_equal(w.sockets[a].close_code, 4409);
+    world_break(&w, a);
+    world_pass(&w, SECONDS(60));
+    assert_int_equal(json_object_size(w.participants), 1);
+    world_done(&w);
+}
+
+static void the_resume_window_ends_after_thirty_seconds(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w), b = world_open(&w);
+    world_join(&w, a, "Ada");
+    world_join(&w, b, "Bob");
+    world_break(&w, a);
+    world_pass(&w, SECONDS(29));
+    assert_int_equal(json_object_size(w.participants), 2);
+    world_pass(&w, SECONDS(2));
+    assert_int_equal(json_object_size(w.participants), 1);
+    assert_non_null(world_last(&w, b, "participant-left"));
+    assert_int_equal(world_asked(&w, "participant.remove"), 1);
+    assert_true(world_audited(&w, "participant.left"));
+    world_done(&w);
+}
+
+static void a_detach_that_redis_missed_is_repeated(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w), b = world_open(&w);
+    world_join(&w, a, "Ada");
+    world_join(&w, b, "Bob");
+    hub_on_redis(w.hub, false);
+    world_break(&w, a);
+    world_pass(&w, SECONDS(60));
+    assert_int_equal(json_object_size(w.participants), 2);
+    hub_on_redis(w.hub, true);
+    world_pass(&w, SECONDS(1));
+    json_t *e = world_last(&w, b, "participant-updated");
+    assert_true(json_is_false(json_object_get(json_object_get(e, "participant"), "connected")));
+    world_pass(&w, SECONDS(31));
+    assert_int_equal(json_object_size(w.participants), 1);
+    world_done(&w);
+}
+
+static void without_redis_changes_are_refused_and_pings_answered(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w);
+    world_join(&w, a, "Ada");
+    hub_on_redis(w.hub, false);
+    world_say(&w, a, "{\"op\":\"chat\",\"id\":5,\"text\":\"x\"}");
+    assert_string_equal(last_error(&w, a), "unavailable");
+    json_t *m = world_last(&w, a, "error");
+    assert_int_equal(json_integer_value(json_object_get(m, "retry_after_ms")), 1000);
+    world_say(&w, a, "{\"op\":\"ping\",\"id\":6}");
+    assert_non_null(world_last(&w, a, "pong"));
+    assert_int_equal(w.sockets[a].close_code, 0);
+    world_done(&w);
+}
+
+static void what_redis_has_forgotten_is_put_back(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w);
+    world_join(&w, a, "Ada");
+    world_say(&w, a, "{\"op\":\"publish\",\"id\":2,\"source\":\"camera\"}");
+    hub_on_redis(w.hub, false);
+    json_object_clear(w.participants);
+    w.seq = 0;
+    world_pass(&w, SECONDS(2));
+    hub_on_redis(w.hub, true);
+    hub_on_subscribed(w.hub, "default/r");
+    world_pass(&w, SECONDS(1));
+    assert_int_equal(json_object_size(w.participants), 1);
+    const char *id;
+    json_t *p;
+    json_object_foreach(w.participants, id, p)
+        assert_int_equal(json_array_size(json_object_get(p, "tracks")), 1);
+    json_t *m = world_last(&w, a, "room-state");
+    assert_int_equal(json_array_size(json_object_get(m, "participants")), 1);
+    assert_int_equal(w.sockets[a].close_code, 0);
+    world_done(&w);
+}
+
+static void a_gap_makes_clients_get_the_whole_room(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w), b = world_open(&w);
+    world_join(&w, a, "Ada");
+    w.loses_events = true;
+    world_join(&w, b, "Bob"); /* catches up by itself after a while */
+    w.loses_events = false;
+    assert_null(world_last(&w, b, "joined"));
+    world_pass(&w, SECONDS(1));
+    assert_non_null(world_last(&w, b, "joined"));
+    json_t *m = world_last(&w, a, "room-state");
+    assert_int_equal(json_array_size(json_object_get(m, "participants")), 2);
+    world_done(&w);
+}
+
+static void a_moderator_may_mute_and_remove_but_a_member_may_not(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w), b = world_open(&w);
+    char ada[64], bob[64], m[256];
+    snprintf(ada, sizeof(ada), "%s", world_join(&w, a, "Ada"));
+    snprintf(bob, sizeof(bob), "%s", world_join(&w, b, "Bob"));
+    world_say(&w, b, "{\"op\":\"publish\",\"id\":2,\"source\":\"microphone\"}");
+    snprintf(m, sizeof(m),
+             "{\"op\":\"mute\",\"id\":3,\"source\":\"microphone\",\"muted\":true,\"participant\":\"%s\"}",
+             bob);
+    world_say(&w, a, m);
+    assert_int_equal(world_asked(&w, "track.set"), 1);
+    assert_true(world_audited(&w, "track.muted"));
+    snprintf(m, sizeof(m), "{\"op\":\"remove\",\"id\":4,\"participant\":\"%s\"}", ada);
+    world_say(&w, b, m);
+    assert_string_equal(last_error(&w, b), "forbidden");
+    world_say(&w, b, "{\"op\":\"mute\",\"id\":5,\"source\":\"microphone\",\"muted\":false}");
+    assert_int_equal(world_asked(&w, "track.set"), 2);
+    world_say(&w, b, "{\"op\":\"publish\",\"id\":6,\"source\":\"screen\"}");
+    assert_string_equal(last_error(&w, b), "forbidden");
+    snprintf(m, sizeof(m), "{\"op\":\"remove\",\"id\":7,\"participant\":\"%s\"}", "p_nobody");
+    world_say(&w, a, m);
+    assert_string_equal(last_error(&w, a), "not-found");
+    world_done(&w);
+}
+
+static void private_chat_reaches_only_its_two(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w), b = world_open(&w), c = world_open(&w);
+    char bob[64], m[256];
+    world_join(&w, a, "Ada");
+    snprintf(bob, sizeof(bob), "%s", world_join(&w, b, "Bob"));
+    world_join(&w, c, "Cy");
+    snprintf(m, sizeof(m), "{\"op\":\"chat\",\"id\":3,\"text\":\"psst\",\"to\":\"%s\"}", bob);
+    world_say(&w, a, m);
+    assert_non_null(world_last(&w, a, "chat"));
+    assert_non_null(world_last(&w, b, "chat"));
+    assert_null(world_last(&w, c, "chat"));
+    assert_int_equal(json_array_size(w.chat), 0);
+    world_done(&w);
+}
+
+static void a_published_camera_reaches_the_slots_of_others(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w), b = world_open(&w);
+    char ada[64];
+    snprintf(ada, sizeof(ada), "%s", world_join(&w, a, "Ada"));
+    world_join(&w, b, "Bob");
+    world_say(&w, a, "{\"op\":\"publish\",\"id\":2,\"source\":\"camera\",\"height\":360}");
+    world_pass(&w, MILLIS(200));
+    json_t *slot = json_array_get(json_object_get(world_last(&w, b, "slots"), "slots"), 1);
+    assert_string_equal(text(slot, "participant"), ada);
+    assert_string_equal(text(slot, "source"), "camera");
+    assert_null(world_last(&w, a, "slots"));
+    world_say(&w, b, "{\"op\":\"view\",\"id\":3,\"video\":[]}");
+    slot = json_array_get(json_object_get(world_last(&w, b, "slots"), "slots"), 1);
+    assert_true(json_is_null(json_object_get(slot, "participant")));
+    world_done(&w);
+}
+
+static void a_client_that_floods_is_warned_then_closed(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w);
+    for (int i = 0; i < 100; i++)
+        world_say(&w, a, "{\"op\":\"ping\",\"id\":6}");
+    assert_null(world_last(&w, a, "error"));
+    world_say(&w, a, "{\"op\":\"ping\",\"id\":7}");
+    json_t *m = world_last(&w, a, "error");
+    assert_string_equal(text(m, "error"), "rate-limited");
+    assert_int_equal(json_integer_value(json_object_get(m, "id")), 7);
+    for (int i = 0; i < 200; i++)
+        world_say(&w, a, "{\"op\":\"ping\",\"id\":7}");
+    assert_int_equal(w.sockets[a].close_code, 4429);
+    world_done(&w);
+}
+
+static void one_address_may_open_only_so_many_sockets(void **state)
+{
+    struct world w;
+    world_init(&w);
+    for (int i = 0; i < 5; i++)
+        assert_non_null(w.sockets[world_open(&w)].session);
+    size_t refused = world_open(&w);
+    assert_null(w.sockets[refused].session);
+    world_break(&w, 0);
+    assert_non_null(w.sockets[world_open(&w)].session);
+    world_done(&w);
+}
+
+static void after_failed_media_the_same_socket_may_join_again(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w);
+    char first[64];
+    snprintf(first, sizeof(first), "%s", world_join(&w, a, "Ada"));
+    json_t *e = json_pack("{s:s,s:s,s:s,s:s}", "op", "transport", "node", "sfud-1", "participant",
+                          first, "state", "failed");
+    hub_on_media_event(w.hub, "default/r", e);
+    json_decref(e);
+    world_pump(&w);
+    assert_string_equal(text(world_last(&w, a, "media"), "state"), "failed");
+    const char *second = world_join(&w, a, "Ada");
+    assert_string_not_equal(first, second);
+    world_pass(&w, SECONDS(1));
+    assert_int_equal(json_object_size(w.participants), 1);
+    world_done(&w);
+}
+
+static void draining_detaches_everybody_within_two_seconds(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w), b = world_open(&w);
+    world_join(&w, a, "Ada");
+    world_join(&w, b, "Bob");
+    hub_on_drain(w.hub);
+    world_pass(&w, SECONDS(2));
+    assert_string_equal(text(world_last(&w, a, "closing"), "reason"), "draining");
+    assert_int_equal(w.sockets[b].close_code, 1001);
+    assert_false(hub_is_drained(w.hub));
+    world_break(&w, a);
+    world_break(&w, b);
+    assert_true(hub_is_drained(w.hub));
+    const char *id;
+    json_t *p;
+    json_object_foreach(w.participants, id, p)
+        assert_true(json_is_false(json_object_get(p, "connected")));
+    world_done(&w);
+}
+
+static void leaving_empties_the_room_and_tells_the_node(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w);
+    world_join(&w, a, "Ada");
+    world_say(&w, a, "{\"op\":\"leave\",\"id\":9}");
+    assert_int_equal(w.sockets[a].close_code, 1000);
+    assert_int_equal(json_object_size(w.participants), 0);
+    assert_int_equal(w.subscribed, 0);
+    assert_int_equal(world_asked(&w, "participant.remove"), 1);
+    assert_true(world_audited(&w, "room.ended"));
+    world_break(&w, a);
+    assert_true(list_is_empty(&w.hub->sessions));
+    world_done(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(joining_answers_with_everybody_and_ones_slots),
+        cmocka_unit_test(a_message_at_the_wrong_moment_is_refused),
+        cmocka_unit_test(a_refused_token_closes_the_socket),
+        cmocka_unit_test(refused_sdp_leaves_no_trace_in_the_room),
+        cmocka_unit_test(a_silent_node_is_told_to_forget),
+        cmocka_unit_test(a_client_that_goes_while_joining_leaves_nothing),
+        cmocka_unit_test(an_unclear_join_is_undone),
+        cmocka_unit_test(a_silent_client_is_closed_after_ten_seconds),
+        cmocka_unit_test(a_broken_socket_detaches_and_resume_brings_everything_back),
+        cmocka_unit_test(resuming_closes_the_socket_that_still_stands),
+        cmocka_unit_test(the_resume_window_ends_after_thirty_seconds),
+        cmocka_unit_test(a_detach_that_redis_missed_is_repeated),
+        cmocka_unit_test(without_redis_changes_are_refused_and_pings_answered),
+        cmocka_unit_test(what_redis_has_forgotten_is_put_back),
+        cmocka_unit_test(a_gap_makes_clients_get_the_whole_room),
+        cmocka_unit_test(a_moderator_may_mute_and_remove_but_a_member_may_not),
+        cmocka_unit_test(private_chat_reaches_only_its_two),
+        cmocka_unit_test(a_published_camera_reaches_the_slots_of_others),
+        cmocka_unit_test(a_client_that_floods_is_warned_then_closed),
+        cmocka_unit_test(one_address_may_open_only_so_many_sockets),
+        cmocka_unit_test(after_failed_media_the_same_socket_may_join_again),
+        cmocka_unit_test(draining_detaches_everybody_within_two_seconds),
+        cmocka_unit_test(leaving_empties_the_room_and_tells_the_node),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

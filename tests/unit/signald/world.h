@@ -1,0 +1,58 @@
+/* world.h - a hub with a cluster in memory: scripts, media node and tokens that always answer.
+ *
+ * The room scripts are imitated just far enough for the core; the real ones are tested against a
+ * real Redis in test_daemon.py. SPDX-License-Identifier: Apache-2.0 */
+#ifndef TESTS_SIGNALD_WORLD_H
+#define TESTS_SIGNALD_WORLD_H
+
+#include "services/signald/core/presence.h"
+
+#define WORLD_SOCKETS 8
+
+struct world_socket {
+    struct session *session; /* NULL: closed */
+    json_t *received;        /* array, owned */
+    int64_t close_code;      /* 0 = open */
+};
+
+struct world {
+    struct hub *hub;
+    usec now;
+    uint8_t random;
+    struct world_socket sockets[WORLD_SOCKETS];
+    size_t socket_count;
+    json_t *participants; /* {id: whole record}, owned */
+    json_t *chat;
+    int64_t seq;
+    json_t *asked;        /* what media nodes were asked, owned */
+    json_t *audited;      /* types, owned */
+    /* faults */
+    bool node_refuses;    /* participant.create: bad-sdp */
+    bool node_is_silent;
+    bool redis_fails;     /* scripts: ERR_BAD_STATE */
+    bool holds_scripts;   /* answers are kept back in held */
+    bool loses_events;
+    unsigned subscribed;  /* rooms now subscribed */
+    enum err verdict;     /* of every token */
+    struct token_claims claims;
+    struct list held; /* struct action */
+};
+
+void world_init(struct world *w);
+void world_done(struct world *w);
+/* A new socket; its index. */
+size_t world_open(struct world *w);
+/* One message, and everything that follows from it. */
+void world_say(struct world *w, size_t socket, const char *text);
+void world_break(struct world *w, size_t socket);
+void world_pass(struct world *w, usec duration);
+void world_pump(struct world *w);
+void world_release_held(struct world *w);
+/* The newest message of that op, or NULL. Borrowed. */
+json_t *world_last(struct world *w, size_t socket, const char *op);
+/* Joins room "r" as that name; the participant's id, borrowed. */
+const char *world_join(struct world *w, size_t socket, const char *name);
+size_t world_asked(struct world *w, const char *op);
+bool world_audited(struct world *w, const char *type);
+
+#endif
