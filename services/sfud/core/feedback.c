@@ -87,7 +87,8 @@ static void on_nack(struct worker *w, struct transport *t, const struct rtcp_mes
     if (slot == NULL || slot->rtx_ssrc == 0)
         return;
     struct rtcp_nack_iter it = rtcp_nack_iter_of(m->fci);
-    for (uint16_t seq; rtcp_nack_next(&it, &seq);) {
+    size_t count = 0;
+    for (uint16_t seq; count < SLOT_LOG_COUNT && rtcp_nack_next(&it, &seq); count++) {
         stats_count(&w->stats, STAT_NACK_IN);
         worker_enqueue(w, t, slot->self, QUEUE_RESEND, seq, 0);
     }

@@ -181,7 +181,9 @@ static void wait_for_flush(struct worker *w, struct transport *t)
 uint32_t worker_enqueue(struct worker *w, struct transport *t, handle slot, enum queue_kind kind,
                         uint32_t value, uint32_t after)
 {
-    if (w->queue_used == w->config.queue_max) {
+    /* Who asks for much again must not take the place of what is sent for the first time. */
+    size_t max = kind == QUEUE_RESEND ? w->config.queue_max / 2 : w->config.queue_max;
+    if (w->queue_used >= max) {
         stats_count(&w->stats, STAT_DROP_FULL);
         return 0;
     }

@@ -305,7 +305,8 @@ static void on_rtp(struct client *c, struct bytes datagram)
                         .audio_level = ext.audio_level,
                         .len = (uint16_t)p.payload.len,
                         .at = c->call->now };
-    memcpy(s->mid, ext.mid.data, MIN(ext.mid.len, (size_t)SDP_MID_MAX));
+    if (ext.present & RTP_EXT_BIT(RTP_EXT_MID))
+        memcpy(s->mid, ext.mid.data, MIN(ext.mid.len, (size_t)SDP_MID_MAX));
     memcpy(s->payload, p.payload.data, p.payload.len);
     if (c->lose == NULL || !c->lose(c, s))
         c->seen_count++;
@@ -349,12 +350,19 @@ static void on_rtcp(struct client *c, struct bytes datagram)
     memcpy(packet, datagram.data, datagram.len);
     check(srtp_unprotect_rtcp(c->receiver, packet, &len) == srtp_err_status_ok);
     c->compound_count++;
+    /* RFC 3550 §6.1: a report first; RFC 5506: or feedback alone, which the offer allows */
+    uint8_t first = packet[1];
+    check(first == RTCP_TYPE_SR || first == RTCP_TYPE_RR || first == RTCP_TYPE_RTPFB ||
+          first == RTCP_TYPE_PSFB);
+    bool has_cname = first == RTCP_TYPE_RTPFB || first == RTCP_TYPE_PSFB;
     struct rtcp_iter it = rtcp_iter_of(bytes_of(packet, (size_t)len));
     struct rtcp_message m;
     enum err err;
-    while ((err = rtcp_next(&it, &m)) == OK)
+    while ((err = rtcp_next(&it, &m)) == OK) {
         on_rtcp_message(c, &m);
-    check(err == ERR_NOT_FOUND);
+        has_cname = has_cname || (m.kind == RTCP_SDES && m.cname.len > 0);
+    }
+    check(err == ERR_NOT_FOUND && has_cname);
 }
 
 static void on_stun(struct client *c, struct bytes datagram)

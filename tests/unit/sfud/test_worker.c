@@ -190,6 +190,28 @@ static void a_nack_is_answered_from_the_cache(void **state)
     assert_int_equal(client_count(scene.b, rtx), 1);
 }
 
+/* One viewer that asks for everything again, over and over, costs the others nothing. */
+static void a_flood_of_nacks_does_not_take_the_others_place(void **state)
+{
+    call_view(scene.b, 0, scene.a, SOURCE_CAMERA, 2);
+    call_view(scene.c, 0, scene.a, SOURCE_MICROPHONE, 0);
+    publish(500, 4);
+    uint16_t seqs[250];
+    uint16_t first = client_find(scene.b, video_ssrc(scene.b), 0)->seq;
+    for (uint16_t i = 0; i < ARRAY_LEN(seqs); i++)
+        seqs[i] = (uint16_t)(first + i);
+    for (int i = 0; i < 50; i++) {
+        for (int j = 0; j < 100; j++)
+            client_send_nack(scene.b, video_ssrc(scene.b), seqs, ARRAY_LEN(seqs));
+        stream_send_audio(&scene.audio);
+        call_wait(&call, MILLIS(20));
+    }
+    assert_int_equal(client_check_stream(scene.c, audio_ssrc(scene.c)), 25 + 50);
+    size_t sent = client_count(scene.b, video_ssrc(scene.b));
+    uint32_t rtx = client_slot_ssrc(scene.b, MEDIA_VIDEO, 0, true);
+    assert_in_range(client_count(scene.b, rtx), 1, sent * RESEND_MAX);
+}
+
 static void a_loss_of_the_publisher_is_asked_for_and_filled(void **state)
 {
     call_view(scene.b, 0, scene.a, SOURCE_CAMERA, 2);
@@ -622,6 +644,7 @@ int main(void)
         TEST(extensions_have_the_viewers_meaning),
         TEST(picture_ids_go_on_over_layer_switches),
         TEST(a_nack_is_answered_from_the_cache),
+        TEST(a_flood_of_nacks_does_not_take_the_others_place),
         TEST(a_loss_of_the_publisher_is_asked_for_and_filled),
         TEST(a_keyframe_whose_first_packet_comes_late_is_caught_up),
         TEST(a_request_of_a_viewer_reaches_the_publisher_and_is_throttled),
