@@ -10,7 +10,6 @@ import http.server
 import json
 import os
 import pathlib
-import shutil
 import signal
 import socket
 import struct
@@ -19,6 +18,8 @@ import sys
 import tempfile
 import threading
 import time
+
+from support import Redis, free_port, is_missing, start_redis, wait_for
 
 try:
     import jsonschema
@@ -32,22 +33,6 @@ VALIDATOR = jsonschema and jsonschema.Draft202012Validator(
 
 def b64(data):
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def wait_for(what, condition, seconds=10.0):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.02)
-    raise AssertionError(f"timed out waiting for {what}")
 
 
 class Keys:
@@ -80,40 +65,6 @@ class Keys:
         head = b64(json.dumps({"alg": "ES256", "kid": "k1", "typ": "JWT"}).encode())
         text = head + "." + b64(json.dumps(claims).encode())
         return text + "." + b64(self.sign(text.encode()))
-
-
-class Redis:
-    """The few commands that the tests need."""
-
-    def __init__(self, port):
-        self.sock = socket.create_connection(("127.0.0.1", port))
-        self.file = self.sock.makefile("rb")
-
-    def send(self, *args):
-        out = b"*%d\r\n" % len(args)
-        for a in args:
-            a = a if isinstance(a, bytes) else str(a).encode()
-            out += b"$%d\r\n%s\r\n" % (len(a), a)
-        self.sock.sendall(out)
-
-    def read(self):
-        line = self.file.readline()
-        if not line:
-            raise ConnectionError
-        kind, rest = line[:1], line[1:-2]
-        if kind == b"*":
-            return [self.read() for _ in range(int(rest))]
-        if kind == b"$":
-            return None if rest == b"-1" else self.file.read(int(rest) + 2)[:-2].decode()
-        if kind == b":":
-            return int(rest)
-        if kind == b"-":
-            raise RuntimeError(rest.decode())
-        return rest.decode()
-
-    def __call__(self, *args):
-        self.send(*args)
-        return self.read()
 
 
 class Node(threading.Thread):
@@ -182,14 +133,14 @@ class Closed(Exception):
 
 
 class Client:
-    def __init__(self, port, protocol="conclave.v1", path="/ws"):
+    def __init__(self, port, protocol="conclave.v1", path="/ws", header=""):
         self.sock = socket.create_connection(("127.0.0.1", port))
         self.sock.settimeout(10)
         key = b64(os.urandom(16)) + "=="
         self.sock.sendall((f"GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
                            f"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
                            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Protocol: {protocol}\r\n"
-                           "\r\n").encode())
+                           f"{header}\r\n").encode())
         self.buffer = b""
         head = self.until(b"\r\n\r\n").decode().lower()
         assert " 101 " in head and "sec-websocket-protocol: conclave.v1" in head, head
@@ -310,16 +261,7 @@ class Cluster:
         self.node = Node(self.redis_port)
 
     def start_redis(self):
-        self.redis = subprocess.Popen(
-            ["redis-server", "--port", str(self.redis_port), "--save", "", "--appendonly", "no",
-             "--dir", str(self.folder)], stdout=subprocess.DEVNULL)
-        wait_for("redis", self.can_ping)
-
-    def can_ping(self):
-        try:
-            return Redis(self.redis_port)("PING") == "PONG"
-        except (OSError, ConnectionError, RuntimeError):
-            return False
+        self.redis = start_redis(self.redis_port, self.folder)
 
     def start(self, name, *more):
         port, admin = free_port(), free_port()
@@ -530,6 +472,15 @@ def a_broken_socket_resumes_at_the_other_signald(c):
     b.ask("leave")
 
 
+def the_address_is_the_clients_behind_a_trusted_proxy(c):
+    a = Client(c.one, header="X-Forwarded-For: 10.9.9.9, 203.0.113.9\r\n")
+    a.join(c.keys.token(), room="proxied")
+    a.ask("leave")
+    events = [json.loads(e[1][1]) for e in Redis(c.redis_port)("XRANGE", "cc:audit", "-", "+")]
+    joined = [e for e in events if e["type"] == "participant.joined" and e["room"] == "proxied"]
+    assert joined[0]["address"] == "203.0.113.9", joined
+
+
 def a_silent_node_is_asked_twice_and_then_reported(c):
     a = Client(c.one)
     c.node.silent = 1
@@ -632,6 +583,7 @@ TESTS = [web_app_is_served_with_caching_and_types, nothing_outside_of_the_web_ro
          other_subprotocols_and_paths_get_an_http_error, wrong_messages_get_stable_errors,
          refused_sdp_is_reported_and_seen_by_nobody, people_of_two_signalds_meet,
          a_broken_socket_resumes_at_the_other_signald,
+         the_address_is_the_clients_behind_a_trusted_proxy,
          a_silent_node_is_asked_twice_and_then_reported, messages_are_limited,
          a_lost_node_is_reported_and_the_socket_may_join_again,
          people_of_a_killed_signald_are_detached_then_resume,
@@ -640,7 +592,7 @@ TESTS = [web_app_is_served_with_caching_and_types, nothing_outside_of_the_web_ro
 
 
 def main():
-    if shutil.which("redis-server") is None or shutil.which("openssl") is None:
+    if is_missing("redis-server", "openssl"):
         print("SKIP: redis-server and openssl are needed")
         return 77
     failed = 0
