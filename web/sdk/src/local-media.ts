@@ -106,10 +106,8 @@ export class LocalMedia extends Emitter<LocalMediaEvents> {
     else this.#options = { ...this.#options, cameraId: deviceId };
     const current = this.#sources[source];
     if (!current.track) return;
-    const { muted } = current;
     if (source === 'camera') stop(current.track); // some cameras open once only
-    await this.#acquire(source);
-    if (muted) await this.setMuted(source, true);
+    await this.#acquire(source, current.muted);
   }
 
   /** Throws a DOMException NotAllowedError when the person cancels. */
@@ -148,16 +146,16 @@ export class LocalMedia extends Emitter<LocalMediaEvents> {
     for (const source of SOURCES) this.unpublish(source);
   }
 
-  async #acquire(source: 'microphone' | 'camera'): Promise<void> {
+  async #acquire(source: 'microphone' | 'camera', muted = false): Promise<void> {
     const turn = ++this.#turn[source];
     const stream = await this.#devices().getUserMedia(
       source === 'microphone' ? { audio: this.#audioConstraints() } : { video: this.#videoConstraints() },
     );
     const track = stream.getTracks()[0];
-    if (track) this.#adopt(source, track, turn);
+    if (track) this.#adopt(source, track, turn, muted);
   }
 
-  #adopt(source: Source, track: MediaStreamTrack, turn: number): void {
+  #adopt(source: Source, track: MediaStreamTrack, turn: number, muted = false): void {
     if (turn !== this.#turn[source]) {
       track.stop();
       return;
@@ -172,8 +170,9 @@ export class LocalMedia extends Emitter<LocalMediaEvents> {
       else this.#set(source, { ...this.#sources[source], muted: true, track: null });
       this.emit('ended', source);
     };
+    track.enabled = !muted;
     const { width, height } = track.kind === 'video' ? track.getSettings() : { width: undefined, height: undefined };
-    this.#set(source, { active: true, muted: false, track, width: whole(width), height: whole(height) });
+    this.#set(source, { active: true, muted, track, width: whole(width), height: whole(height) });
   }
 
   #set(source: Source, next: LocalSource): void {

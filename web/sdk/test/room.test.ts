@@ -365,6 +365,17 @@ describe('local media', () => {
     expect(media.get('camera').track).toBeNull();
   });
 
+  it('never opens a muted microphone when another one is chosen', async () => {
+    const media = new LocalMedia({ mediaDevices: devices });
+    await media.setMuted('microphone', false);
+    await media.setMuted('microphone', true);
+    const seen: boolean[] = [];
+    media.on('changed', () => seen.push(media.get('microphone').muted));
+    await media.select('microphone', 'other');
+    expect(seen).toEqual([true]);
+    expect(devices.made.map((t) => [t.enabled, t.readyState])).toEqual([[false, 'ended'], [false, 'live']]);
+  });
+
   it('takes the microphone alone when there is no camera', async () => {
     const some = {
       getUserMedia: (c: { audio?: unknown; video?: unknown }) =>
