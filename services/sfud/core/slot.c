@@ -125,6 +125,14 @@ void slot_select(struct worker *w, struct slot *slot, usec now)
         track_want_keyframe(w, track, e, now);
 }
 
+void slot_on_connected(struct worker *w, struct slot *slot, usec now)
+{
+    struct track *track = pool_at(&w->tracks, slot->track);
+    struct encoding *e = pool_at(&w->encodings, slot->forwarder.wanted);
+    if (track != NULL && e != NULL && forwarder_is_waiting(&slot->forwarder))
+        track_want_keyframe(w, track, e, now);
+}
+
 void slot_on_keyframe_request(struct worker *w, struct slot *slot, usec now)
 {
     struct track *track = pool_at(&w->tracks, slot->track);

@@ -82,6 +82,9 @@ void slot_unlink(struct worker *w, struct slot *slot);
 /* Chooses the encoding that should flow, and asks for a keyframe if one is needed. */
 void slot_select(struct worker *w, struct slot *slot, usec now);
 
+/* The viewer's transport can take media now: a keyframe that came before was not for it. */
+void slot_on_connected(struct worker *w, struct slot *slot, usec now);
+
 /* The viewer asked for a keyframe (PLI or FIR). */
 void slot_on_keyframe_request(struct worker *w, struct slot *slot, usec now);
 

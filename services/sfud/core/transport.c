@@ -349,6 +349,10 @@ static void start_media(struct worker *w, struct transport *t, usec now)
     struct bytes key = room_key_of(w, t);
     memcpy(e.room, key.data, key.len);
     worker_push_event(w, &e);
+    for (size_t i = 0; i < t->params.media_count; i++) {
+        if (t->params.media[i].role == MEDIA_SLOT && t->media[i] != 0)
+            slot_on_connected(w, pool_at(&w->slots, t->media[i]), now);
+    }
 }
 
 /* After anything that moved the handshake. */

@@ -1,6 +1,6 @@
 // A person in a call: a browser of their own, the app, and the SDK's own account of what it decodes.
 // SPDX-License-Identifier: Apache-2.0
-import { type Browser, expect, type Page } from '@playwright/test';
+import { type Browser, expect, type Locator, type Page } from '@playwright/test';
 
 import type { RoomStats } from '../../../web/sdk/src/stats.js';
 import { launchChromium } from './browser.js';
@@ -53,6 +53,15 @@ export class Caller {
   /** What this page decodes of somebody, by name. */
   async sees(name: string): Promise<RoomStats['participants'][string]['tracks']> {
     return Object.values((await this.stats()).participants).find((p) => p.name === name)?.tracks ?? {};
+  }
+
+  /** The tile of somebody's camera on this page. */
+  tile(name: string): Locator {
+    return this.page.locator(`[data-testid="tile"][data-source="camera"][data-name="${name}"]`);
+  }
+
+  control(command: string): Promise<void> {
+    return this.page.getByTestId(`control-${command}`).click();
   }
 
   /** Waits until frames and sound of `other` are decoded, and go on being decoded. */

@@ -63,17 +63,17 @@ test('what a viewer asks for decides the layer', async () => {
 
 test('names are on the tiles', async () => {
   for (const viewer of [ada, ben, cleo]) {
-    for (const name of ['Ada', 'Ben', 'Cleo']) await expect(viewer.page.getByTestId(`tile-${name}`)).toBeVisible();
+    for (const name of ['Ada', 'Ben', 'Cleo']) await expect(viewer.tile(name)).toBeVisible();
   }
 });
 
 test('a mute is seen by others, and silences; an unmute is heard again', async () => {
-  await ben.page.getByTestId('control-microphone').click();
-  for (const viewer of [ada, cleo]) await expect(viewer.page.getByTestId('tile-Ben').getByTestId('muted')).toBeVisible();
+  await ben.control('microphone');
+  for (const viewer of [ada, cleo]) await expect(viewer.tile('Ben').getByTestId('tile-muted')).toBeVisible();
   const energy = async () => (await ada.sees('Ben')).microphone?.totalAudioEnergy ?? 0;
   await expect.poll(async () => { const before = await energy(); await ada.page.waitForTimeout(1500); return (await energy()) - before; }).toBeLessThan(1e-4);
-  await ben.page.getByTestId('control-microphone').click();
-  for (const viewer of [ada, cleo]) await expect(viewer.page.getByTestId('tile-Ben').getByTestId('muted')).toHaveCount(0);
+  await ben.control('microphone');
+  for (const viewer of [ada, cleo]) await expect(viewer.tile('Ben').getByTestId('tile-muted')).toHaveCount(0);
   const silent = await energy();
   await expect.poll(energy).toBeGreaterThan(silent);
 });
@@ -81,28 +81,28 @@ test('a mute is seen by others, and silences; an unmute is heard again', async (
 test('a moderator mutes somebody, who can unmute', async () => {
   const id = await ben.page.evaluate(() => window.conclave.room.self.id);
   await ada.page.evaluate((p) => window.conclave.room.muteParticipant(p, 'microphone'), id);
-  await expect(cleo.page.getByTestId('tile-Ben').getByTestId('muted')).toBeVisible();
+  await expect(cleo.tile('Ben').getByTestId('tile-muted')).toBeVisible();
   await expect.poll(() => ben.page.evaluate(() => window.conclave.room.self.tracks.microphone?.muted)).toBe(true);
-  await ben.page.getByTestId('control-microphone').click();
-  await expect(cleo.page.getByTestId('tile-Ben').getByTestId('muted')).toHaveCount(0);
+  await ben.control('microphone');
+  await expect(cleo.tile('Ben').getByTestId('tile-muted')).toHaveCount(0);
 });
 
 test('chat reaches everybody', async () => {
-  await ada.page.getByTestId('control-chat').click();
+  await ada.control('chat');
   await ada.page.getByTestId('chat-input').fill('Guten Tag, 你好 👋 <b>not bold</b>');
   await ada.page.getByTestId('chat-input').press('Enter');
   for (const viewer of [ben, cleo]) {
-    await viewer.page.getByTestId('control-chat').click();
+    await viewer.control('chat');
     await expect(viewer.page.getByTestId('chat-list')).toContainText('Guten Tag, 你好 👋 <b>not bold</b>');
-    await viewer.page.getByTestId('control-chat').click();
+    await viewer.control('chat');
   }
 });
 
 test('a raised hand is seen', async () => {
-  await cleo.page.getByTestId('control-hand').click();
-  await expect(ada.page.getByTestId('tile-Cleo').getByTestId('hand')).toBeVisible();
-  await cleo.page.getByTestId('control-hand').click();
-  await expect(ada.page.getByTestId('tile-Cleo').getByTestId('hand')).toHaveCount(0);
+  await cleo.control('hand');
+  await expect(ada.tile('Cleo').getByTestId('tile-hand')).toBeVisible();
+  await cleo.control('hand');
+  await expect(ada.tile('Cleo').getByTestId('tile-hand')).toHaveCount(0);
 });
 
 test('a screen is shared and seen', async () => {
@@ -115,20 +115,20 @@ test('a screen is shared and seen', async () => {
       return canvas.captureStream(15);
     };
   });
-  await ben.page.getByTestId('control-screen').click();
+  await ben.control('screen');
   for (const viewer of [ada, cleo]) {
     await expect.poll(async () => (await viewer.sees('Ben')).screen?.framesDecoded ?? 0, { timeout: 30_000 }).toBeGreaterThan(5);
     expect((await viewer.sees('Ben')).screen!.frameWidth).toBe(960);
   }
-  await ben.page.getByTestId('control-screen').click();
+  await ben.control('screen');
   await expect.poll(async () => (await ada.sees('Ben')).screen).toBeUndefined();
 });
 
 test('the third leaves and comes back, and nobody else renegotiates', async () => {
   const calls = async () => Promise.all([ada, ben].map(async (c) => (await c.stats()).setRemoteDescriptionCalls));
   expect(await calls()).toEqual([1, 1]);
-  await cleo.page.getByTestId('control-leave').click();
-  for (const viewer of [ada, ben]) await expect(viewer.page.getByTestId('tile-Cleo')).toHaveCount(0);
+  await cleo.control('leave');
+  for (const viewer of [ada, ben]) await expect(viewer.tile('Cleo')).toHaveCount(0);
   await cleo.enter(room, 'res=360');
   for (const viewer of [ada, ben]) await viewer.expectMediaOf('Cleo');
   await cleo.expectMediaOf('Ada');
@@ -138,7 +138,7 @@ test('the third leaves and comes back, and nobody else renegotiates', async () =
 test('20 joins: from the click to the first decoded remote frame', async () => {
   test.setTimeout(240_000);
   const times: number[] = [];
-  await cleo.page.getByTestId('control-leave').click();
+  await cleo.control('leave');
   const browser = await launchChromium();
   for (let i = 0; i < 20; i++) {
     const guest = await Caller.join(room, `Guest ${i}`, { query: 'res=360&video=0&audio=0', browser });

@@ -89,7 +89,7 @@ test('Redis is dead for 30 s: media never stops, chat is refused, then all works
 
 test('a browser that vanishes is gone after the resume window', async () => {
   const dora = await Caller.join(room, 'Dora', { query: 'res=360&video=0' });
-  await expect(ada.page.getByTestId('tile-Dora')).toBeVisible();
+  await expect(ada.tile('Dora')).toBeVisible();
   await dora.page.context().close();
-  await expect(ada.page.getByTestId('tile-Dora')).toHaveCount(0, { timeout: 45_000 });
+  await expect(ada.tile('Dora')).toHaveCount(0, { timeout: 45_000 });
 });

@@ -288,6 +288,17 @@ static void viewing_somebody_asks_for_a_keyframe_at_once(void **state)
     assert_int_equal(scene.a->pli_count, 1);
 }
 
+static void who_connects_after_the_keyframe_is_given_another(void **state)
+{
+    publish(200, 7);
+    struct client *d = call_enter(&call, 3, "p_d", SOURCES_ALL);
+    call_view(d, 0, scene.a, SOURCE_CAMERA, 0);
+    publish(500, 7); /* a keyframe was asked for and came, but not to d */
+    call_connect(d);
+    publish(1000, 7);
+    assert_true(client_check_stream(d, video_ssrc(d)) > 20);
+}
+
 static void a_muted_track_is_dropped_and_comes_back_without_a_gap(void **state)
 {
     call_view(scene.b, 0, scene.a, SOURCE_MICROPHONE, 0);
@@ -649,6 +660,7 @@ int main(void)
         TEST(a_keyframe_whose_first_packet_comes_late_is_caught_up),
         TEST(a_request_of_a_viewer_reaches_the_publisher_and_is_throttled),
         TEST(viewing_somebody_asks_for_a_keyframe_at_once),
+        TEST(who_connects_after_the_keyframe_is_given_another),
         TEST(a_muted_track_is_dropped_and_comes_back_without_a_gap),
         TEST(a_source_the_grant_does_not_allow_is_dropped),
         TEST(leaving_and_coming_back_goes_on_in_the_same_slot),
