@@ -172,8 +172,9 @@ static void surely_done(struct call *c, const struct answer *a)
     struct hub *h = c->hub;
     if (a->err == OK)
         return; /* ok, or an error that a repeat would get again */
-    if (++c->attempts >= NODE_ATTEMPTS_MAX)
-        return;
+    const struct node *n = placement_find(&h->placement, c->node);
+    if (++c->attempts >= NODE_ATTEMPTS_MAX || n == NULL || !n->is_fresh)
+        return; /* a node that is gone has nothing left to change */
     c->retry_at = h->now + SECONDS(1);
     list_push_back(&h->retries, &c->link);
 }

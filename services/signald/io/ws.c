@@ -470,7 +470,9 @@ enum err ws_new(struct runtime *r, struct ws **ret)
         .user = w,
         .server_string = "conclave",
         .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
-                   LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND,
+                   LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND |
+                   /* with IPv6 on, an IPv4 address here would be taken for "everywhere" */
+                   (address.ss_family == AF_INET ? LWS_SERVER_OPTION_DISABLE_IPV6 : 0),
         .foreign_loops = loops,
         .retry_and_idle_policy = &idle_policy,
         .keepalive_timeout = 60,

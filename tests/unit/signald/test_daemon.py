@@ -334,6 +334,14 @@ def nothing_outside_of_the_web_root_is_served(c):
     assert http_get(c.one, "/", "DELETE")[0] == 405
 
 
+def only_the_given_address_is_listened_on(c):
+    try:
+        socket.create_connection(("127.0.0.2", c.one), 1).close()
+    except ConnectionRefusedError:
+        return
+    raise AssertionError("127.0.0.2 answers too")
+
+
 def other_subprotocols_and_paths_get_an_http_error(c):
     for protocol, path in (("other", "/ws"), ("conclave.v1", "/else")):
         try:
@@ -580,6 +588,7 @@ def draining_tells_clients_and_ends_in_time(c):
 
 
 TESTS = [web_app_is_served_with_caching_and_types, nothing_outside_of_the_web_root_is_served,
+         only_the_given_address_is_listened_on,
          other_subprotocols_and_paths_get_an_http_error, wrong_messages_get_stable_errors,
          refused_sdp_is_reported_and_seen_by_nobody, people_of_two_signalds_meet,
          a_broken_socket_resumes_at_the_other_signald,

@@ -9,7 +9,6 @@
 #include "services/signald/core/message.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 static const struct {
     const char *text; /* ' stands for " */
@@ -142,7 +141,7 @@ static void room_names_are_lowered(void **state)
 
 static void text_limits_count_characters_not_bytes(void **state)
 {
-    char *text = malloc(20000);
+    static char text[20000];
     for (int chars = 4000; chars <= 4001; chars++) {
         size_t at = (size_t)sprintf(text, "{\"op\":\"chat\",\"id\":1,\"text\":\"");
         for (int i = 0; i < chars; i++)
@@ -157,7 +156,6 @@ static void text_limits_count_characters_not_bytes(void **state)
         else
             assert_int_equal(why.error, WIRE_BAD_TEXT);
     }
-    free(text);
 }
 
 static void a_view_may_have_sixty_four_entries(void **state)

@@ -10,7 +10,7 @@ static void fill(void *ret, size_t len)
 {
     uint8_t *p = ret;
     for (size_t i = 0; i < len; i++)
-        p[i] = (uint8_t)(random_world == NULL ? i : random_world->random++ * 37 + (uint8_t)i);
+        p[i] = random_world == NULL ? (uint8_t)i : (uint8_t)(random_world->random++ * 37u + i);
 }
 
 static void set_clock(struct world *w)
