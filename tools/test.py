@@ -112,6 +112,7 @@ def unit(total):
     if build(total, "build/tsan", "-Db_sanitize=thread", "-Dwerror=true", "--buildtype=debugoptimized"):
         meson_tests(total, "build/tsan", "tsan")
     for name, command in (("house style", ["python3", "tools/tidy.py"]),
+                          ("reference tables are current", ["python3", "tools/docs.py", "--check", "build/clang"]),
                           ("layers touch only what they may", ["python3", "tools/purity.py", "build/clang"])):
         status, output = run(command, quiet=True)
         total.one(name, status == 0, output[-4000:])
