@@ -121,8 +121,9 @@ void slot_select(struct worker *w, struct slot *slot, usec now)
     if (slot->forwarder.wanted == e->self)
         return;
     forwarder_want(&slot->forwarder, e->self);
-    if (forwarder_is_waiting(&slot->forwarder))
-        track_want_keyframe(w, track, e, now);
+    const struct transport *viewer = pool_at(&w->transports, slot->transport);
+    if (forwarder_is_waiting(&slot->forwarder) && viewer->state == TRANSPORT_CONNECTED)
+        track_want_keyframe(w, track, e, now); /* else slot_on_connected() does */
 }
 
 void slot_on_connected(struct worker *w, struct slot *slot, usec now)

@@ -157,8 +157,8 @@ test('the HTTP API answers with problems that have stable ids', async () => {
   const post = (where: string, body: unknown, headers = {}) =>
     fetch(cluster.url + where, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: typeof body === 'string' ? body : JSON.stringify(body) });
   const cases: [Promise<Response>, number, string][] = [
-    [post('/v1/guests', { name: 'a\u0000b' }), 400, 'bad-name'],
-    [post('/v1/guests', '{'), 400, 'bad-json'],
+    [post('/v1/guests', { name: 'a\u0001b' }), 400, 'bad-name'],
+    [post('/v1/guests', '{'), 400, 'bad-request'],
     [post('/v1/guests', 'x'.repeat(200_000)), 413, 'body-too-large'],
     [post('/v1/token', { refresh_token: 'nonsense' }), 401, 'refresh-expired'],
     [fetch(`${cluster.url}/v1/nothing`), 404, 'not-found'],

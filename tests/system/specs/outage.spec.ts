@@ -4,6 +4,7 @@ import { expect, test } from '@playwright/test';
 
 import { Caller } from '../lib/caller.js';
 import { cluster, freshRoom } from '../lib/cluster.js';
+import { RawClient } from '../lib/raw.js';
 
 test.describe.configure({ mode: 'serial' });
 
@@ -22,19 +23,20 @@ test.afterAll(async () => {
   await Promise.all([ada, ben].map((c) => c?.close()));
 });
 
-/** Watches what is decoded for `ms`: the longest time without a new frame or sound, in ms. */
+/** Watches what is decoded for `ms`: the longest time between two new frames, and two new sounds, in ms. */
 async function longestGap(viewer: Caller, other: string, ms: number): Promise<{ video: number; audio: number }> {
+  const start = Date.now();
   const gap = { video: 0, audio: 0 };
-  const last = { video: -1, audio: -1, videoAt: Date.now(), audioAt: Date.now() };
-  const end = Date.now() + ms;
-  while (Date.now() < end) {
+  const last = { video: { count: -1, at: start }, audio: { count: -1, at: start } };
+  while (Date.now() - start < ms) {
     const seen = await viewer.sees(other);
     const now = Date.now();
-    if ((seen.camera?.framesDecoded ?? 0) > last.video) { last.video = seen.camera?.framesDecoded ?? 0; last.videoAt = now; }
-    if ((seen.microphone?.packetsReceived ?? 0) > last.audio) { last.audio = seen.microphone?.packetsReceived ?? 0; last.audioAt = now; }
-    gap.video = Math.max(gap.video, now - last.videoAt);
-    gap.audio = Math.max(gap.audio, now - last.audioAt);
-    await viewer.page.waitForTimeout(100);
+    const counts = { video: seen.camera?.framesDecoded ?? -1, audio: seen.microphone?.packetsReceived ?? -1 };
+    for (const kind of ['video', 'audio'] as const) {
+      gap[kind] = Math.max(gap[kind], now - last[kind].at);
+      if (counts[kind] > last[kind].count) last[kind] = { count: counts[kind], at: now };
+    }
+    await viewer.page.waitForTimeout(50);
   }
   return gap;
 }
@@ -55,7 +57,7 @@ test('a signald is killed: its clients resume on the other, media never stops', 
   await expect.poll(() => chat(ada, 'still here')).toBe('ok');
   await expect.poll(() => ben.page.evaluate(() => window.conclave.room.chat.map((m: { text: string }) => m.text))).toContain('still here');
   const gap = await gaps;
-  console.log(`signald killed: longest gap video ${gap.video} ms, audio ${gap.audio} ms (sampled every 100 ms)`);
+  console.log(`signald killed: longest gap video ${gap.video} ms, audio ${gap.audio} ms (sampled every 50 ms)`);
   expect(gap.video).toBeLessThan(2000);
   expect(gap.audio).toBeLessThan(2000);
   await cluster.dev('start', victim);
@@ -87,9 +89,14 @@ test('Redis is dead for 30 s: media never stops, chat is refused, then all works
   expect(cluster.services().map(({ name, pid }) => ({ name, pid })).filter(({ name }) => name !== 'redis')).toEqual(before);
 });
 
-test('a browser that vanishes is gone after the resume window', async () => {
-  const dora = await Caller.join(room, 'Dora', { query: 'res=360&video=0' });
+test('a client that vanishes is shown as lost at once, and gone after the resume window', async () => {
+  test.setTimeout(90_000);
+  const dora = await RawClient.connect();
+  expect(await dora.join(room, 'Dora')).toMatchObject({ op: 'joined' });
   await expect(ada.tile('Dora')).toBeVisible();
-  await dora.page.context().close();
+  const vanished = Date.now();
+  dora.close();
+  await expect(ada.tile('Dora')).toHaveAttribute('data-connected', 'false');
   await expect(ada.tile('Dora')).toHaveCount(0, { timeout: 45_000 });
+  expect(Date.now() - vanished).toBeGreaterThan(25_000);
 });

@@ -35,12 +35,14 @@ export class Peer extends Emitter<PeerEvents> {
   readonly pc: RTCPeerConnection;
   readonly #senders = new Map<Source, RTCRtpTransceiver>();
   readonly #slots: RTCRtpTransceiver[] = [];
+  readonly #cameraBitrates: [number, number, number] | undefined;
   #closed = false;
   /** How often setRemoteDescription ran: once per join, whatever happens in the room. */
   remoteDescriptions = 0;
 
   constructor(options: PeerOptions = {}) {
     super();
+    this.#cameraBitrates = options.cameraBitrates;
     const Connection = options.RTCPeerConnection ?? RTCPeerConnection;
     this.pc = new Connection({ ...CONFIGURATION, iceServers: options.iceServers ?? [] });
     this.pc.oniceconnectionstatechange = () => this.emit('ice', this.pc.iceConnectionState);
@@ -78,6 +80,18 @@ export class Peer extends Emitter<PeerEvents> {
     const sender = this.#senders.get(source)!.sender;
     if (this.#closed || sender.track === track) return;
     await sender.replaceTrack(track);
+    if (source === 'camera' && track) await this.#fitLayers(sender, track);
+  }
+
+  async #fitLayers(sender: RTCRtpSender, track: MediaStreamTrack): Promise<void> {
+    const parameters = sender.getParameters();
+    const layers = cameraLayers(track.getSettings().height ?? 720, this.#cameraBitrates);
+    if (parameters.encodings.length !== layers.length) return; // no simulcast here
+    parameters.encodings.forEach((encoding, i) => {
+      const { active, scaleResolutionDownBy } = layers[i]!;
+      Object.assign(encoding, { active, scaleResolutionDownBy });
+    });
+    await sender.setParameters(parameters);
   }
 
   /** The track of a receive slot. */
@@ -108,15 +122,25 @@ export class Peer extends Emitter<PeerEvents> {
   }
 }
 
+const CAMERA_RIDS = ['q', 'h', 'f'];
+const CAMERA_BITRATES = [150_000, 500_000, 1_700_000];
+
+/**
+ * The layers of a camera of so many lines, lowest first. Browsers encode fewer layers of small pictures, and give up the
+ * largest first: so the largest that is left must be the whole picture.
+ */
+export function cameraLayers(lines: number, bitrates: readonly number[] = CAMERA_BITRATES): RTCRtpEncodingParameters[] {
+  const count = lines >= 540 ? 3 : lines >= 270 ? 2 : 1;
+  return CAMERA_RIDS.map((rid, i) => ({
+    rid,
+    active: i < count,
+    scaleResolutionDownBy: 2 ** Math.max(0, count - 1 - i),
+    maxBitrate: bitrates[i]!,
+  }));
+}
+
 function encodingsFor(source: Source, options: PeerOptions): RTCRtpEncodingParameters[] {
-  const [q, h, f] = options.cameraBitrates ?? [150_000, 500_000, 1_700_000];
-  if (source === 'camera') {
-    return [
-      { rid: 'q', scaleResolutionDownBy: 4, maxBitrate: q },
-      { rid: 'h', scaleResolutionDownBy: 2, maxBitrate: h },
-      { rid: 'f', scaleResolutionDownBy: 1, maxBitrate: f },
-    ];
-  }
+  if (source === 'camera') return cameraLayers(720, options.cameraBitrates);
   if (source === 'screen') return [{ maxBitrate: options.screenBitrate ?? 2_500_000 }];
   return [{}];
 }

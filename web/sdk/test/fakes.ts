@@ -134,7 +134,7 @@ export class FakeTrack {
 
 export class FakePeerConnection {
   static all: FakePeerConnection[] = [];
-  transceivers: { mid: string | null; kind: string; init: RTCRtpTransceiverInit; sender: { track: unknown; replaceTrack(t: unknown): Promise<void> }; receiver: { track: FakeTrack } }[] = [];
+  transceivers: { mid: string | null; kind: string; init: RTCRtpTransceiverInit; sender: { track: unknown; replaceTrack(t: unknown): Promise<void>; parameters: { encodings: RTCRtpEncodingParameters[] } }; receiver: { track: FakeTrack } }[] = [];
   remote: string[] = [];
   connectionState = 'new';
   iceConnectionState = 'new';
@@ -151,6 +151,12 @@ export class FakePeerConnection {
       track: null as unknown,
       replaceTrack(track: unknown) {
         sender.track = track;
+        return Promise.resolve();
+      },
+      parameters: { encodings: init.sendEncodings ?? [{}] },
+      getParameters: () => structuredClone(sender.parameters),
+      setParameters(p: { encodings: RTCRtpEncodingParameters[] }) {
+        sender.parameters = p;
         return Promise.resolve();
       },
     };

@@ -9,6 +9,7 @@ import { barsOf, lossBetween } from '../src/quality.js';
 import { inboundByMid, SlotBaselines } from '../src/stats.js';
 import { Timeline } from '../src/timeline.js';
 import { MAX_VIEW_ENTRIES, normaliseView, ViewDebouncer } from '../src/view.js';
+import { cameraLayers } from '../src/peer.js';
 import type { ViewEntry } from '../src/protocol.js';
 
 beforeEach(() => vi.useFakeTimers());
@@ -132,5 +133,14 @@ describe('level', () => {
     const speech = levelOf(new Float32Array(256).fill(0.03));
     expect(speech).toBeGreaterThan(0.4);
     expect(speech).toBeLessThan(0.8);
+  });
+});
+
+describe('the layers of a camera', () => {
+  const sizes = (lines: number) => cameraLayers(lines).filter((l) => l.active).map((l) => lines / l.scaleResolutionDownBy!);
+  it('are three of a large picture', () => expect(sizes(720)).toEqual([180, 360, 720]));
+  it('are fewer of a smaller one, and the largest is the whole picture', () => {
+    expect(sizes(360)).toEqual([180, 360]);
+    expect(sizes(180)).toEqual([180]);
   });
 });
