@@ -192,7 +192,7 @@ void http_response_clear(struct http_response *r)
         free(r->headers[i].name);
         free(r->headers[i].value);
     }
-    *r = (struct http_response){ 0 };
+    *r = (struct http_response){ .request_id = r->request_id };
 }
 
 const char *http_response_get_header(const struct http_response *r, const char *name)
@@ -297,6 +297,8 @@ static void problem(struct http_response *r, int status, const char *error, json
         /* json_string() refuses what is not UTF-8: then there is no detail. */
         (void)json_object_set_new(json, "detail", json_string(detail));
     }
+    if (json != NULL && r->request_id != NULL)
+        (void)json_object_set_new(json, "request_id", json_string(r->request_id));
     if (json != NULL && more != NULL)
         (void)json_object_update_missing(json, more);
     json_decref(more);

@@ -57,6 +57,7 @@ struct http_request {
     size_t param_count;
     struct bytes body;
     const char *client_address; /* "192.0.2.7" or "2001:db8::1", no port; after X-Forwarded-For */
+    bool is_https; /* by X-Forwarded-Proto, if a trusted proxy has set it */
     const char *request_id;
     usec now;       /* when it was complete */
     wall_usec wall;
@@ -92,6 +93,7 @@ struct http_source {
 /* Zero-initialise; http_response_clear() when finished with. Owned: header texts and body. */
 struct http_response {
     int status; /* 0 = nothing set yet */
+    const char *request_id; /* given, borrowed: goes into problem documents; NULL = none */
     struct {
         char *name;
         char *value;
@@ -102,6 +104,7 @@ struct http_response {
     struct http_source source; /* used instead of body if read is set */
 };
 
+/* Keeps request_id. */
 void http_response_clear(struct http_response *r);
 /* Each of the following replaces status and body, keeps headers that were added, and never fails
  * visibly: without memory the response becomes a bare 500. */
@@ -113,8 +116,8 @@ void http_response_bytes(struct http_response *r, int status, const char *conten
 void http_response_empty(struct http_response *r, int status);
 void http_response_stream(struct http_response *r, int status, const char *content_type,
                           struct http_source source);
-/* RFC 9457: {"type":"urn:conclave:error:<id>","error":"<id>","title","status","detail"} as
- * application/problem+json. error is the stable identifier for programs; detail (printf) is for
+/* RFC 9457: {"type":"urn:conclave:error:<id>","error":"<id>","title","status","detail",
+ * "request_id"} as application/problem+json. error is the stable identifier for programs; detail (printf) is for
  * people and carries no secret; NULL = no detail. */
 void http_response_problem(struct http_response *r, int status, const char *error,
                            const char *detail, ...) PRINTF_LIKE(4, 5);

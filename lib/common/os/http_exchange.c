@@ -7,9 +7,10 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
-/* How much of a body that is too large is read and thrown away, so that the client gets to see the
- * 413 instead of a reset. */
+/* How much more than the limit of a refused body is read and thrown away, so that the client gets to
+ * see why instead of a reset: closing while it still sends would lose the answer on the way. */
 #define DISCARD_MAX (1024 * 1024)
 
 const struct http_request *http_exchange_request(const struct http_exchange *x)
@@ -79,14 +80,18 @@ static bool take_last(char *list, char ret[NET_ADDRESS_CAPACITY])
     return ok;
 }
 
-/* Whom the nearest proxy that we trust saw. What is further left may be invented by the client. */
-static void find_client_address(struct http_exchange *x)
+/* Whom the nearest proxy that we trust saw, and how it was asked. What is further left may be
+ * invented by the client, and so may everything that comes from elsewhere. */
+static void find_client(struct http_exchange *x)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     if (info != NULL && info->client_addr != NULL)
         net_address_host(info->client_addr, x->client_address);
     x->request.client_address = x->client_address;
+    const char *proto = http_request_header(&x->request, "X-Forwarded-Proto");
+    x->request.is_https = proto != NULL && strcasecmp(proto, "https") == 0 &&
+                          is_trusted(x->server, x->client_address);
     const char *forwarded = http_request_header(&x->request, "X-Forwarded-For");
     char list[1024];
     if (forwarded == NULL || strlen(forwarded) >= sizeof list)
@@ -111,6 +116,7 @@ static void choose_request_id(struct http_exchange *x)
         memcpy(x->request_id, id, sizeof id);
     }
     x->request.request_id = x->request_id;
+    x->response.request_id = x->request_id;
 }
 
 /* Collects fields while libmicrohttpd iterates. */
@@ -186,12 +192,21 @@ static bool collect_query(struct http_exchange *x)
     return !c.malformed;
 }
 
-static bool is_over_declared_limit(const struct http_exchange *x)
+/* The Content-Length; 0 if there is none. */
+static uint64_t declared_len(const struct http_exchange *x)
 {
     const char *text = http_request_header(&x->request, "Content-Length");
     if (text == NULL || strspn(text, "0123456789") != strlen(text))
-        return false;
-    return strlen(text) > 15 || strtoull(text, NULL, 10) > x->body_max;
+        return 0;
+    return strlen(text) > 15 ? UINT64_MAX : strtoull(text, NULL, 10);
+}
+
+/* Whether a refusal is sent before the body: the client waits for leave to send it, or it is more
+ * than we care to throw away. */
+static bool answers_before_body(const struct http_exchange *x)
+{
+    return http_request_header(&x->request, "Expect") != NULL ||
+           declared_len(x) > x->body_max + DISCARD_MAX;
 }
 
 static void refuse_too_large(struct http_exchange *x)
@@ -208,7 +223,7 @@ static void prepare(struct http_exchange *x, const char *url, const char *method
     struct collecting c = { .x = x };
     r->path = url;
     (void)MHD_get_connection_values(x->connection, MHD_HEADER_KIND, on_header, &c);
-    find_client_address(x);
+    find_client(x);
     choose_request_id(x);
     x->body_max = o->body_max;
     char allow[HTTP_ALLOW_CAPACITY];
@@ -227,7 +242,7 @@ static void prepare(struct http_exchange *x, const char *url, const char *method
     } else {
         if (x->route != NULL && x->route->body_max != 0)
             x->body_max = x->route->body_max;
-        if (is_over_declared_limit(x))
+        if (declared_len(x) > x->body_max)
             refuse_too_large(x);
     }
 }
@@ -337,7 +352,7 @@ static void add_default(struct http_response *r, const char *name, const char *v
 static enum MHD_Result send_response(struct http_exchange *x)
 {
     struct http_response *r = &x->response;
-    if (r->status == 0)
+    if (r->status == 0 || (r->status == 500 && r->body == NULL && r->source.read == NULL))
         http_response_problem(r, 500, "internal", NULL);
     add_default(r, "X-Request-Id", x->request_id);
     add_default(r, "X-Content-Type-Options", "nosniff");
@@ -395,7 +410,7 @@ enum MHD_Result http_exchange_on_request(void *cls, struct MHD_Connection *conne
         if (x == NULL)
             return MHD_NO;
         prepare(x, url, method);
-        return x->response.status != 0 ? send_response(x) : MHD_YES;
+        return x->response.status != 0 && answers_before_body(x) ? send_response(x) : MHD_YES;
     }
     if (*upload_data_size > 0) {
         bool ok = take_body(x, upload_data, *upload_data_size);

@@ -7,7 +7,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 
 #define COOKIE_NAME "conclave_refresh"
 
@@ -15,6 +14,7 @@ void call_init(struct call *call, struct http_request *request, struct http_resp
                const uint8_t random[CALL_RANDOM_LEN])
 {
     *call = (struct call){ .request = request, .response = response };
+    response->request_id = request->request_id;
     memcpy(call->random, random, CALL_RANDOM_LEN);
 }
 
@@ -57,9 +57,7 @@ struct store_op *call_want(struct call *call, enum store_op_kind kind, const cha
 
 void call_refuse(struct call *call, int status, const char *error, const char *detail)
 {
-    http_response_problem_with(call->response, status, error,
-                               json_pack("{s:s}", "request_id", call->request->request_id), "%s",
-                               detail);
+    http_response_problem(call->response, status, error, "%s", detail);
 }
 
 static void retry_after_set(struct call *call, usec wait)
@@ -116,18 +114,12 @@ void call_open_session(struct auth *auth, struct call *call, call_step *next)
     op->ttl = auth->refresh_ttl;
 }
 
-static bool request_is_https(const struct http_request *request)
-{
-    const char *proto = http_request_header(request, "X-Forwarded-Proto");
-    return proto != NULL && strcasecmp(proto, "https") == 0;
-}
-
 void call_set_cookie(struct call *call, const char *token, usec max_age)
 {
     char text[REFRESH_TEXT_CAPACITY + 128];
     snprintf(text, sizeof(text), COOKIE_NAME "=%s; Path=/v1; Max-Age=%lld; HttpOnly; SameSite=Strict%s",
              token, (long long)(max_age / USEC_PER_SEC),
-             request_is_https(call->request) ? "; Secure" : "");
+             call->request->is_https ? "; Secure" : "");
     http_response_header(call->response, "Set-Cookie", text);
     bytes_wipe(text, sizeof(text));
 }

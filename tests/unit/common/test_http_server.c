@@ -11,6 +11,7 @@
 #include "unit.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -31,9 +32,9 @@ static void on_echo(struct http_exchange *x, void *data)
     const char *q = http_request_query(r, "q");
     assert_string_equal(data, "data");
     http_response_json(http_exchange_response(x), 200,
-                       json_pack("{ss ss ss si}", "name", http_request_param(r, "name"), "q",
+                       json_pack("{ss ss ss si sb}", "name", http_request_param(r, "name"), "q",
                                  q == NULL ? "" : q, "client", r->client_address, "body",
-                                 (int)r->body.len));
+                                 (int)r->body.len, "https", r->is_https));
     http_exchange_finish(x);
 }
 
@@ -97,6 +98,7 @@ static void send_text(int fd, const char *text, size_t len)
             text += n;
             len -= (size_t)n;
         } else {
+            assert_true(n < 0 && errno == EAGAIN);
             (void)uv_run(&loop, UV_RUN_NOWAIT);
         }
     }
@@ -162,7 +164,8 @@ static void request_reaches_its_handler(void **state)
     (void)state;
     const char *a = ask("GET /echo/a%20b?q=x%2By+z HTTP/1.1\r\nX-Request-Id: r-1\r\n" END);
     assert_starts_with(a, "HTTP/1.1 200 ");
-    assert_contains(a, "{\"name\":\"a b\",\"q\":\"x+y z\",\"client\":\"127.0.0.1\",\"body\":0}");
+    assert_contains(a, "{\"name\":\"a b\",\"q\":\"x+y z\",\"client\":\"127.0.0.1\",\"body\":0,"
+                       "\"https\":false}");
     assert_contains(a, "X-Request-Id: r-1\r\n");
     assert_contains(a, "X-Content-Type-Options: nosniff\r\n");
     assert_contains(a, "Cache-Control: no-store\r\n");
@@ -175,13 +178,15 @@ static void request_reaches_its_handler(void **state)
 static void refusals_are_problem_documents(void **state)
 {
     (void)state;
-    const char *a = ask("GET /nothing HTTP/1.1\r\n" END);
+    const char *a = ask("GET /nothing HTTP/1.1\r\nX-Request-Id: r-404\r\n" END);
     assert_starts_with(a, "HTTP/1.1 404 ");
     assert_contains(a, "application/problem+json");
+    assert_contains(a, "\"request_id\":\"r-404\"");
     assert_contains(a, "\"error\":\"not-found\"");
     a = ask("DELETE /echo/x HTTP/1.1\r\n" END);
     assert_starts_with(a, "HTTP/1.1 405 ");
     assert_contains(a, "Allow: GET, HEAD, POST\r\n");
+    assert_contains(a, "\"request_id\":\"req_");
     a = ask("GET /echo/%zz HTTP/1.1\r\n" END);
     assert_starts_with(a, "HTTP/1.1 400 ");
     a = ask("GET /echo/x?q=%00 HTTP/1.1\r\n" END);
@@ -193,15 +198,59 @@ static void refusals_are_problem_documents(void **state)
 static void body_too_large_is_refused_declared_or_not(void **state)
 {
     (void)state;
-    const char *a = ask("POST /echo/x HTTP/1.1\r\nContent-Length: 1001\r\nHost: h\r\n\r\n");
+    char request[4096] = "POST /echo/x HTTP/1.1\r\nContent-Length: 1001\r\nConnection: close\r\n"
+                         "Host: h\r\n\r\n";
+    memset(request + strlen(request), 'x', 1001);
+    const char *a = ask(request);
     assert_starts_with(a, "HTTP/1.1 413 ");
     assert_contains(a, "\"error\":\"body-too-large\"");
-    char request[4096] = "POST /echo/x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n"
-                         "Connection: close\r\nHost: h\r\n\r\n5dc\r\n";
+    assert_contains(a, "\"request_id\":\"req_");
+    memset(request, 0, sizeof request);
+    strcpy(request, "POST /echo/x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n"
+                    "Connection: close\r\nHost: h\r\n\r\n5dc\r\n");
     size_t len = strlen(request);
     memset(request + len, 'x', 1500);
     strcpy(request + len + 1500, "\r\n0\r\n\r\n");
     a = ask(request);
+    assert_starts_with(a, "HTTP/1.1 413 ");
+}
+
+/* The body follows when the server has seen the head, and is sent to its end before anything is
+ * read, as simple clients do. */
+static const char *ask_with_body(const char *head, size_t body_len)
+{
+    static const char piece[4096] = "x";
+    memset(answer, 0, sizeof answer);
+    int fd = connect_to(http_server_port(server));
+    send_text(fd, head, strlen(head));
+    loop_for(&loop, 20);
+    for (size_t left = body_len; left > 0; left -= MIN(left, sizeof piece))
+        send_text(fd, piece, MIN(left, sizeof piece));
+    loop_until(&loop, is_closed, &fd, 3000);
+    (void)close(fd);
+    return answer;
+}
+
+static void client_that_sends_too_much_sees_the_refusal_not_a_reset(void **state)
+{
+    (void)state;
+    const char *a = ask_with_body("POST /echo/x HTTP/1.1\r\nContent-Length: 1000000\r\n" END,
+                                  1000000);
+    assert_starts_with(a, "HTTP/1.1 413 ");
+    assert_contains(a, "\"error\":\"body-too-large\"");
+    a = ask_with_body("POST /nothing HTTP/1.1\r\nContent-Length: 500000\r\n" END, 500000);
+    assert_starts_with(a, "HTTP/1.1 404 ");
+}
+
+static void refusal_does_not_wait_for_a_body_that_waits_for_leave_or_is_huge(void **state)
+{
+    (void)state;
+    const char *a = ask("POST /echo/x HTTP/1.1\r\nContent-Length: 2000\r\n"
+                        "Expect: 100-continue\r\n" END);
+    assert_starts_with(a, "HTTP/1.1 413 ");
+    a = ask("POST /echo/x HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n" END);
+    assert_starts_with(a, "HTTP/1.1 4");
+    a = ask("POST /echo/x HTTP/1.1\r\nContent-Length: 5000000000\r\n" END);
     assert_starts_with(a, "HTTP/1.1 413 ");
 }
 
@@ -231,6 +280,27 @@ static void forwarded_address_is_believed_from_loopback_only_as_far_as_trusted(v
     assert_contains(a, "\"client\":\"192.0.2.7\"");
     a = ask("GET /echo/x HTTP/1.1\r\nX-Forwarded-For: nonsense\r\n" END);
     assert_contains(a, "\"client\":\"127.0.0.1\"");
+}
+
+static void forwarded_proto_is_believed_from_trusted_proxies_only(void **state)
+{
+    (void)state;
+    const char *request = "GET /echo/x HTTP/1.1\r\nX-Forwarded-Proto: https\r\n" END;
+    assert_contains(ask(request), "\"https\":true");
+    assert_contains(ask("GET /echo/x HTTP/1.1\r\nX-Forwarded-Proto: http\r\n" END),
+                    "\"https\":false");
+    const char *const proxies[] = { "192.0.2.0/24" };
+    const struct http_server_options options = { .listen = "127.0.0.1:0", .routes = routes,
+                                                 .route_count = ARRAY_LEN(routes),
+                                                 .data = (void *)"data",
+                                                 .trusted_proxies = proxies,
+                                                 .trusted_proxy_count = 1 };
+    struct http_server *wary;
+    assert_int_equal(http_server_start(&loop, &options, &wary), OK);
+    assert_contains(ask_port(http_server_port(wary), request), "\"https\":false");
+    bool stopped = false;
+    http_server_stop(wary, 0, on_stopped, &stopped);
+    loop_until(&loop, is_set, &stopped, 2000);
 }
 
 static bool is_parked(void *data)
@@ -427,6 +497,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(refusals_are_problem_documents, set_up, tear_down),
         cmocka_unit_test_setup_teardown(body_too_large_is_refused_declared_or_not, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(client_that_sends_too_much_sees_the_refusal_not_a_reset,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            refusal_does_not_wait_for_a_body_that_waits_for_leave_or_is_huge, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(forwarded_proto_is_believed_from_trusted_proxies_only,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(head_has_headers_only, set_up, tear_down),
         cmocka_unit_test_setup_teardown(streamed_body_arrives_whole, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
