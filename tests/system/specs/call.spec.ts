@@ -59,6 +59,7 @@ test('what a viewer asks for decides the layer', async () => {
   await ask(360);
   await expect.poll(height, { timeout: 30_000 }).toBe(360);
   expect((await ben.sees('Cleo')).camera!.framesDecoded, 'others are not affected').toBeGreaterThan(0);
+  await ada.page.evaluate(() => delete window.conclave.room.setView);
 });
 
 test('names are on the tiles', async () => {
