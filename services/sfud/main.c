@@ -184,7 +184,8 @@ static bool start_thread(struct node *n, size_t i)
                                     .gso = n->io.gso,
                                     .worker = { .dtls = n->dtls },
                                     .histograms = stats_histograms(n->stats, i),
-                                    .notify = control_notify(n->control) };
+                                    .notify = control_notify(n->control),
+                                    .free_command = control_free_command };
     struct udp_failure failure;
     for (size_t j = 0; j < n->listen_count; j++)
         n->listen[j].port = (uint16_t)(c->media_port == 0 ? 0 : c->media_port + i);

@@ -88,13 +88,18 @@ struct worker *worker_new(const struct worker_config *config)
     return w;
 }
 
+void worker_close(struct worker *w)
+{
+    uint32_t at = 0;
+    for (struct transport *t; (t = pool_walk(&w->transports, &at)) != NULL;)
+        transport_free(w, t);
+}
+
 void worker_free(struct worker *w)
 {
     if (w == NULL)
         return;
-    uint32_t at = 0;
-    for (struct transport *t; (t = pool_walk(&w->transports, &at)) != NULL;)
-        transport_free(w, t);
+    worker_close(w);
     pool_done(&w->transports);
     pool_done(&w->rooms);
     pool_done(&w->tracks);

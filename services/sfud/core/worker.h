@@ -48,6 +48,8 @@ struct worker;
 /* Allocates everything. NULL without memory. `config` is copied. */
 struct worker *worker_new(const struct worker_config *config);
 void worker_free(struct worker *w);
+/* The end: every transport goes, and its goodbye waits for worker_flush(). No event tells of it. */
+void worker_close(struct worker *w);
 
 /* Bytes worker_new() reserves for this configuration, for the log at start. Most of it is touched
  * only as it is used. */

@@ -314,6 +314,11 @@ enum err control_start(const struct control_options *o, struct control **ret)
     return OK;
 }
 
+void control_free_command(struct command *command)
+{
+    dispatch_command_free(command);
+}
+
 uv_async_t *control_notify(struct control *c)
 {
     return &c->notify;
@@ -371,7 +376,6 @@ static void left(struct control *c)
     if (on_left == NULL)
         return; /* the timer was first */
     uv_timer_stop(&c->leave_timer);
-    dispatch_goodbye(c);
     on_left(c->on_left_data);
 }
 

@@ -34,6 +34,8 @@ struct control;
 MUST_USE enum err control_start(const struct control_options *options, struct control **ret);
 /* What thread_config.notify should be. */
 uv_async_t *control_notify(struct control *c);
+/* What thread_config.free_command should be. */
+void control_free_command(struct command *command);
 /* The threads, worker_count of them, before the loop runs. Announces the node from now on. */
 void control_set_threads(struct control *c, struct media_thread *const *threads);
 
@@ -43,8 +45,7 @@ size_t control_participants(const struct control *c);
 struct redis *control_redis(const struct control *c);
 
 /* No further request; removes our registration if it is still ours; tells audit. Then calls on_left
- * from the loop, at the latest after `timeout`, with a goodbye to every participant on its way. The
- * threads may be stopped then. */
+ * from the loop, at the latest after `timeout`. The threads may be stopped then. */
 void control_leave(struct control *c, usec timeout, void (*on_left)(void *data), void *data);
 /* After the threads were stopped. Frees when the loop has closed the handles. */
 void control_stop(struct control *c);

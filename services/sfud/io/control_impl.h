@@ -63,8 +63,7 @@ void dispatch_on_request(struct control *c, struct bytes text);
 void dispatch_on_command_done(struct control *c, const struct event *e);
 /* Posts without an answer to anybody. False: the worker's inbox is full. */
 bool dispatch_post_wall(struct control *c, size_t worker, wall_usec wall_minus_now);
-/* Tells every participant that is still here that its transport ends. */
-void dispatch_goodbye(struct control *c);
+void dispatch_command_free(struct command *command);
 
 /* control.c */
 void control_publish(struct control *c, const char *channel, const char *text);

@@ -89,7 +89,7 @@ static struct command *command_for_request(struct control *c, enum command_kind 
     return command;
 }
 
-static void command_free(struct command *command)
+void dispatch_command_free(struct command *command)
 {
     if (command == NULL)
         return;
@@ -106,7 +106,7 @@ static bool post(struct control *c, size_t worker, struct command *command)
     }
     if (inbox_post(thread_inbox(c->threads[worker]), command))
         return true;
-    command_free(command);
+    dispatch_command_free(command);
     refuse(c, "full", "the worker does not keep up");
     return false;
 }
@@ -121,19 +121,6 @@ bool dispatch_post_wall(struct control *c, size_t worker, wall_usec wall_minus_n
         return true;
     free(command);
     return false;
-}
-
-void dispatch_goodbye(struct control *c)
-{
-    for (struct map_node *n = map_first(&c->members.members); n != NULL;
-         n = map_next(&c->members.members, n)) {
-        const struct member *m = container_of(n, struct member, by_key);
-        const char *participant = strchr(m->key, '\n') + 1;
-        struct command *command =
-            command_new(c, COMMAND_TRANSPORT_REMOVE, m->room->name, participant);
-        if (command != NULL && !inbox_post(thread_inbox(c->threads[m->room->worker]), command))
-            free(command); /* more than an inbox: these will notice the silence */
-    }
 }
 
 /* ---- participant.create, participant.update */
@@ -212,7 +199,7 @@ static bool post_transport(struct control *c, size_t worker, enum command_kind k
         command->transport = c->negotiated->params;
         p->answer = reply_write_answer(p->id, sdp, c->negotiated->slots, c->negotiated->slot_count);
         if (p->answer == NULL) {
-            command_free(command);
+            dispatch_command_free(command);
             command = NULL;
         } else {
             *ret_id = command->id;
@@ -412,5 +399,5 @@ void dispatch_on_command_done(struct control *c, const struct event *e)
             answer(c, p->id, p->reply, text);
         }
     }
-    command_free(command);
+    dispatch_command_free(command);
 }

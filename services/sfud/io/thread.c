@@ -160,11 +160,20 @@ static void close_all(struct media_thread *t)
     worker_free(t->worker);
 }
 
-/* The last commands are goodbyes to participants: they are executed and their datagrams sent. */
+/* What was posted before the stop is still executed. */
 static bool is_done(const struct media_thread *t)
 {
     return atomic_load_explicit(&t->is_stopping, memory_order_acquire) &&
            ring_len(&t->inbox.commands) == 0;
+}
+
+/* While the sockets are still open. */
+static void say_goodbye(struct media_thread *t)
+{
+    worker_close(t->worker);
+    (void)flush(t, clock_now());
+    worker_pass_end(t->worker);
+    udp_pass_end(t->udp);
 }
 
 static void *run(void *arg)
@@ -176,10 +185,19 @@ static void *run(void *arg)
     (void)sem_post(&t->opened);
     while (is_open && !is_done(t))
         pass(t);
+    if (is_open)
+        say_goodbye(t);
     return NULL;
 }
 
 /* ---- the control thread */
+
+static void stop(struct media_thread *t)
+{
+    atomic_store_explicit(&t->is_stopping, true, memory_order_release);
+    inbox_wake(&t->inbox);
+    pthread_join(t->thread, NULL);
+}
 
 static enum err start(struct media_thread *t, struct udp_failure *ret_failure)
 {
@@ -197,9 +215,11 @@ static enum err start(struct media_thread *t, struct udp_failure *ret_failure)
         pthread_join(t->thread, NULL);
         return t->open_error;
     }
-    return pthread_getcpuclockid(t->thread, &t->cpu_clock) == 0
-               ? OK
-               : udp_fail(ret_failure, "pthread_getcpuclockid", ENOSYS);
+    e = pthread_getcpuclockid(t->thread, &t->cpu_clock);
+    if (e == 0)
+        return OK;
+    stop(t);
+    return udp_fail(ret_failure, "pthread_getcpuclockid", e);
 }
 
 enum err thread_start(const struct thread_config *config, struct media_thread **ret,
@@ -224,6 +244,7 @@ enum err thread_start(const struct thread_config *config, struct media_thread **
     if (e != OK) {
         close_all(t);
         inbox_done(&t->inbox);
+        (void)sem_destroy(&t->opened);
         free(t);
         return e;
     }
@@ -232,20 +253,28 @@ enum err thread_start(const struct thread_config *config, struct media_thread **
     return OK;
 }
 
+static void free_command(const struct media_thread *t, struct command *c)
+{
+    if (t->config.free_command != NULL)
+        t->config.free_command(c);
+    else
+        free(c);
+}
+
 /* Commands are control's to free, wherever they are. */
 static void free_commands(struct media_thread *t)
 {
     struct command *c;
     struct event e;
     while ((c = inbox_next_command(&t->inbox)) != NULL)
-        free(c);
+        free_command(t, c);
     while (inbox_next_event(&t->inbox, &e)) {
         if (e.kind == EVENT_COMMAND_DONE)
-            free(e.command);
+            free_command(t, e.command);
     }
     while (worker_next_event(t->worker, &e)) {
         if (e.kind == EVENT_COMMAND_DONE)
-            free(e.command);
+            free_command(t, e.command);
     }
 }
 
@@ -253,9 +282,7 @@ void thread_stop(struct media_thread *t)
 {
     if (t == NULL)
         return;
-    atomic_store_explicit(&t->is_stopping, true, memory_order_release);
-    inbox_wake(&t->inbox);
-    pthread_join(t->thread, NULL);
+    stop(t);
     free_commands(t);
     close_all(t);
     inbox_done(&t->inbox);

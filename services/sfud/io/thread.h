@@ -29,7 +29,8 @@ struct thread_config {
     bool gso;
     struct worker_config worker; /* wall_minus_now is filled in by the thread */
     struct thread_histograms histograms;
-    uv_async_t *notify; /* for events; borrowed */
+    uv_async_t *notify;                      /* for events; borrowed */
+    void (*free_command)(struct command *c); /* of those left over at the end; NULL: free() */
 };
 
 struct media_thread;
@@ -37,8 +38,8 @@ struct media_thread;
 /* ERR_SYSTEM and the reason. *ret is freed by thread_stop(). */
 MUST_USE enum err thread_start(const struct thread_config *config, struct media_thread **ret,
                                struct udp_failure *ret_failure);
-/* Ends the loop once the commands posted before are executed and what they send is sent; joins and
- * frees, the commands too. NULL is fine. */
+/* Executes the commands posted before, says goodbye (DTLS close_notify) to every participant that
+ * is left, ends the loop, joins and frees, the commands too. NULL is fine. */
 void thread_stop(struct media_thread *t);
 
 /* Control thread. */

@@ -334,6 +334,15 @@ static uint64_t sends_of_many(const struct udp_counters *c)
     return sum;
 }
 
+static size_t freed_count;
+
+static void free_with_user(struct command *c)
+{
+    free(c->user);
+    free(c);
+    freed_count++;
+}
+
 static void open_bed(enum udp_backend backend)
 {
     static const uint8_t loopback[4] = { 127, 0, 0, 1 };
@@ -347,6 +356,7 @@ static void open_bed(enum udp_backend backend)
                                     .listen = &listen,
                                     .listen_count = 1,
                                     .gso = true,
+                                    .free_command = free_with_user,
                                     .worker = { .dtls = bed.identity,
                                                 .participants_max = 8,
                                                 .rooms_max = 4,
@@ -414,20 +424,17 @@ static void what_one_publishes_the_other_gets(void **state)
     close_bed();
 }
 
-static void stopping_says_goodbye_first(void **state)
+static void stopping_says_goodbye_to_everybody(void **state)
 {
     open_bed(*(enum udp_backend *)*state);
-    struct person *p = &bed.people[0];
-    enter(p);
-    connect_person(p);
-    struct command *c = calloc(1, sizeof *c);
-    c->kind = COMMAND_TRANSPORT_REMOVE;
-    memcpy(c->room, ROOM, sizeof ROOM);
-    memcpy(c->participant, p->name, sizeof p->name);
-    assert_true(inbox_post(thread_inbox(bed.thread), c));
+    for (size_t i = 0; i < 2; i++) {
+        enter(&bed.people[i]);
+        connect_person(&bed.people[i]);
+    }
     thread_stop(bed.thread);
     bed.thread = NULL;
-    PUMP_UNTIL(dtls_state(p->dtls) == DTLS_CLOSED);
+    for (size_t i = 0; i < 2; i++)
+        PUMP_UNTIL(dtls_state(bed.people[i].dtls) == DTLS_CLOSED);
     close_bed();
 }
 
@@ -437,9 +444,12 @@ static void stopping_frees_commands_that_nobody_took(void **state)
     for (size_t i = 0; i < 100; i++) {
         struct command *c = calloc(1, sizeof *c);
         c->kind = COMMAND_TRANSPORT_REMOVE;
+        c->user = malloc(1);
         assert_true(inbox_post(thread_inbox(bed.thread), c));
     }
+    freed_count = 0;
     close_bed();
+    assert_int_equal(freed_count, 100);
 }
 
 #define BOTH(test)                                                                                 \
@@ -453,7 +463,7 @@ int main(void)
     static enum udp_backend epoll = UDP_EPOLL, uring = UDP_URING;
     const struct CMUnitTest tests[] = {
         BOTH(what_one_publishes_the_other_gets),
-        BOTH(stopping_says_goodbye_first),
+        BOTH(stopping_says_goodbye_to_everybody),
         BOTH(stopping_frees_commands_that_nobody_took),
     };
     struct probe_result r;
