@@ -19,7 +19,7 @@ enum config_next auditd_config_load(int argc, char *const *argv, char *const *en
           .help = "Where authd's public keys are.", .ret = &c->jwks_url },
         { .key = "token-issuer", .type = CONFIG_STRING, .fallback = "conclave",
           .help = "The iss that access tokens must have.", .ret = &c->token_issuer },
-        { .key = "trusted-proxies", .type = CONFIG_STRINGS, .fallback = "127.0.0.0/8,::1",
+        { .key = "trusted-proxies", .type = CONFIG_NETWORKS, .fallback = "127.0.0.0/8,::1",
           .help = "Networks whose X-Forwarded-For is believed.", .ret = &c->trusted_proxies },
         { .key = "segment-bytes-max", .type = CONFIG_UINT, .fallback = "16777216",
           .help = "A segment that has reached this size in bytes is followed by the next.",

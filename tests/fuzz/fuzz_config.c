@@ -7,12 +7,13 @@
 #include <unistd.h>
 
 static struct config_common common;
-static struct config_strings urls;
+static struct config_strings urls, proxies;
 static uint64_t limit;
 static usec ttl;
 
 static const struct config_option options[] = {
     { "turn-urls", CONFIG_STRINGS, NULL, "Where.", NULL, &urls },
+    { "trusted-proxies", CONFIG_NETWORKS, NULL, "Who.", NULL, &proxies },
     { "limit", CONFIG_UINT, "1", "How many.", NULL, &limit, .max = 100 },
     { "ttl", CONFIG_DURATION, "1s", "How long.", NULL, &ttl },
 };

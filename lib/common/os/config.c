@@ -115,6 +115,7 @@ static bool set_default(struct config *c, struct config_row *row)
     switch (row->option.type) {
     case CONFIG_STRING:
     case CONFIG_ADDRESS:
+    case CONFIG_NAME:
         *(const char **)row->option.ret = NULL;
         break;
     case CONFIG_UINT:
@@ -130,6 +131,7 @@ static bool set_default(struct config *c, struct config_row *row)
         *(usec *)row->option.ret = 0;
         break;
     case CONFIG_STRINGS:
+    case CONFIG_NETWORKS:
         *(struct config_strings *)row->option.ret = (struct config_strings){ 0 };
         break;
     }
@@ -153,8 +155,9 @@ static struct config *config_new(const struct config_spec *spec, FILE *err)
         { .key = "admin-listen", .type = CONFIG_ADDRESS, .fallback = spec->admin_listen_default,
           .help = "Where /healthz, /readyz and /metrics are served; empty = nowhere.",
           .group = "Common", .ret = &m->admin_listen },
-        { .key = "instance-id", .type = CONFIG_STRING,
-          .help = "Name of this process in the cluster; unset = a new one at each start.",
+        { .key = "instance-id", .type = CONFIG_NAME,
+          .help = "Name of this process in the cluster, up to 64 of a-z A-Z 0-9 . _ -; unset = a new "
+                  "one at each start.",
           .group = "Common", .ret = &m->instance_id },
     };
     struct config *c = calloc(1, sizeof *c);
@@ -323,14 +326,14 @@ static bool read_flags(struct config *c, int argc, char *const *argv, bool is_fi
 /* <daemon>-<host>-<4 random>: two on one host, or one that restarts, are never the same. */
 static void instance_id_make(struct config *c, struct config_common *m)
 {
-    char host[48] = "host", text[128], id[ID_CAPACITY];
+    char host[48] = "host", text[CONFIG_NAME_MAX + 1], id[ID_CAPACITY];
     (void)gethostname(host, sizeof host - 1);
     for (char *p = host; *p != '\0'; p++)
         if (!isalnum((unsigned char)*p) && *p != '.')
             *p = '-';
     random_id(id, "");
     id[4] = '\0';
-    int n = snprintf(text, sizeof text, "%.20s-%.47s-%s", c->spec->daemon, host, id);
+    int n = snprintf(text, sizeof text, "%.10s-%.47s-%s", c->spec->daemon, host, id);
     check(n > 0 && (size_t)n < sizeof text);
     m->instance_id = config_copy(c, text, (size_t)n);
 }

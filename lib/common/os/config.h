@@ -20,6 +20,9 @@ struct config_strings {
     size_t count;
 };
 
+/* Names go into keys, channels, metrics and CLIENT SETNAME as they are. */
+#define CONFIG_NAME_MAX 64
+
 enum config_type {
     CONFIG_STRING,   /* const char **; NULL if there is no default and nothing set it */
     CONFIG_UINT,     /* uint64_t *; min..max */
@@ -28,6 +31,8 @@ enum config_type {
     CONFIG_DURATION, /* usec *; "500ms" "10s" "5m" "24h" "7d", a bare number is seconds */
     CONFIG_STRINGS,  /* struct config_strings *; a YAML list, or "a,b,c" */
     CONFIG_ADDRESS,  /* const char **; checked with net_address_parse() */
+    CONFIG_NETWORKS, /* struct config_strings *; each checked with net_cidr_is_valid() */
+    CONFIG_NAME,     /* const char **; up to CONFIG_NAME_MAX of a-z A-Z 0-9 . _ - */
 };
 
 struct config_option {

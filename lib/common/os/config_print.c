@@ -17,10 +17,12 @@ static const char *placeholder(const struct config_option *o)
     case CONFIG_DURATION:
         return " TIME";
     case CONFIG_STRINGS:
+    case CONFIG_NETWORKS:
         return " A,B,…";
     case CONFIG_ADDRESS:
         return " ADDRESS:PORT";
     case CONFIG_STRING:
+    case CONFIG_NAME:
         break;
     }
     return " TEXT";
@@ -149,6 +151,16 @@ static void print_list(const char *text, FILE *out)
     (void)fputc(']', out);
 }
 
+static bool is_list(const struct config_option *o)
+{
+    return o->type == CONFIG_STRINGS || o->type == CONFIG_NETWORKS;
+}
+
+static bool is_text(const struct config_option *o)
+{
+    return o->type == CONFIG_STRING || o->type == CONFIG_ADDRESS || o->type == CONFIG_NAME;
+}
+
 void config_print_values(const struct config *c, FILE *out)
 {
     for (size_t i = 0; i < c->row_count; i++) {
@@ -160,9 +172,9 @@ void config_print_values(const struct config *c, FILE *out)
         (void)fprintf(out, "%s: ", row->option.key);
         if (row->option.secret)
             (void)fputs("\"***\"", out);
-        else if (row->option.type == CONFIG_STRINGS)
+        else if (is_list(&row->option))
             print_list(row->text, out);
-        else if (row->option.type == CONFIG_STRING || row->option.type == CONFIG_ADDRESS)
+        else if (is_text(&row->option))
             print_quoted(row->text, out);
         else
             (void)fputs(row->text, out);

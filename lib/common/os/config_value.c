@@ -99,6 +99,22 @@ static bool store_list(struct config *c, const char *text, struct config_strings
     return true;
 }
 
+static bool is_name(const char *text)
+{
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    size_t len = strlen(text);
+    return len <= CONFIG_NAME_MAX && strspn(text, allowed) == len;
+}
+
+static bool are_networks(const struct config_strings *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (!net_cidr_is_valid(list->items[i]))
+            return false;
+    return true;
+}
+
 static bool in_range(const struct config_option *o, uint64_t value)
 {
     return value >= o->min && (o->max == 0 || value <= o->max);
@@ -121,6 +137,11 @@ static const char *store(struct config *c, const struct config_option *o, const 
     case CONFIG_ADDRESS:
         if (kept[0] != '\0' && net_address_parse(kept, &address) != OK)
             return "an address and port such as 127.0.0.1:8080 or [::1]:8080";
+        *(const char **)o->ret = kept;
+        return NULL;
+    case CONFIG_NAME:
+        if (!is_name(kept))
+            return "up to 64 of a-z A-Z 0-9 . _ -";
         *(const char **)o->ret = kept;
         return NULL;
     case CONFIG_UINT:
@@ -147,6 +168,10 @@ static const char *store(struct config *c, const struct config_option *o, const 
         return NULL;
     case CONFIG_STRINGS:
         return store_list(c, kept, (struct config_strings *)o->ret) ? NULL : "less (out of memory)";
+    case CONFIG_NETWORKS:
+        if (!store_list(c, kept, (struct config_strings *)o->ret))
+            return "less (out of memory)";
+        return are_networks(o->ret) ? NULL : "addresses or networks such as 10.0.0.0/8, ::1";
     }
     return "nothing";
 }

@@ -61,7 +61,7 @@ static bool read_list(struct source *s, const struct config_row *row, char ret[L
 {
     size_t len = 0;
     ret[0] = '\0';
-    if (row->option.type != CONFIG_STRINGS)
+    if (row->option.type != CONFIG_STRINGS && row->option.type != CONFIG_NETWORKS)
         return refuse(s, s->event.start_mark, "a list is not expected here");
     for (;;) {
         if (!next(s))

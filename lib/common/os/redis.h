@@ -28,9 +28,11 @@
 
 struct redis;
 
+#define REDIS_NAME_CAPACITY 65 /* an instance-id */
+
 struct redis_options {
     const char *url; /* redis://[user:password@]host[:port][/db] or unix:///path[?db=n]; copied */
-    const char *name; /* CLIENT SETNAME and logs, "signald"; copied; NULL = none */
+    const char *name; /* CLIENT SETNAME: the instance-id; copied; NULL = none */
     usec command_timeout; /* 0 = 2 s */
     unsigned in_flight_max; /* 0 = 10,000 */
     /* Connected (after AUTH/SELECT) or lost. May be NULL. Called from the loop. */

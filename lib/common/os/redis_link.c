@@ -36,7 +36,7 @@ struct redis_link {
     /* given */
     uv_loop_t *loop;
     struct redis_address address;
-    char name[64];
+    char name[REDIS_NAME_CAPACITY];
     const char *kind;
     struct redis_link_handler handler;
     /* owned */

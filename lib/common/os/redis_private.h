@@ -17,7 +17,7 @@ struct redis {
     /* given */
     uv_loop_t *loop;
     struct redis_address address;
-    char name[64];
+    char name[REDIS_NAME_CAPACITY];
     usec command_timeout;
     unsigned in_flight_max;
     void (*on_state)(struct redis *r, bool is_connected, void *data);

@@ -14,7 +14,7 @@ static struct values {
     bool guests;
     double load;
     usec ttl;
-    struct config_strings urls;
+    struct config_strings urls, proxies;
 } v;
 
 static const struct config_option options[] = {
@@ -27,6 +27,7 @@ static const struct config_option options[] = {
     { "load", CONFIG_DOUBLE, "0.5", "Share.", "Test", &v.load },
     { "token-ttl", CONFIG_DURATION, "15m", "How long.", "Test", &v.ttl },
     { "turn-urls", CONFIG_STRINGS, NULL, "Where.", "Test", &v.urls },
+    { "trusted-proxies", CONFIG_NETWORKS, "127.0.0.0/8,::1", "Who.", "Test", &v.proxies },
 };
 
 static char out_text[16384], err_text[4096], file_path[64];
@@ -166,6 +167,39 @@ static void errors_elsewhere_name_their_source(void **state)
     assert_int_equal(load(NULL, NULL, "--redis-url=http://x", NULL), CONFIG_EXIT_USAGE);
 }
 
+static void names_and_networks_are_checked_where_they_are_set(void **state)
+{
+    (void)state;
+    static const char long_name[] =
+        "instance-id: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n";
+    static const struct {
+        const char *yaml, *message;
+    } cases[] = {
+        { "limit: 3\ninstance-id: a b\n", ":2:14: bad value for 'instance-id': "
+          "expected up to 64 of a-z A-Z 0-9 . _ -, got 'a b'\n" },
+        { "instance-id: \"a{b\"\n", ":1:14: bad value for 'instance-id': "
+          "expected up to 64 of a-z A-Z 0-9 . _ -, got 'a{b'\n" },
+        { "trusted-proxies: [10.0.0.0/8, 10.0.0.0/33]\n", ":1:18: bad value for 'trusted-proxies': "
+          "expected addresses or networks such as 10.0.0.0/8, ::1, got '10.0.0.0/8,10.0.0.0/33'\n" },
+        { "trusted-proxies: localhost\n", ":1:18: bad value for 'trusted-proxies': "
+          "expected addresses or networks such as 10.0.0.0/8, ::1, got 'localhost'\n" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        assert_int_equal(load(cases[i].yaml, NULL, NULL), CONFIG_EXIT_USAGE);
+        assert_string_equal(message(), cases[i].message);
+    }
+    assert_int_equal(strcspn(long_name + 13, "\n"), CONFIG_NAME_MAX + 1);
+    assert_int_equal(load(long_name, NULL, NULL), CONFIG_EXIT_USAGE);
+    assert_int_equal(load(NULL, NULL, "--instance-id", "sfud-1.Rack_2", NULL), CONFIG_RUN);
+    assert_string_equal(v.common.instance_id, "sfud-1.Rack_2");
+    assert_int_equal(v.proxies.count, 2);
+    assert_int_equal(load("trusted-proxies: []\n", NULL, NULL), CONFIG_RUN);
+    assert_int_equal(v.proxies.count, 0);
+    assert_int_equal(load(NULL, NULL, "--trusted-proxies", "192.0.2.7, 2001:db8::/32", NULL),
+                     CONFIG_RUN);
+    assert_int_equal(v.proxies.count, 2);
+}
+
 static void secrets_are_not_printed(void **state)
 {
     (void)state;
@@ -223,6 +257,7 @@ int main(void)
         cmocka_unit_test(flags_win_over_environment_over_file),
         cmocka_unit_test(errors_in_the_file_name_their_place),
         cmocka_unit_test(errors_elsewhere_name_their_source),
+        cmocka_unit_test(names_and_networks_are_checked_where_they_are_set),
         cmocka_unit_test(secrets_are_not_printed),
         cmocka_unit_test(help_version_and_check_exit_well),
         cmocka_unit_test(durations_have_units),
