@@ -158,7 +158,8 @@ static void finish_answer(struct auth *auth, struct call *call)
         json_decref(answer);
         answer = NULL;
     }
-    call_note(call, "session.login", &call->session, NULL);
+    if (answer != NULL)
+        call_note(call, "session.login", &call->session, NULL);
     http_response_json(call->response, 200, answer);
 }
 

@@ -5,22 +5,25 @@
 
 #include <stdio.h>
 
+/* note: recorded if there are tokens to give. */
 static void tokens_answer(struct auth *auth, struct call *call, const struct refresh_token *refresh,
-                          int status, json_t *answer)
+                          int status, json_t *answer, const char *note, const char *reason)
 {
     if (answer != NULL && !call_put_tokens(auth, call, refresh, answer)) {
         json_decref(answer);
         answer = NULL;
     }
+    if (answer != NULL)
+        call_note(call, note, &call->session, reason);
     http_response_json(call->response, status, answer);
 }
 
 static void guest_answer(struct auth *auth, struct call *call)
 {
-    call_note(call, "guest.created", &call->session, NULL);
     tokens_answer(auth, call, &call->refresh, 201,
                   json_pack("{s:{s:s, s:s}}", "guest", "id", call->session.sub, "name",
-                            call->session.name));
+                            call->session.name),
+                  "guest.created", NULL);
 }
 
 static void guest_store(struct auth *auth, struct call *call)
@@ -76,9 +79,8 @@ static void refresh_answer(struct auth *auth, struct call *call)
                        "An old refresh token was used: the session has been revoked.");
         return;
     }
-    call_note(call, "session.refreshed", &call->session,
-              call->reply.rotation == SESSION_REPEATED ? "repeated" : NULL);
-    tokens_answer(auth, call, &call->refresh_next, 200, json_object());
+    tokens_answer(auth, call, &call->refresh_next, 200, json_object(), "session.refreshed",
+                  call->reply.rotation == SESSION_REPEATED ? "repeated" : NULL);
 }
 
 static void refresh_rotate(struct auth *auth, struct call *call)

@@ -205,6 +205,52 @@ static void wrong_proof_fails_alike_for_known_and_unknown(void **state)
     }
 }
 
+/* The M1 that the last login expects, as its record in the store says. */
+static void login_body(char ret[512])
+{
+    char login[64];
+    snprintf(login, sizeof(login), "%s", member("login"));
+    for (size_t i = 0; i < store.count; i++) {
+        if (strstr(store.entries[i].key, login) == NULL)
+            continue;
+        json_t *record = json_loads(store.entries[i].value, 0, NULL);
+        snprintf(ret, 512, "{\"login\":\"%s\",\"M1\":\"%s\"}", login,
+                 json_string_value(json_object_get(record, "M1")));
+        json_decref(record);
+        return;
+    }
+    fail_msg("%s is not in the store", login);
+}
+
+static void sign_with(const char *curve)
+{
+    EVP_PKEY_free(auth.key);
+    auth.key = EVP_EC_gen(curve);
+    assert_non_null(auth.key);
+}
+
+static void what_got_no_tokens_is_not_recorded_as_a_session(void **state)
+{
+    char body[512], token[256];
+    assert_int_equal(post("/v1/guests", "{\"name\":\"Grace\"}"), 201);
+    snprintf(token, sizeof(token), "{\"refresh_token\":\"%s\"}", member("refresh_token"));
+    assert_int_equal(post("/v1/register", registration), 201);
+    sign_with("P-384"); /* which ES256 cannot use */
+    assert_int_equal(post("/v1/login/start", "{\"username\":\"ada\",\"A\":\"BQ\"}"), 200);
+    login_body(body);
+    assert_int_equal(post("/v1/login/finish", body), 500);
+    assert_int_equal(note_count, 0);
+    assert_int_equal(post("/v1/guests", "{\"name\":\"Grace\"}"), 500);
+    assert_int_equal(note_count, 0);
+    assert_int_equal(post("/v1/token", token), 500);
+    assert_int_equal(note_count, 0);
+    sign_with("P-256");
+    assert_int_equal(post("/v1/login/start", "{\"username\":\"ada\",\"A\":\"BQ\"}"), 200);
+    login_body(body);
+    assert_int_equal(post("/v1/login/finish", body), 200);
+    assert_string_equal(notes[0].type, "session.login");
+}
+
 static void zero_client_number_is_refused(void **state)
 {
     assert_int_equal(post("/v1/login/start", "{\"username\":\"ada\",\"A\":\"AA\"}"), 400);
@@ -409,6 +455,7 @@ int main(void)
         TEST(unknown_user_looks_like_a_known_one),
         TEST(unknown_user_always_has_the_same_salt),
         TEST(wrong_proof_fails_alike_for_known_and_unknown),
+        TEST(what_got_no_tokens_is_not_recorded_as_a_session),
         TEST(zero_client_number_is_refused),
         TEST(login_expires),
         TEST(too_many_logins_wait),
