@@ -94,6 +94,13 @@ static void begin_round(struct audit_emitter *a)
     a->is_broken = true;
 }
 
+static void count_dropped(struct audit_emitter *a)
+{
+    a->dropped++;
+    if (a->dropped_metric != NULL)
+        metric_inc(a->dropped_metric);
+}
+
 /* Redis will refuse this one each time (too large, wrong type of key): it must not block the rest. */
 static bool is_hopeless(enum err e, const redisReply *reply)
 {
@@ -119,9 +126,7 @@ static void on_added(enum err e, const redisReply *reply, void *data)
         drop_first(a);
     } else if (is_hopeless(e, reply)) {
         log_error("audit.refused", KV_STR("why", reply->str));
-        a->dropped++;
-        if (a->dropped_metric != NULL)
-            metric_inc(a->dropped_metric);
+        count_dropped(a);
         drop_first(a);
     } else {
         log_warn("audit.delayed", KV_ERR("err", e), KV_U64("pending", a->count));
@@ -243,21 +248,22 @@ static json_t *event_to_json(const struct audit_emitter *a, const struct audit_e
     return NULL;
 }
 
-static enum err append(struct audit_emitter *a, char *text, size_t len)
+static enum err drop(struct audit_emitter *a, const struct audit_event *event, enum err reason,
+                     size_t len)
 {
-    if (a->count == a->capacity || len > AUDIT_EVENT_MAX) {
-        free(text);
-        a->dropped++;
-        if (a->dropped_metric != NULL)
-            metric_inc(a->dropped_metric);
-        log_error("audit.dropped", KV_U64("pending", a->count), KV_U64("event_bytes", len));
-        return ERR_FULL;
-    }
+    count_dropped(a);
+    log_warn("audit.dropped", KV_STR("type", event->type), KV_ERR("reason", reason),
+             KV_U64("pending", a->count), KV_U64("event_bytes", len));
+    return reason;
+}
+
+/* text is taken over. */
+static void append(struct audit_emitter *a, char *text, size_t len)
+{
     a->ring[(a->first + a->count) % a->capacity] = (struct record){ .json = text, .len = len };
     a->count++;
     update_gauge(a);
     send_more(a);
-    return OK;
 }
 
 enum err audit_emit(struct audit_emitter *a, const struct audit_event *event)
@@ -266,11 +272,17 @@ enum err audit_emit(struct audit_emitter *a, const struct audit_event *event)
     json_t *json = event_to_json(a, event);
     json_decref(event->meta);
     if (json == NULL)
-        return ERR_MALFORMED;
+        return drop(a, event, ERR_MALFORMED, 0);
     char *text = json_dumps(json, JSON_COMPACT);
     json_decref(json);
     check(text != NULL);
-    return append(a, text, strlen(text));
+    size_t len = strlen(text);
+    if (a->count == a->capacity || len > AUDIT_EVENT_MAX) {
+        free(text);
+        return drop(a, event, ERR_FULL, len);
+    }
+    append(a, text, len);
+    return OK;
 }
 
 size_t audit_emitter_pending(const struct audit_emitter *a)

@@ -53,8 +53,9 @@ struct audit_event {
 MUST_USE enum err audit_emitter_new(uv_loop_t *loop, const struct audit_options *options,
                                     struct audit_emitter **ret);
 
-/* Takes the event: OK. ERR_FULL: dropped and counted (buffer full, or larger than AUDIT_EVENT_MAX);
- * the caller may refuse the action that could not be recorded. ERR_MALFORMED: a text was not UTF-8. */
+/* Takes the event: OK. Otherwise it is dropped, counted and logged (audit.dropped) here:
+ * ERR_FULL (buffer full, or larger than AUDIT_EVENT_MAX), ERR_MALFORMED (a text was not UTF-8). The
+ * caller may refuse the action that could not be recorded. */
 enum err audit_emit(struct audit_emitter *a, const struct audit_event *event);
 
 void audit_emitter_on_redis_state(struct audit_emitter *a, bool is_connected);
