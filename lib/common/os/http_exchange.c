@@ -215,6 +215,12 @@ static void refuse_too_large(struct http_exchange *x)
                           x->body_max);
 }
 
+static void refuse_stopping(struct http_exchange *x)
+{
+    http_response_problem(&x->response, 503, "unavailable", "This server is stopping.");
+    http_response_header(&x->response, "Retry-After", "1");
+}
+
 /* Headers, query, route and limits. Leaves a response if the request is refused. */
 static void prepare(struct http_exchange *x, const char *url, const char *method)
 {
@@ -383,7 +389,7 @@ static enum MHD_Result dispatch(struct http_exchange *x)
     x->request.wall = clock_wall();
     if (s->is_stopping) {
         x->is_finished = true;
-        http_response_problem(&x->response, 503, "unavailable", "This server is stopping.");
+        refuse_stopping(x);
         return send_response(x);
     }
     if (s->options.handle_all != NULL)
@@ -449,6 +455,6 @@ void http_exchange_abandon(struct http_exchange *x)
     if (!x->is_suspended)
         return;
     http_response_clear(&x->response);
-    http_response_problem(&x->response, 503, "unavailable", "This server is stopping.");
+    refuse_stopping(x);
     resume(x);
 }
