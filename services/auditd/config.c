@@ -13,7 +13,7 @@ enum config_next auditd_config_load(int argc, char *const *argv, char *const *en
         { .key = "listen", .type = CONFIG_ADDRESS, .fallback = "127.0.0.1:7884",
           .help = "Address of the API.", .ret = &c->listen },
         { .key = "data-dir", .type = CONFIG_STRING, .fallback = "/var/lib/conclave/auditd",
-          .help = "Directory of the segments; one auditd each.", .ret = &c->data_dir },
+          .help = "Directory of the segments; one auditd each; made as needed, 0700.", .ret = &c->data_dir },
         { .key = "jwks-url", .type = CONFIG_STRING,
           .fallback = "http://127.0.0.1:7883/.well-known/jwks.json",
           .help = "Where authd's public keys are.", .ret = &c->jwks_url },

@@ -36,7 +36,7 @@ enum config_next authd_config_load(int argc, char *const *argv, char *const *env
         { .key = "listen", .type = CONFIG_ADDRESS, .fallback = "127.0.0.1:7883",
           .help = "Address of the API.", .ret = &c->listen },
         { .key = "data-dir", .type = CONFIG_STRING, .fallback = "/var/lib/conclave/authd",
-          .help = "Directory of the signing key; made with mode 0700.", .ret = &c->data_dir },
+          .help = "Directory of the signing key; made with mode 0700, parents too.", .ret = &c->data_dir },
         { .key = "trusted-proxies", .type = CONFIG_NETWORKS, .fallback = "127.0.0.0/8,::1",
           .help = "Networks whose X-Forwarded-For is believed.", .ret = &c->trusted_proxies },
         { .key = "guests", .type = CONFIG_BOOL, .fallback = "true",

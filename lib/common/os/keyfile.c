@@ -35,6 +35,30 @@ static enum err fail_errno(const char *path, const char *doing, char why[KEYFILE
     return fail(ERR_SYSTEM, why, "%s: %s: %s", path, doing, strerror(errno));
 }
 
+enum err keyfile_directory(const char *path, char ret_why[KEYFILE_WHY_CAPACITY])
+{
+    char at[PATH_MAX];
+    struct stat st;
+    size_t len = strlen(path);
+    if (len == 0)
+        return fail(ERR_SYSTEM, ret_why, "the path of a directory is empty");
+    if (len >= sizeof at)
+        return fail(ERR_FULL, ret_why, "%.64s…: this path is too long", path);
+    for (size_t i = 1; i <= len; i++) {
+        if (path[i] != '/' && path[i] != '\0')
+            continue;
+        memcpy(at, path, i);
+        at[i] = '\0';
+        if (mkdir(at, 0700) != 0 && errno != EEXIST)
+            return fail_errno(at, "cannot make this directory", ret_why);
+    }
+    if (stat(path, &st) != 0)
+        return fail_errno(path, "stat", ret_why);
+    if (!S_ISDIR(st.st_mode))
+        return fail(ERR_SYSTEM, ret_why, "%s: is not a directory", path);
+    return OK;
+}
+
 static enum err read_all(int fd, const char *path, size_t len, uint8_t **ret,
                          char why[KEYFILE_WHY_CAPACITY])
 {

@@ -35,6 +35,10 @@ MUST_USE enum err keyfile_secret(const char *path, size_t len, uint8_t *ret, siz
  * another kind of key, ERR_MALFORMED. */
 MUST_USE enum err keyfile_p256(const char *path, EVP_PKEY **ret,
                                char ret_why[KEYFILE_WHY_CAPACITY]);
+/* Makes a directory and what is missing above it, mode 0700; fine if it is there. ERR_FULL (path too
+ * long), ERR_SYSTEM. */
+MUST_USE enum err keyfile_directory(const char *path, char ret_why[KEYFILE_WHY_CAPACITY]);
+
 /* A fresh P-256 key, not stored. NULL if OpenSSL fails. */
 EVP_PKEY *keyfile_p256_generate(void);
 

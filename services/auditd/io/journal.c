@@ -4,6 +4,7 @@
 #include "io/journal.h"
 
 #include "common/os/clock.h"
+#include "common/os/keyfile.h"
 #include "common/os/log.h"
 #include "common/os/random.h"
 #include "io/segment_file.h"
@@ -269,8 +270,9 @@ static enum err recover(struct journal *j, char *why)
 static enum err directory_lock(struct journal *j, char *why)
 {
     const char *dir = j->options.dir;
-    if (mkdir(dir, 0700) != 0 && errno != EEXIST)
-        return explain(why, ERR_SYSTEM, "make", dir);
+    enum err err = keyfile_directory(dir, why);
+    if (err != OK)
+        return err;
     j->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (j->dir_fd < 0)
         return explain(why, ERR_SYSTEM, "open", dir);

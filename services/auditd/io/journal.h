@@ -6,6 +6,7 @@
 #define AUDITD_IO_JOURNAL_H
 
 #include "common/base.h"
+#include "common/os/keyfile.h"
 #include "core/chain.h"
 #include "core/event.h"
 #include "core/seen.h"
@@ -14,12 +15,12 @@
 struct journal;
 
 struct journal_options {
-    const char *dir;      /* made (0700) if absent */
+    const char *dir;      /* made (0700) if absent, with its parents */
     const char *instance; /* in auditd's own events; borrowed */
     struct segment_policy policy;
 };
 
-#define JOURNAL_WHY_CAPACITY 512
+#define JOURNAL_WHY_CAPACITY KEYFILE_WHY_CAPACITY
 
 /* Locks the directory, checks its last segments (two, or as many as hold SEEN_IDS_MAX records), cuts
  * off an unfinished last line (and records that), or begins a new chain.

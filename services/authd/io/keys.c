@@ -9,10 +9,9 @@
 #include "common/os/log.h"
 #include "common/os/random.h"
 
-#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #define JWKS_KEY   "cc:auth:jwks"
 #define SECRET_KEY "cc:auth:secret"
@@ -175,18 +174,20 @@ static char *own_jwk(const struct auth *auth)
 
 static enum err key_load(struct auth *auth, const char *data_dir, char *ret_why)
 {
-    char path[4096];
-    if (snprintf(path, sizeof(path), "%s/signing-key.pem", data_dir) >= (int)sizeof(path))
+    char path[PATH_MAX];
+    enum err err = keyfile_directory(data_dir, ret_why);
+    if (err != OK)
+        return err;
+    if (snprintf(path, sizeof(path), "%s/signing-key.pem", data_dir) >= (int)sizeof(path)) {
+        snprintf(ret_why, KEYFILE_WHY_CAPACITY, "%.64s…: this path is too long", data_dir);
         return ERR_FULL;
-    if (mkdir(data_dir, 0700) != 0 && errno != EEXIST) {
-        snprintf(ret_why, KEYFILE_WHY_CAPACITY, "%s: %s", data_dir, strerror(errno));
-        return ERR_SYSTEM;
     }
-    enum err err = keyfile_p256(path, &auth->key, ret_why);
-    if (err == OK)
-        err = token_kid_write(auth->key, auth->kid);
-    if (err == OK)
+    if ((err = keyfile_p256(path, &auth->key, ret_why)) != OK)
+        return err;
+    if ((err = token_kid_write(auth->key, auth->kid)) == OK)
         err = token_keys_of(auth->key, auth->kid, &auth->keys);
+    if (err != OK)
+        snprintf(ret_why, KEYFILE_WHY_CAPACITY, "%.400s: cannot derive the public key", path);
     return err;
 }
 

@@ -70,6 +70,36 @@ static void secret_is_made_once_or_given_as_text(void **state)
     assert_int_equal(keyfile_p256(path, &key, why), ERR_MALFORMED);
 }
 
+static void directory_is_made_with_its_parents_private(void **state)
+{
+    (void)state;
+    char below[128], deep[256];
+    struct stat st;
+    (void)snprintf(below, sizeof below, "%s/a", directory);
+    (void)snprintf(deep, sizeof deep, "%s/b//c/", below);
+    assert_int_equal(keyfile_directory(deep, why), OK);
+    assert_int_equal(keyfile_directory(deep, why), OK);
+    assert_int_equal(stat(below, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0700);
+    assert_int_equal(rmdir(deep), 0);
+    int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    (void)close(fd);
+    assert_int_equal(keyfile_directory(path, why), ERR_SYSTEM);
+    assert_non_null(strstr(why, "is not a directory"));
+    (void)snprintf(deep, sizeof deep, "%s/c", path);
+    assert_int_equal(keyfile_directory(deep, why), ERR_SYSTEM);
+    assert_memory_equal(why, path, strlen(path));
+    static char long_path[5000];
+    memset(long_path, 'x', sizeof long_path - 1);
+    assert_int_equal(keyfile_directory(long_path, why), ERR_FULL);
+    assert_non_null(strstr(why, "too long"));
+    assert_int_equal(keyfile_directory("", why), ERR_SYSTEM);
+    (void)snprintf(deep, sizeof deep, "%s/b", below);
+    assert_int_equal(rmdir(deep), 0);
+    assert_int_equal(rmdir(below), 0);
+}
+
 static void log_suppresses_floods_and_says_so(void **state)
 {
     (void)state;
@@ -195,6 +225,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(key_is_made_once_private_and_found_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(secret_is_made_once_or_given_as_text, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(directory_is_made_with_its_parents_private, set_up,
+                                        tear_down),
         cmocka_unit_test(log_suppresses_floods_and_says_so),
         cmocka_unit_test(addresses_are_parsed_and_matched),
         cmocka_unit_test_setup_teardown(signals_reach_the_loop_and_readiness_reaches_systemd, set_up,
