@@ -69,7 +69,7 @@ static void on_stop(void *data)
 
 static bool fail(const char *what, enum err err, const char *why)
 {
-    log_error("start.failed", KV_STR("what", what), KV_ERR("reason", err), KV_STR("why", why));
+    log_error("daemon.start-failed", KV_STR("what", what), KV_ERR("reason", err), KV_STR("why", why));
     return false;
 }
 
@@ -132,7 +132,7 @@ static int verify_main(int argc, char **argv)
     bool has_head = argc == 5 && strcmp(argv[3], "--expect-head") == 0;
     if (argc != 3 && !has_head) {
         fprintf(stderr, "usage: auditd --verify DIR [--expect-head HASH]\n");
-        return 64;
+        return DAEMON_EXIT_USAGE;
     }
     return verify_directory(argv[2], has_head ? argv[4] : NULL, stdout);
 }
@@ -144,11 +144,11 @@ int main(int argc, char **argv)
     struct auditd d = { 0 };
     enum config_next after = auditd_config_load(argc, argv, environ, &d.config, &d.config_owner);
     if (after != CONFIG_RUN)
-        return after == CONFIG_EXIT_OK ? 0 : 64;
+        return after == CONFIG_EXIT_OK ? 0 : DAEMON_EXIT_USAGE;
     log_init("auditd", d.config.common.log_level, d.config.common.log_format);
     check(uv_loop_init(&d.loop) == 0);
     if (!start(&d))
-        return 1;
+        return DAEMON_EXIT_UNAVAILABLE;
     char head[CHAIN_HEAD_CHARS];
     chain_head_write(journal_chain(d.journal), head);
     log_info("daemon.started", KV_STR("instance", d.config.common.instance_id),

@@ -110,7 +110,7 @@ static void on_stop(void *data)
 
 static bool fail(const char *what, enum err err, const char *why)
 {
-    log_error("start.failed", KV_STR("what", what), KV_ERR("reason", err), KV_STR("why", why));
+    log_error("daemon.start-failed", KV_STR("what", what), KV_ERR("reason", err), KV_STR("why", why));
     return false;
 }
 
@@ -164,11 +164,11 @@ int main(int argc, char **argv)
     struct authd d = { 0 };
     enum config_next next = authd_config_load(argc, argv, environ, &d.config, &d.config_owner);
     if (next != CONFIG_RUN)
-        return next == CONFIG_EXIT_OK ? 0 : 64;
+        return next == CONFIG_EXIT_OK ? 0 : DAEMON_EXIT_USAGE;
     log_init("authd", d.config.common.log_level, d.config.common.log_format);
     check(uv_loop_init(&d.loop) == 0);
     if (!start(&d))
-        return 1;
+        return DAEMON_EXIT_UNAVAILABLE;
     log_info("daemon.started", KV_STR("instance", d.config.common.instance_id),
              KV_STR("listen", d.config.listen), KV_U64("port", api_port(d.api)),
              KV_U64("admin_port", admin_port(d.admin)), KV_STR("kid", d.auth.kid),

@@ -17,7 +17,7 @@ import sys
 import time
 
 from accounts import login, number, registration, unb64
-from daemons import Cluster, wait_for
+from daemons import WITHOUT_LEAK_CHECK, Cluster, wait_for
 
 AUTHD = os.path.abspath(sys.argv[1])
 
@@ -185,6 +185,19 @@ def outage(c, d):
     assert d.ask("POST", "/v1/guests", {"name": "Grace"})[0] == 201
 
 
+def failed_starts(c):
+    """69, and the last line says why."""
+    def start(*options):
+        r = subprocess.run([AUTHD, "--redis-url", "unix://" + c.socket, "--listen", "127.0.0.1:0",
+                            "--admin-listen", "127.0.0.1:0", *options], capture_output=True, text=True,
+                           timeout=10, env=WITHOUT_LEAK_CHECK)
+        assert r.returncode == 69 and "evt=daemon.start-failed" in r.stderr, r
+        return r.stderr
+    assert "too long" in start("--data-dir", "/" + "x" * 5000)
+    assert "is not a directory" in start("--data-dir", c.socket)
+    assert "what=listen" in start("--listen", "192.0.2.1:1", "--data-dir", os.path.join(c.dir, "a/b"))
+
+
 def main():
     with Cluster() as c:
         secret_file = os.path.join(c.dir, "turn-secret")
@@ -213,6 +226,7 @@ def main():
         again.terminate()
         assert subprocess.run([AUTHD, "--data-dir", data, "--no-such-key", "1"],
                               capture_output=True).returncode == 64
+        failed_starts(c)
     print("authd: all endpoints answer as docs/api.md says")
 
 
