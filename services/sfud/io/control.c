@@ -53,7 +53,7 @@ static char *registration(const struct control *c)
 
 void control_register(struct control *c)
 {
-    if (c->is_leaving || c->threads[0] == NULL || !redis_is_connected(c->redis))
+    if (c->is_hidden || c->is_leaving || c->threads[0] == NULL || !redis_is_connected(c->redis))
         return;
     char key[CHANNEL_MAX];
     char *text = registration(c);
@@ -145,13 +145,18 @@ static void log_transport(const struct event *e)
                  KV_ERR("reason", e->reason));
 }
 
+static void publish_transport(struct control *c, const char *room, const char *participant,
+                              enum transport_event what)
+{
+    publish_media(c, room,
+                  json_pack("{s:s, s:s, s:s, s:s}", "op", "transport", "node", c->node_id,
+                            "participant", participant, "state", transport_event_name(what)));
+}
+
 static void on_transport(struct control *c, const struct event *e)
 {
     log_transport(e);
-    publish_media(c, e->room,
-                  json_pack("{s:s, s:s, s:s, s:s}", "op", "transport", "node", c->node_id,
-                            "participant", e->participant, "state",
-                            transport_event_name(e->transport)));
+    publish_transport(c, e->room, e->participant, e->transport);
     if (e->transport != TRANSPORT_EVENT_FAILED)
         return;
     struct member *member = members_find(&c->members, e->room, e->participant);
@@ -369,6 +374,42 @@ struct redis *control_redis(const struct control *c)
 
 /* ---- leaving: registration away, audit flushed, then the caller goes on */
 
+/* If it is still ours: another process of this name may have come. */
+static void deregister(struct control *c, redis_callback *on_reply)
+{
+    char key[CHANNEL_MAX];
+    node_key(c, key, "");
+    struct bytes keys[] = { REDIS_ARG(key) }, args[] = { REDIS_ARG(c->epoch) };
+    redis_eval(c->redis, &leave_script, keys, 1, args, 1, on_reply, c);
+}
+
+static void on_hidden(enum err e, const redisReply *reply, void *data)
+{
+    (void)reply;
+    (void)data;
+    if (e != OK)
+        log_warn("node.not-deregistered", KV_ERR("error", e));
+}
+
+void control_hide(struct control *c)
+{
+    control_drain(c, true);
+    c->is_hidden = true;
+    deregister(c, on_hidden);
+}
+
+void control_evacuate(struct control *c)
+{
+    c->is_evacuated = true;
+    size_t count = members_count(&c->members);
+    for (struct map_node *n = map_first(&c->members.members); n != NULL;
+         n = map_next(&c->members.members, n)) {
+        const struct member *m = container_of(n, struct member, by_key);
+        publish_transport(c, m->room->name, strchr(m->key, '\n') + 1, TRANSPORT_EVENT_FAILED);
+    }
+    log_info("node.evacuated", KV_U64("participants", count));
+}
+
 static void left(struct control *c)
 {
     void (*on_left)(void *) = c->on_left;
@@ -405,16 +446,13 @@ static void on_registration_gone(enum err e, const redisReply *reply, void *data
 
 void control_leave(struct control *c, usec timeout, void (*on_left)(void *data), void *data)
 {
-    char key[CHANNEL_MAX];
     c->is_leaving = true;
     c->on_left = on_left;
     c->on_left_data = data;
     redis_unsubscribe(c->requests);
     c->requests = NULL;
     uv_timer_start(&c->leave_timer, on_leave_timeout, (uint64_t)(timeout / 1000), 0);
-    node_key(c, key, "");
-    struct bytes keys[] = { REDIS_ARG(key) }, args[] = { REDIS_ARG(c->epoch) };
-    redis_eval(c->redis, &leave_script, keys, 1, args, 1, on_registration_gone, c);
+    deregister(c, on_registration_gone);
 }
 
 static void on_closed(uv_handle_t *handle)

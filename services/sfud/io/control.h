@@ -41,6 +41,12 @@ void control_set_threads(struct control *c, struct media_thread *const *threads)
 
 /* Takes no new room, says so in the registry, and audits it. */
 void control_drain(struct control *c, bool is_draining);
+/* The first step of the end: drains, and takes the registration away, so that signald places these
+ * rooms elsewhere from its next look at the registry on. */
+void control_hide(struct control *c);
+/* The second: says `failed` of everybody who is here, so that they join again, elsewhere. Takes
+ * nobody from now on; media of those who are still here goes on. */
+void control_evacuate(struct control *c);
 size_t control_participants(const struct control *c);
 struct redis *control_redis(const struct control *c);
 

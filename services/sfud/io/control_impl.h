@@ -51,6 +51,8 @@ struct control {
     double load;
     uint64_t command_id;
     bool is_draining, is_leaving;
+    bool is_hidden;    /* no registration any more */
+    bool is_evacuated; /* everybody was told to join elsewhere */
     void (*on_left)(void *data);
     void *on_left_data;
     /* metrics */

@@ -352,9 +352,23 @@ def reload_changes_the_log_level(bed):
     bed.wait_log(r"evt=config\.reloaded")
 
 
-def sigterm_ends_it_and_takes_the_key_away(bed):
-    code, seconds = bed.stop_sfud()
-    assert code == 0 and seconds < 5, (code, seconds)
+def sigterm_sends_participants_elsewhere(bed):
+    for who in ("p_1", "p_2"):
+        assert create(bed, who, room="default/moving")[1]["ok"]
+    media = bed.listen("cc:{default/moving}:media")
+    start = time.monotonic()
+    bed.sfud.send_signal(signal.SIGTERM)
+    wait_for("the key to go", lambda: bed.node() is None)
+    assert time.monotonic() - start < 1  # before participants are told, so that they go elsewhere
+    told = [json.loads(media.read()[2]) for _ in range(2)]
+    assert all(e["op"] == "transport" and e["state"] == "failed" and e["node"] == NODE
+               for e in told), told
+    assert {e["participant"] for e in told} == {"p_1", "p_2"}
+    assert create(bed, "p_3", room="default/moving")[1]["error"] == "full"
+    for who in ("p_1", "p_2"):
+        assert bed.request("participant.remove", room="default/moving", participant=who)[1]["ok"]
+    assert bed.sfud.wait(10) == 0
+    assert time.monotonic() - start < 5
     assert bed.node() is None
     events = [json.loads(e[1][1])["type"] for e in Resp(bed.port)("XRANGE", "cc:audit", "-", "+")]
     assert events[-1] == "node.draining", events
@@ -434,7 +448,7 @@ def main():
                      stray_datagrams_are_counted_drops, a_binding_request_is_answered,
                      draining_refuses_new_rooms_and_can_be_undone, a_stopped_redis_is_survived,
                      a_new_redis_is_survived, reload_changes_the_log_level,
-                     sigterm_ends_it_and_takes_the_key_away,
+                     sigterm_sends_participants_elsewhere,
                      an_idle_node_ends_at_once,
                      without_redis_it_starts_and_ends_too, bad_configuration_is_refused,
                      where_io_uring_is_forbidden_auto_means_epoll):
