@@ -101,6 +101,7 @@ void chain_write_header(struct chain *c, wall_usec created, struct writer *w)
     if (w->failed)
         return;
     c->segment = h.segment;
+    c->created = created;
     memcpy(c->head, hash, sizeof(hash));
 }
 
@@ -216,7 +217,8 @@ enum chain_fault chain_read_header(struct chain *c, struct bytes line)
 {
     struct header h = { 0 };
     uint8_t prev[CHAIN_HASH_LEN], hash[CHAIN_HASH_LEN], expected[CHAIN_HASH_LEN];
-    if (!header_parse(line, &h, prev, hash))
+    wall_usec created = 0;
+    if (!header_parse(line, &h, prev, hash) || rfc3339_parse(h.created, &created) != OK)
         return CHAIN_MALFORMED;
     if (c->id[0] != '\0' && strcmp(c->id, h.id) != 0)
         return CHAIN_OTHER_CHAIN;
@@ -231,6 +233,7 @@ enum chain_fault chain_read_header(struct chain *c, struct bytes line)
         return CHAIN_WRONG_HASH;
     memcpy(c->id, h.id, sizeof(h.id));
     c->segment = h.segment;
+    c->created = created;
     memcpy(c->head, hash, sizeof(hash));
     return CHAIN_FINE;
 }

@@ -29,6 +29,7 @@ struct chain {
     char id[ID_CAPACITY]; /* "c_…"; "" before the first header */
     uint64_t segment;     /* number of the current segment; 0 before the first */
     uint64_t seq;         /* of the last record; 0 before the first */
+    wall_usec created;    /* of the current segment, by its header */
     uint8_t head[CHAIN_HASH_LEN];
 };
 

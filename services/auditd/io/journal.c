@@ -35,7 +35,6 @@ struct journal {
     struct chain chain;
     uint64_t bytes; /* of the current segment */
     uint64_t records;
-    wall_usec created; /* the current segment, or when we opened it */
     uint64_t verified_from;
     bool is_failing;
 };
@@ -86,7 +85,6 @@ static enum err segment_begin(struct journal *j, wall_usec now)
     j->chain = next;
     j->bytes = writer_len(&w);
     j->records = 0;
-    j->created = now;
     log_info("segment.started", KV_U64("segment", next.segment), KV_U64("first", next.seq + 1));
     return OK;
 }
@@ -103,7 +101,7 @@ static void roll_back(struct journal *j)
 static enum err append(struct journal *j, const struct event *events, size_t count, wall_usec now)
 {
     check(count > 0 && count <= BATCH_EVENTS_MAX);
-    if (segment_is_due(&j->options.policy, j->bytes, j->records, j->created, now)) {
+    if (segment_is_due(&j->options.policy, j->bytes, j->records, j->chain.created, now)) {
         enum err err = segment_begin(j, now);
         if (err != OK)
             return err;
@@ -190,12 +188,10 @@ static enum err segment_reopen(struct journal *j, uint64_t number,
     char name[SEGMENT_NAME_CAPACITY];
     segment_name_write(number, name);
     j->fd = openat(j->dir_fd, name, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
-    struct stat st;
-    if (j->fd < 0 || fstat(j->fd, &st) != 0)
+    if (j->fd < 0)
         return explain(why, ERR_SYSTEM, "open", name);
     j->bytes = report->bytes_whole;
     j->records = report->records;
-    j->created = (wall_usec)st.st_mtime * USEC_PER_SEC;
     if (report->bytes_torn == 0)
         return OK;
     log_warn("segment.recovered", KV_U64("segment", number), KV_U64("seq", j->chain.seq),

@@ -153,6 +153,7 @@ static void reading_can_begin_at_any_segment(void **state)
     chain_init_unknown(&c);
     assert_int_equal(chain_adopt_header(&c, l.lines[EVENTS + 1]), CHAIN_FINE);
     assert_int_equal(c.seq, EVENTS);
+    assert_int_equal(c.created, SECONDS(1790000000));
     for (size_t i = EVENTS + 2; i < ARRAY_LEN(l.lines); i++)
         assert_int_equal(chain_read_record(&c, l.lines[i], NULL), CHAIN_FINE);
     assert_memory_equal(c.head, l.end.head, sizeof(c.head));

@@ -131,6 +131,36 @@ def rejected(c, data):
     d.terminate()
 
 
+def old_log(data, days):
+    """A log of one record whose segment was begun so many days ago, and written to just now."""
+    os.mkdir(data)
+    created = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime(time.time() - days * 86400))
+    chain, zero = "c_abcdefghij234567", bytes(32)
+    h = hashlib.sha256(b"conclave-audit-segment" + zero + (1).to_bytes(8, "big") * 2 +
+                       chain.encode() + created.encode()).digest()
+    text = json.dumps(event(1), sort_keys=True, separators=(",", ":"))
+    r = hashlib.sha256(h + (1).to_bytes(8, "big") + text.encode()).hexdigest()
+    with open(os.path.join(data, "000000000001.ndjson"), "w") as f:
+        f.write(f'{{"chain":"{chain}","segment":1,"first":1,"created":"{created}",'
+                f'"prev":"{zero.hex()}","hash":"{h.hex()}"}}\n'
+                f'{{"seq":1,"prev":"{h.hex()}","hash":"{r}","event":{text}}}\n')
+
+
+def age_survives_restarts(c, where):
+    """A segment is as old as its header says, however often auditd is restarted."""
+    for days, count in ((0.9, 1), (1.1, 2)):
+        data = os.path.join(where, f"old-{count}")
+        old_log(data, days)
+        assert verify(data)[0] == 0
+        d = c.daemon(AUDITD, "--data-dir", data, "--segment-age-max", "24h")
+        late = event(2)
+        emit(c, [late])
+        wait_for("the event", lambda: events_in(data)[-1]["id"] == late["id"])
+        d.terminate()
+        assert len(segments(data)) == count, segments(data)
+        assert verify(data)[0] == 0
+
+
 def status_api(c, data):
     authd = c.daemon(AUTHD, "--data-dir", os.path.join(c.dir, "authd"), "--admins", "ada")
     d = c.daemon(AUDITD, "--data-dir", data, "--jwks-url",
@@ -230,6 +260,7 @@ def main():
         killed_in_the_stream(c, data)
         torn_line(c, data)
         rejected(c, data)
+        age_survives_restarts(c, c.dir)
         status_api(c, data)
         outage(c, data)
         tampered(data, c.dir)
