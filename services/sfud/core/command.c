@@ -69,7 +69,6 @@ static enum err run_for_transport(struct worker *w, struct transport *t, struct 
 
 static enum err run(struct worker *w, struct command *c, usec now)
 {
-    const struct room *room;
     struct transport *t;
     switch (c->kind) {
     case COMMAND_TRANSPORT_CREATE:
@@ -80,12 +79,6 @@ static enum err run(struct worker *w, struct command *c, usec now)
     case COMMAND_TRACK_SET:
         t = transport_find(w, c->room, c->participant);
         return t == NULL ? ERR_NOT_FOUND : run_for_transport(w, t, c, now);
-    case COMMAND_ROOM_STATS:
-        room = room_find(w, c->room);
-        if (room == NULL)
-            return ERR_NOT_FOUND;
-        room_count(w, room, &c->ret_room_stats);
-        return OK;
     case COMMAND_WALL_SET:
         w->config.wall_minus_now = c->wall_minus_now;
         return OK;

@@ -17,7 +17,6 @@ enum command_kind {
     COMMAND_TRANSPORT_REMOVE, /* ERR_NOT_FOUND */
     COMMAND_SLOTS_SET,        /* ERR_NOT_FOUND; an old version is OK and ignored */
     COMMAND_TRACK_SET,        /* ERR_NOT_FOUND: no such participant */
-    COMMAND_ROOM_STATS,       /* ERR_NOT_FOUND */
     COMMAND_WALL_SET,         /* the wall clock was stepped: new wall_minus_now */
 };
 
@@ -70,12 +69,6 @@ struct slot_setting {
     uint8_t spatial_max; /* highest layer wanted: 0 lowest … 2 */
 };
 
-struct room_stats {
-    size_t participant_count;
-    size_t track_count;    /* publishing now */
-    size_t slot_fed_count; /* slots that something flows in */
-};
-
 struct command {
     enum command_kind kind;
     uint64_t id; /* control's own; not looked at */
@@ -92,7 +85,6 @@ struct command {
             enum source source;
             bool muted;
         } track_set;
-        struct room_stats ret_room_stats;
         wall_usec wall_minus_now;
     };
     void *user; /* control's own; not looked at */

@@ -149,21 +149,3 @@ void room_tick(struct worker *w, struct room *room, usec now)
     room->told_at = now;
     tell(w, room);
 }
-
-void room_count(const struct worker *w, const struct room *room, struct room_stats *ret)
-{
-    *ret = (struct room_stats){ .participant_count = room->participant_count };
-    list_for_each(link, &room->participants) {
-        const struct transport *t = list_entry(link, struct transport, in_room);
-        for (size_t i = 0; i < t->params.media_count; i++) {
-            const struct track *track = NULL;
-            const struct slot *slot = NULL;
-            if (t->params.media[i].role == MEDIA_PUBLISH)
-                track = pool_at(&w->tracks, t->media[i]);
-            else if (t->params.media[i].role == MEDIA_SLOT)
-                slot = pool_at(&w->slots, t->media[i]);
-            ret->track_count += track != NULL && track->active != 0 && !track->muted;
-            ret->slot_fed_count += slot != NULL && slot->forwarder.input != 0;
-        }
-    }
-}

@@ -46,6 +46,4 @@ void room_on_level(struct worker *w, struct room *room, usec now);
 /* Tells a change of speakers, if there is one. */
 void room_tick(struct worker *w, struct room *room, usec now);
 
-void room_count(const struct worker *w, const struct room *room, struct room_stats *ret);
-
 #endif
