@@ -35,8 +35,8 @@ MUST_USE enum err dtls_fingerprint_parse(struct bytes algorithm, struct bytes he
 /* Our certificate and settings, shared by all transports of a process. */
 struct dtls_context;
 
-/* Generates a self-signed ECDSA P-256 certificate, valid from wall_now - 1 day for 30 days; the
- * process makes a new one at every start. NULL if OpenSSL or memory fails. */
+/* Generates a self-signed ECDSA P-256 certificate, valid from wall_now - 1 day for ten years: longer
+ * than any process runs, and a process makes a new one at every start. NULL if OpenSSL or memory fails. */
 struct dtls_context *dtls_context_new(wall_usec wall_now);
 void dtls_context_free(struct dtls_context *c);
 /* SHA-256 of our certificate, "AB:CD:…" in upper case, for a=fingerprint:sha-256. */
