@@ -89,6 +89,19 @@ static void update_wall(struct control *c)
     c->wall_minus_now = difference;
 }
 
+/* Media threads do not log: control looks. */
+static void look_at_gso(struct control *c)
+{
+    for (size_t i = 0; i < c->worker_count; i++) {
+        const struct udp_counters *u = thread_udp_counters(c->threads[i]);
+        uint64_t error = atomic_load_explicit(&u->gso_error, memory_order_relaxed);
+        if (error == 0 || c->is_gso_told[i])
+            continue;
+        c->is_gso_told[i] = true;
+        log_warn("udp.gso-disabled", KV_U64("worker", i), KV_STR("error", strerror((int)error)));
+    }
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct control *c = timer->data;
@@ -96,6 +109,7 @@ static void on_timer(uv_timer_t *timer)
         return;
     update_load(c);
     update_wall(c);
+    look_at_gso(c);
     control_register(c);
 }
 

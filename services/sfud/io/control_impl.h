@@ -49,6 +49,7 @@ struct control {
     wall_usec started;
     wall_usec wall_minus_now;
     double load;
+    bool is_gso_told[WORKERS_MAX]; /* logged that it ended */
     uint64_t command_id;
     bool is_draining, is_leaving;
     bool is_hidden;    /* no registration any more */

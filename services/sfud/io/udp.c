@@ -4,7 +4,6 @@
 #include "io/udp_impl.h"
 
 #include "common/os/clock.h"
-#include "common/os/log.h"
 #include "io/sockaddr.h"
 
 #include <errno.h>
@@ -424,8 +423,8 @@ static void on_gso_refused(struct udp *u, int error)
     u->gso_refused_run++;
     if (u->gso && (error == EIO || u->gso_refused_run >= UDP_GSO_REFUSED_RUN)) {
         u->gso = false;
+        atomic_store_explicit(&u->counters.gso_error, (uint64_t)error, memory_order_relaxed);
         atomic_store_explicit(&u->counters.gso_off, 1, memory_order_relaxed);
-        log_warn("udp.gso-disabled", KV_STR("error", strerror(error)));
     }
 }
 

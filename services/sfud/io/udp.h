@@ -46,6 +46,7 @@ struct udp_counters {
     _Atomic uint64_t rx_overflow; /* dropped by the kernel before we saw them */
     _Atomic uint64_t gso_refused; /* sends that had to be repeated in pieces */
     _Atomic uint64_t gso_off;     /* 1 when UDP_SEGMENT is no longer tried */
+    _Atomic uint64_t gso_error;   /* the errno that ended it; 0: none did */
 };
 
 struct udp_config {

@@ -299,6 +299,7 @@ static void refused_segmentation_falls_back_and_is_remembered(void **state)
     }
     assert_int_equal(c->gso_refused, UDP_GSO_REFUSED_RUN);
     assert_int_equal(c->gso_off, 1);
+    assert_int_not_equal(c->gso_error, 0);
     assert_int_equal(c->datagrams_out, 3 * (UDP_GSO_REFUSED_RUN + 2));
     assert_int_equal(c->send_failed, 0);
     close_pair(&f);
