@@ -29,6 +29,8 @@
 /* A media node's key must be away this long before its participants count as lost. */
 #define NODE_LOST SECONDS(10)
 #define RETRY_AFTER MILLIS(1000)
+/* A room may be found on a lost node, and be moved by others meanwhile, this often in one join. */
+#define PLACE_ATTEMPTS_MAX 4
 /* Draining sockets are told over this time, so that not everybody resumes in one instant. */
 #define DRAIN_SPREAD SECONDS(2)
 #define PING_PERIOD_SEC    15

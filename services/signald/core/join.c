@@ -227,7 +227,8 @@ void session_join(struct session *s, const struct message *m)
     a->text_len = strlen(m->token);
 }
 
-static void place(struct session *s);
+/* lost: a process that the room is to be moved away from; "" = none known. */
+static void place(struct session *s, const char *lost, const char *lost_epoch);
 
 static void join_done(struct call *c, const struct answer *a)
 {
@@ -243,10 +244,10 @@ static void join_done(struct call *c, const struct answer *a)
     }
     if (!is_ok(a)) {
         s->is_in_room = false;
-        if (error != NULL && strcmp(error, "moved") == 0 && s->place_attempts < 3) {
+        if (error != NULL && strcmp(error, "moved") == 0 && s->place_attempts < PLACE_ATTEMPTS_MAX) {
             hub_node_remove(h, s->node, s->room_id, s->participant);
             s->is_on_node = false;
-            place(s);
+            place(s, "", "");
             return;
         }
         session_join_failed(s, wire_error_parse(error), NULL);
@@ -293,6 +294,16 @@ static enum wire_error node_error(const char *error)
     return WIRE_INTERNAL;
 }
 
+/* A node that is ending, or draining and without this room, says that it is full: others may do. */
+static bool is_leaving(const struct session *s, const struct answer *a)
+{
+    const char *error = json_string_value(json_object_get(a->json, "error"));
+    const struct node *n = placement_find(&s->hub->placement, s->node);
+    return error != NULL && strcmp(error, "full") == 0 &&
+           (n == NULL || !n->is_fresh || n->is_draining) &&
+           s->place_attempts < PLACE_ATTEMPTS_MAX;
+}
+
 static void create_done(struct call *c, const struct answer *a)
 {
     struct session *s = c->session;
@@ -304,7 +315,10 @@ static void create_done(struct call *c, const struct answer *a)
         return;
     }
     const char *sdp = json_string_value(json_object_get(a->json, "sdp"));
-    if (!is_ok(a)) {
+    if (!is_ok(a) && is_leaving(s, a)) {
+        s->is_on_node = false;
+        place(s, s->node, s->node_epoch);
+    } else if (!is_ok(a)) {
         s->is_on_node = false;
         session_join_failed(s,
                             node_error(json_string_value(json_object_get(a->json, "error"))),
@@ -351,6 +365,9 @@ static void place_done(struct call *c, const struct answer *a)
         session_join_failed(s, wire_error_parse(json_string_value(json_object_get(a->json,
                                                                                   "error"))),
                             NULL);
+    } else if (s->place_attempts < PLACE_ATTEMPTS_MAX &&
+               placement_is_lost(&s->hub->placement, node, epoch, s->hub->now)) {
+        place(s, node, epoch);
     } else {
         snprintf(s->node, sizeof(s->node), "%s", node);
         snprintf(s->node_epoch, sizeof(s->node_epoch), "%s", epoch);
@@ -358,18 +375,14 @@ static void place_done(struct call *c, const struct answer *a)
     }
 }
 
-static void place(struct session *s)
+static void place(struct session *s, const char *lost, const char *lost_epoch)
 {
     struct hub *h = s->hub;
     s->place_attempts++;
     const struct node *n = placement_choose(&h->placement);
-    json_t *fresh = placement_fresh(&h->placement);
-    char *text = json_dumps(fresh, JSON_COMPACT);
-    json_decref(fresh);
-    check(text != NULL);
     hub_script(h, step(s, place_done), SCRIPT_PLACE, s->room_id,
-               json_pack("[sss]", text, n == NULL ? "" : n->id, n == NULL ? "" : n->epoch));
-    free(text);
+               json_pack("[ssss]", n == NULL ? "" : n->id, n == NULL ? "" : n->epoch, lost,
+                         lost_epoch));
 }
 
 /* ---- resume ---- */
@@ -510,7 +523,7 @@ void session_on_room_ready(struct session *s)
     if (s->socket == NULL)
         session_join_failed(s, WIRE_UNAVAILABLE, NULL);
     else if (s->state == SESSION_JOINING)
-        place(s);
+        place(s, "", "");
     else
         ask_resume(s);
 }

@@ -98,15 +98,6 @@ const struct node *placement_choose(const struct placement *p)
     return best;
 }
 
-json_t *placement_fresh(const struct placement *p)
-{
-    json_t *ret = json_array();
-    for (size_t i = 0; i < p->count; i++)
-        if (p->nodes[i].is_fresh)
-            json_array_append_new(ret, json_pack("[ss]", p->nodes[i].id, p->nodes[i].epoch));
-    return ret;
-}
-
 bool placement_is_lost(const struct placement *p, const char *id, const char *epoch, usec now)
 {
     if (p->watching_since == USEC_NEVER)

@@ -1,7 +1,7 @@
 /* placement.h - the media nodes that are there, and which one takes a participant.
  *
- * The room's node stays while it is fresh; a new room goes to the least loaded fresh node that is
- * not draining. Pure. SPDX-License-Identifier: Apache-2.0 */
+ * The room's node stays until it is lost; a new room goes to the least loaded fresh node that is
+ * not draining. Not fresh is not lost: keys also run out while Redis is away. Pure. SPDX-License-Identifier: Apache-2.0 */
 #ifndef SIGNALD_CORE_PLACEMENT_H
 #define SIGNALD_CORE_PLACEMENT_H
 
@@ -35,8 +35,6 @@ void placement_on_blind(struct placement *p);
 const struct node *placement_find(const struct placement *p, const char *id);
 /* NULL: there is none. Equal loads: fewer participants, then the smaller id. */
 const struct node *placement_choose(const struct placement *p);
-/* [[id, epoch], …] of fresh nodes, for the script that decides where a room is. */
-json_t *placement_fresh(const struct placement *p);
 /* Whether the process that had this epoch has lost its participants: another epoch is there, or its
  * key was away for NODE_LOST while we could see. */
 bool placement_is_lost(const struct placement *p, const char *id, const char *epoch, usec now);

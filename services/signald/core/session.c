@@ -110,7 +110,7 @@ void session_send(struct session *s, json_t *message)
 void session_error(struct session *s, int64_t id, enum wire_error error, const char *text,
                    usec retry_after)
 {
-    if (retry_after == 0 && error == WIRE_UNAVAILABLE)
+    if (retry_after == 0 && (error == WIRE_UNAVAILABLE || error == WIRE_NO_NODE))
         retry_after = RETRY_AFTER;
     s->hub->stats.errors[error]++;
     session_send(s, message_error(id, error, text, retry_after));

@@ -1,18 +1,17 @@
--- place: where is this room? Its node stays while that process lives; else the proposed one.
--- ARGV: 2 fresh nodes [[id, epoch], …] as JSON, 3 proposed id ('' = none), 4 its epoch
+-- place: where is this room? It stays where it is, unless that is the process that the caller knows
+-- to be lost. Lost is the caller's to say: a node is not gone because one look did not show it.
+-- ARGV: 2 proposed id ('' = none), 3 its epoch, 4 lost id ('' = none), 5 its epoch
 local node = redis.call('HGET', state, 'node')
 local epoch = redis.call('HGET', state, 'node_epoch')
-for _, fresh in ipairs(cjson.decode(ARGV[2])) do
-  if fresh[1] == node and fresh[2] == epoch then
-    return '{"ok":true,"node":' .. cjson.encode(node) .. ',"epoch":' .. cjson.encode(epoch) .. '}'
-  end
+if node and (node ~= ARGV[4] or epoch ~= ARGV[5]) then
+  return '{"ok":true,"node":' .. cjson.encode(node) .. ',"epoch":' .. cjson.encode(epoch) .. '}'
 end
-if ARGV[3] == '' then
+if ARGV[2] == '' then
   return refuse('no-node')
 end
 local is_new = redis.call('EXISTS', state) == 0
-redis.call('HSET', state, 'node', ARGV[3], 'node_epoch', ARGV[4])
+redis.call('HSET', state, 'node', ARGV[2], 'node_epoch', ARGV[3])
 if is_new then
   redis.call('EXPIRE', state, 60) -- join makes it last
 end
-return '{"ok":true,"node":' .. cjson.encode(ARGV[3]) .. ',"epoch":' .. cjson.encode(ARGV[4]) .. '}'
+return '{"ok":true,"node":' .. cjson.encode(ARGV[2]) .. ',"epoch":' .. cjson.encode(ARGV[3]) .. '}'

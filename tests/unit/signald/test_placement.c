@@ -34,17 +34,6 @@ static void the_least_loaded_node_that_is_not_draining_is_chosen(void **state)
     assert_null(placement_choose(&p));
 }
 
-static void a_draining_node_still_counts_as_fresh_for_its_rooms(void **state)
-{
-    struct placement p;
-    placement_init(&p);
-    look(&p, 1, json_pack("[o]", node("c", "7", 0.1, true)));
-    json_t *fresh = placement_fresh(&p);
-    assert_int_equal(json_array_size(fresh), 1);
-    assert_string_equal(json_string_value(json_array_get(json_array_get(fresh, 0), 1)), "7");
-    json_decref(fresh);
-}
-
 static void a_node_is_lost_when_it_restarted(void **state)
 {
     struct placement p;
@@ -83,7 +72,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_least_loaded_node_that_is_not_draining_is_chosen),
-        cmocka_unit_test(a_draining_node_still_counts_as_fresh_for_its_rooms),
         cmocka_unit_test(a_node_is_lost_when_it_restarted),
         cmocka_unit_test(a_node_is_lost_after_ten_seconds_that_we_could_see),
         cmocka_unit_test(malformed_nodes_are_skipped),

@@ -42,18 +42,22 @@ class Room:
 
 
 def two_that_place_at_once_agree_on_the_node(r):
-    fresh = json.dumps([["n1", "1"], ["n2", "1"]])
-    assert r.run("place", fresh, "n1", "1")["node"] == "n1"
-    assert r.run("place", fresh, "n2", "1")["node"] == "n1"
+    assert r.run("place", "n1", "1", "", "")["node"] == "n1"
+    assert r.run("place", "n2", "1", "", "")["node"] == "n1"
     assert r.redis("TTL", r.state) <= 60
 
 
-def a_room_moves_when_its_node_is_not_fresh(r):
-    r.run("place", '[["n1","1"]]', "n1", "1")
-    assert r.run("place", '[["n1","2"],["n2","1"]]', "n2", "1")["node"] == "n2"
+def a_room_moves_only_away_from_the_process_that_is_lost(r):
+    r.run("place", "n1", "1", "", "")
+    assert r.run("place", "n2", "1", "n1", "0")["node"] == "n1"
+    assert r.run("place", "", "", "n1", "1")["error"] == "no-node"
+    assert r.run("place", "", "", "", "")["node"] == "n1"
+    assert r.run("place", "n2", "1", "n1", "1")["node"] == "n2"
+    assert r.run("place", "n3", "1", "n1", "1")["node"] == "n2"
     assert r.join("a", node="n1")["error"] == "moved"
     assert r.join("a", node="n2")["ok"]
-    assert r.run("place", "[]", "", "")["error"] == "no-node"
+    r.redis("FLUSHALL")
+    assert r.run("place", "", "", "", "")["error"] == "no-node"
 
 
 def joining_announces_only_what_is_public(r):

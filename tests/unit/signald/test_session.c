@@ -150,6 +150,96 @@ static void an_unclear_join_is_undone(void **state)
     world_done(&w);
 }
 
+static const char *node_of(struct world *w, size_t socket)
+{
+    return text(world_last(w, socket, "joined"), "node");
+}
+
+static void a_room_stays_on_a_node_that_one_look_did_not_show(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w), b = world_open(&w);
+    world_join(&w, a, "Ada");
+    assert_string_equal(node_of(&w, a), "sfud-1");
+    w.node_is_missing = true;
+    world_see_nodes(&w);
+    world_join(&w, b, "Bob");
+    assert_string_equal(node_of(&w, b), "sfud-1");
+    hub_on_redis(w.hub, false); /* long enough for keys to run out */
+    world_pass(&w, SECONDS(20));
+    hub_on_redis(w.hub, true);
+    world_see_nodes(&w);
+    world_pump(&w);
+    size_t c = world_open(&w);
+    world_join(&w, c, "Cy");
+    assert_string_equal(node_of(&w, c), "sfud-1");
+    world_pass(&w, SECONDS(1));
+    assert_null(world_last(&w, a, "media"));
+    world_done(&w);
+}
+
+static void a_room_moves_when_its_node_is_lost(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w);
+    world_join(&w, a, "Ada");
+    w.node_is_missing = true;
+    world_pass(&w, SECONDS(12));
+    assert_string_equal(text(world_last(&w, a, "media"), "state"), "failed");
+    size_t b = world_open(&w);
+    world_join(&w, b, "Bob");
+    assert_string_equal(node_of(&w, b), "sfud-2");
+    world_done(&w);
+}
+
+static void a_room_moves_away_from_a_node_that_is_ending(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w), b = world_open(&w), c = world_open(&w);
+    world_join(&w, a, "Ada");
+    w.node_is_full = true;
+    assert_null(world_join(&w, b, "Bob")); /* full, not ending */
+    assert_string_equal(last_error(&w, b), "no-node");
+    w.node_is_missing = true;
+    world_pass(&w, SECONDS(1));
+    world_join(&w, c, "Cy");
+    assert_string_equal(node_of(&w, c), "sfud-2");
+    world_done(&w);
+}
+
+static void a_room_of_a_node_that_has_restarted_is_placed_anew(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w), b = world_open(&w);
+    world_join(&w, a, "Ada");
+    snprintf(w.epoch, sizeof(w.epoch), "e2");
+    world_pass(&w, SECONDS(1));
+    assert_string_equal(text(world_last(&w, a, "media"), "state"), "failed");
+    world_join(&w, b, "Bob");
+    assert_string_equal(node_of(&w, b), "sfud-1");
+    assert_string_equal(w.room_epoch, "e2");
+    world_done(&w);
+}
+
+static void a_join_without_any_node_may_be_tried_again(void **state)
+{
+    struct world w;
+    world_init(&w);
+    json_t *nobody = json_array();
+    hub_on_nodes(w.hub, nobody);
+    json_decref(nobody);
+    size_t a = world_open(&w);
+    assert_null(world_join(&w, a, "Ada"));
+    assert_string_equal(last_error(&w, a), "no-node");
+    json_t *m = world_last(&w, a, "error");
+    assert_int_equal(json_integer_value(json_object_get(m, "retry_after_ms")), 1000);
+    world_done(&w);
+}
+
 static void a_silent_client_is_closed_after_ten_seconds(void **state)
 {
     struct world w;
@@ -475,6 +565,11 @@ int main(void)
         cmocka_unit_test(a_silent_node_is_told_to_forget),
         cmocka_unit_test(a_client_that_goes_while_joining_leaves_nothing),
         cmocka_unit_test(an_unclear_join_is_undone),
+        cmocka_unit_test(a_room_stays_on_a_node_that_one_look_did_not_show),
+        cmocka_unit_test(a_room_moves_when_its_node_is_lost),
+        cmocka_unit_test(a_room_moves_away_from_a_node_that_is_ending),
+        cmocka_unit_test(a_room_of_a_node_that_has_restarted_is_placed_anew),
+        cmocka_unit_test(a_join_without_any_node_may_be_tried_again),
         cmocka_unit_test(a_silent_client_is_closed_after_ten_seconds),
         cmocka_unit_test(a_broken_socket_detaches_and_resume_brings_everything_back),
         cmocka_unit_test(resuming_closes_the_socket_that_still_stands),

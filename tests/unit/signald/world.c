@@ -18,17 +18,21 @@ static void set_clock(struct world *w)
     hub_on_clock(w->hub, w->now, 1790000000000000 + w->now);
 }
 
-static void see_nodes(struct world *w)
+/* sfud-1 is the better one of two, while it is there. */
+void world_see_nodes(struct world *w)
 {
-    json_t *nodes = json_pack("[{s:s,s:s,s:f,s:i,s:b}]", "id", "sfud-1", "epoch", "e1", "load", 0.5,
-                              "participants", 3, "draining", 0);
+    json_t *nodes = json_pack("[{s:s,s:s,s:f},{s:s,s:s,s:f}]", "id", "sfud-2", "epoch", "e1",
+                              "load", 0.9, "id", "sfud-1", "epoch", w->epoch, "load", 0.5);
+    if (w->node_is_missing)
+        json_array_remove(nodes, 1);
+    w->nodes_seen_at = w->now;
     hub_on_nodes(w->hub, nodes);
     json_decref(nodes);
 }
 
 void world_init(struct world *w)
 {
-    *w = (struct world){ .now = SECONDS(100), .verdict = OK };
+    *w = (struct world){ .now = SECONDS(100), .verdict = OK, .epoch = "e1" };
     random_world = w;
     struct hub_options options = { .instance = "signald-1", .epoch = "e_1",
                                    .room_participants_max = 100, .address_sockets_max = 5,
@@ -46,7 +50,7 @@ void world_init(struct world *w)
     w->claims.grant.subscribe = true;
     set_clock(w);
     hub_on_redis(w->hub, true);
-    see_nodes(w);
+    world_see_nodes(w);
 }
 
 void world_done(struct world *w)
@@ -138,6 +142,18 @@ static json_t *track(struct world *w, json_t *p, const char *action, const char 
                      "sfud-1");
 }
 
+static json_t *place(struct world *w, const char *const *a)
+{
+    bool is_lost = strcmp(w->room_node, a[2]) == 0 && strcmp(w->room_epoch, a[3]) == 0;
+    if (w->room_node[0] == 0 || is_lost) {
+        if (a[0][0] == 0)
+            return refuse("no-node");
+        snprintf(w->room_node, sizeof(w->room_node), "%s", a[0]);
+        snprintf(w->room_epoch, sizeof(w->room_epoch), "%s", a[1]);
+    }
+    return json_pack("{s:b,s:s,s:s}", "ok", 1, "node", w->room_node, "epoch", w->room_epoch);
+}
+
 static json_t *run(struct world *w, enum script script, const json_t *args)
 {
     const char *a[8] = { "" };
@@ -149,7 +165,7 @@ static json_t *run(struct world *w, enum script script, const json_t *args)
     json_t *j;
     switch (script) {
     case SCRIPT_PLACE:
-        return json_pack("{s:b,s:s,s:s}", "ok", 1, "node", "sfud-1", "epoch", "e1");
+        return place(w, a);
     case SCRIPT_JOIN:
         p = json_loads(a[0], 0, NULL);
         if (json_object_size(w->participants) == 0)
@@ -223,6 +239,9 @@ static void ask_node(struct world *w, const struct action *a)
     const char *op = json_string_value(json_object_get(a->json, "op"));
     if (w->node_is_silent)
         answer(w, a->call, ERR_EXPIRED, NULL);
+    else if (w->node_is_full && strcmp(a->name, "sfud-1") == 0 &&
+             strcmp(op, "participant.create") == 0)
+        answer(w, a->call, OK, json_pack("{s:b,s:s}", "ok", 0, "error", "full"));
     else if (w->node_refuses && strcmp(op, "participant.create") == 0)
         answer(w, a->call, OK,
                json_pack("{s:b,s:s,s:s}", "ok", 0, "error", "bad-sdp", "message", "line 1"));
@@ -337,8 +356,8 @@ void world_pass(struct world *w, usec duration)
     for (usec end = w->now + duration; w->now < end;) {
         w->now += MILLIS(50);
         set_clock(w);
-        if (w->now % SECONDS(1) == 0 && w->hub->has_redis)
-            see_nodes(w);
+        if (w->now - w->nodes_seen_at >= SECONDS(1) && w->hub->has_redis)
+            world_see_nodes(w);
         hub_on_tick(w->hub);
         world_pump(w);
     }

@@ -18,6 +18,7 @@ struct world_socket {
 struct world {
     struct hub *hub;
     usec now;
+    usec nodes_seen_at;
     uint8_t random;
     struct world_socket sockets[WORLD_SOCKETS];
     size_t socket_count;
@@ -27,7 +28,11 @@ struct world {
     json_t *asked;        /* what media nodes were asked, owned */
     json_t *audited;      /* types, owned */
     /* faults */
+    bool node_is_missing; /* not in the registry */
+    char epoch[8];        /* of the node, as the registry shows it */
+    char room_node[16], room_epoch[8]; /* where the room is; "" = nowhere yet */
     bool node_refuses;    /* participant.create: bad-sdp */
+    bool node_is_full;    /* sfud-1 only */
     bool node_is_silent;
     bool redis_fails;     /* scripts: ERR_BAD_STATE */
     bool holds_scripts;   /* answers are kept back in held */
@@ -52,6 +57,8 @@ void world_release_held(struct world *w);
 json_t *world_last(struct world *w, size_t socket, const char *op);
 /* Joins room "r" as that name; the participant's id, borrowed. */
 const char *world_join(struct world *w, size_t socket, const char *name);
+/* One look at the registry. */
+void world_see_nodes(struct world *w);
 size_t world_asked(struct world *w, const char *op);
 bool world_audited(struct world *w, const char *type);
 
