@@ -71,6 +71,7 @@ static bool read_token(struct session *s, const char *token, char ret_hash[65])
     snprintf(s->org, sizeof(s->org), "%.*s", (int)(slash - room), room);
     snprintf(s->participant, sizeof(s->participant), "%s", participant);
     hash_secret(ret_hash, secret);
+    bytes_wipe(text, sizeof(text));
     return true;
 }
 
@@ -483,6 +484,7 @@ static void ask_resume(struct session *s)
     struct hub *h = s->hub;
     char *token = make_token(s, s->resume_hash);
     json_object_set_new(s->joined, "resume", json_string(token));
+    bytes_wipe(token, strlen(token));
     free(token);
     s->is_in_room = true;
     hub_script(h, step(s, resume_done), SCRIPT_RESUME, s->room_id,
