@@ -4,7 +4,7 @@ import { defineConfig } from '@playwright/test';
 
 export default defineConfig({
   testDir: '.',
-  testMatch: ['specs/**/*.spec.ts', 'lifecycle/**/*.spec.ts'],
+  testMatch: ['specs/**/*.spec.ts', 'lifecycle/**/*.spec.ts', 'screenshots/**/*.spec.ts'],
   workers: 1,
   fullyParallel: false,
   forbidOnly: !!process.env.CI,

@@ -5,7 +5,7 @@ import { type Browser, chromium } from '@playwright/test';
 const QUIET = ['--disable-background-networking', '--disable-component-update', '--disable-sync', '--no-first-run', '--disable-quic'];
 
 /** The fake camera makes a moving picture, the fake microphone beeps. */
-export function launchChromium(): Promise<Browser> {
+export function launchChromium(more: string[] = []): Promise<Browser> {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: [
@@ -16,6 +16,7 @@ export function launchChromium(): Promise<Browser> {
       '--autoplay-policy=no-user-gesture-required',
       '--disable-dev-shm-usage',
       ...QUIET,
+      ...more,
     ],
   });
 }

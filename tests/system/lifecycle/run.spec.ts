@@ -80,13 +80,18 @@ test('Ctrl-C leaves no process; a second run keeps accounts and the audit log, w
 
 test('what is secret is for this user only', () => {
   const loose: string[] = [];
+  let found = 0;
   const walk = (directory: string) => {
     for (const entry of readdirSync(directory, { withFileTypes: true })) {
       const file = path.join(directory, entry.name);
       if (entry.isDirectory()) walk(file);
-      else if (/key|secret|coturn|\.pem/.test(entry.name) && (statSync(file).mode & 0o077) !== 0) loose.push(file);
+      else if (/key|secret|coturn\.conf|\.pem/.test(entry.name)) {
+        found += 1;
+        if ((statSync(file).mode & 0o077) !== 0) loose.push(file);
+      }
     }
   };
   walk(data);
   expect(loose).toEqual([]);
+  expect(found, 'the keys of authd, and what coturn shares with it').toBeGreaterThanOrEqual(3);
 });
