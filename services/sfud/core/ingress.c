@@ -34,8 +34,6 @@ static void ingress_dtls(struct worker *w, struct transport *t, const struct dat
 
 void worker_receive(struct worker *w, const struct datagram *d, usec now)
 {
-    stats_count(&w->stats, STAT_DATAGRAMS_IN);
-    stats_add(&w->stats, STAT_BYTES_IN, d->len);
     enum demux_kind kind = demux_classify(bytes_of(d->data, d->len));
     if (kind == DEMUX_STUN) {
         ingress_stun(w, d, now);

@@ -208,14 +208,12 @@ static bool seal(struct worker *w, struct transport *t, uint64_t index, struct b
     struct writer writer = writer_of(at, capacity);
     enum err err = sealer_rtp(t->sealer, index, header, payload, &writer);
     if (err != OK) {
-        stats_count(&w->stats, err == ERR_EXPIRED ? STAT_DROP_DUPLICATE : STAT_DROP_FULL);
+        stats_count(&w->stats, err == ERR_EXPIRED ? STAT_UNSENT_REPEATED : STAT_UNSENT_FULL);
         return false;
     }
     const struct transport_address *to = transport_destination(t);
     outbox_commit(out, &to->addr, to->path, t->self, writer_len(&writer));
     t->twcc_seq++;
-    stats_count(&w->stats, STAT_DATAGRAMS_OUT);
-    stats_add(&w->stats, STAT_BYTES_OUT, writer_len(&writer));
     return true;
 }
 

@@ -19,10 +19,6 @@
     X(ENCODINGS, "sfud_encodings", NULL, true, "Incoming RTP streams")                             \
     X(SLOTS_FED, "sfud_slots_fed", NULL, true, "Slots with an input")                              \
     X(CACHED_PACKETS, "sfud_cached_packets", NULL, true, "Packets kept to answer NACKs")           \
-    X(DATAGRAMS_IN, "sfud_datagrams_received_total", NULL, false, "UDP datagrams")                 \
-    X(BYTES_IN, "sfud_bytes_received_total", NULL, false, "UDP payload bytes")                     \
-    X(DATAGRAMS_OUT, "sfud_datagrams_sent_total", NULL, false, "UDP datagrams")                    \
-    X(BYTES_OUT, "sfud_bytes_sent_total", NULL, false, "UDP payload bytes")                        \
     X(RTP_IN, "sfud_rtp_received_total", NULL, false, "RTP packets opened")                        \
     X(RTP_OUT, "sfud_rtp_forwarded_total", NULL, false, "RTP packets sealed for viewers")          \
     X(RTX_OUT, "sfud_rtx_sent_total", NULL, false, "Retransmissions to viewers")                   \
@@ -48,14 +44,17 @@
     X(DROP_DTLS, "sfud_packets_dropped_total", "reason=\"dtls-not-validated\"", false, "")         \
     X(DROP_STATE, "sfud_packets_dropped_total", "reason=\"bad-state\"", false, "")                 \
     X(DROP_AUTH, "sfud_packets_dropped_total", "reason=\"auth\"", false, "")                       \
-    X(DROP_REPLAY, "sfud_packets_dropped_total", "reason=\"expired\"", false, "")                  \
+    X(DROP_REPLAY, "sfud_packets_dropped_total", "reason=\"replayed\"", false, "")                 \
     X(DROP_MALFORMED, "sfud_packets_dropped_total", "reason=\"malformed\"", false, "")             \
     X(DROP_SSRC, "sfud_packets_dropped_total", "reason=\"unknown-ssrc\"", false, "")               \
     X(DROP_FORMAT, "sfud_packets_dropped_total", "reason=\"payload-type\"", false, "")             \
     X(DROP_FORBIDDEN, "sfud_packets_dropped_total", "reason=\"forbidden\"", false, "")             \
     X(DROP_MUTED, "sfud_packets_dropped_total", "reason=\"muted\"", false, "")                     \
     X(DROP_DUPLICATE, "sfud_packets_dropped_total", "reason=\"duplicate\"", false, "")             \
-    X(DROP_FULL, "sfud_packets_dropped_total", "reason=\"full\"", false, "")
+    X(DROP_FULL, "sfud_packets_dropped_total", "reason=\"full\"", false, "")                       \
+    X(UNSENT_FULL, "sfud_packets_unsent_total", "reason=\"full\"", false,                          \
+      "Packets for participants that were not sent, by reason")                                    \
+    X(UNSENT_REPEATED, "sfud_packets_unsent_total", "reason=\"repeated\"", false, "")
 
 enum worker_stat {
 #define X(id, name, label, gauge, help) STAT_##id,

@@ -444,7 +444,7 @@ void transport_send_rtcp(struct worker *w, struct transport *t, struct bytes com
         return;
     struct writer writer = writer_of(at, size);
     if (sealer_rtcp(t->sealer, compound, &writer) != OK) {
-        stats_count(&w->stats, STAT_DROP_FULL);
+        stats_count(&w->stats, STAT_UNSENT_FULL);
         return;
     }
     stats_count(&w->stats, STAT_RTCP_OUT);

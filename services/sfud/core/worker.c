@@ -147,7 +147,7 @@ uint8_t *worker_reserve_control(struct worker *w, size_t size)
 {
     uint8_t *at = outbox_reserve(&w->control, size);
     if (at == NULL)
-        stats_count(&w->stats, STAT_DROP_FULL);
+        stats_count(&w->stats, STAT_UNSENT_FULL);
     return at;
 }
 
@@ -155,8 +155,6 @@ void worker_commit_control(struct worker *w, const struct transport_address *to,
                            size_t len)
 {
     outbox_commit(&w->control, &to->addr, to->path, transport, len);
-    stats_count(&w->stats, STAT_DATAGRAMS_OUT);
-    stats_add(&w->stats, STAT_BYTES_OUT, len);
 }
 
 void worker_send_control(struct worker *w, const struct transport_address *to, handle transport,
@@ -189,7 +187,7 @@ uint32_t worker_enqueue(struct worker *w, struct transport *t, handle slot, enum
     /* Who asks for much again must not take the place of what is sent for the first time. */
     size_t max = kind == QUEUE_RESEND ? w->config.queue_max / 2 : w->config.queue_max;
     if (w->queue_used >= max) {
-        stats_count(&w->stats, STAT_DROP_FULL);
+        stats_count(&w->stats, STAT_UNSENT_FULL);
         return 0;
     }
     struct queue_entry *e = &w->queue[w->queue_used++];

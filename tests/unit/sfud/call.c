@@ -376,6 +376,7 @@ static void on_stun(struct client *c, struct bytes datagram)
 
 static void deliver(struct call *call, const struct net_addr *to, struct bytes datagram)
 {
+    call->delivered_count++;
     for (size_t i = 0; i < CALL_CLIENTS_MAX; i++) {
         struct client *c = &call->clients[i];
         if (c->call == NULL || !net_addr_equal(&c->addr, to))

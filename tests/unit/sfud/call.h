@@ -82,6 +82,7 @@ struct call {
     struct client clients[CALL_CLIENTS_MAX];
     struct event events[CALL_EVENTS_MAX];
     size_t event_count;
+    size_t delivered_count; /* datagrams the worker sent, to whomever */
     struct outbox out;
     uint8_t *scratch;
     struct outbox_send sends[OUTBOX_SENDS_MAX];
