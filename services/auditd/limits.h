@@ -18,6 +18,8 @@
 /* Entries of consumers that have gone are taken over when nobody has touched them for so long. */
 #define CLAIM_IDLE     SECONDS(60)
 #define CLAIM_INTERVAL SECONDS(30)
+/* How often the group's lag is measured: a scrape sees it this late. */
+#define LAG_INTERVAL SECONDS(5)
 /* After a failed write (disk full) or an error of Redis. */
 #define RETRY_INTERVAL SECONDS(1)
 

@@ -6,6 +6,7 @@
 #include "common/base64url.h"
 #include "common/logfmt.h"
 
+#include <inttypes.h>
 #include <jansson.h>
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -130,23 +131,48 @@ enum err event_write_own(const struct event_own *own, struct event *ret)
     return err;
 }
 
+/* A stream id begins with the milliseconds of its XADD. */
+static bool derived_id(const char *stream_id, const char *seed_text, char ret[UUID_CAPACITY])
+{
+    uint8_t seed[32];
+    if (EVP_Digest(seed_text, strlen(seed_text), seed, NULL, EVP_sha256(), NULL) != 1)
+        return false;
+    uuid7_write(ret, (wall_usec)strtoll(stream_id, NULL, 10) * USEC_PER_MS, seed);
+    return true;
+}
+
 enum err event_reject(const char *stream_id, struct bytes raw, const char *why,
                       const char *instance, wall_usec now, struct event *ret)
 {
-    uint8_t digest[32], seed[32];
+    uint8_t digest[32];
     char hex[65], id[UUID_CAPACITY];
     if (EVP_Digest(raw.data, raw.len, digest, NULL, EVP_sha256(), NULL) != 1)
         return ERR_SYSTEM;
     hex_write(hex, bytes_of(digest, sizeof(digest)));
-    if (EVP_Digest(stream_id, strlen(stream_id), seed, NULL, EVP_sha256(), NULL) != 1)
+    if (!derived_id(stream_id, stream_id, id))
         return ERR_SYSTEM;
-    /* A stream id begins with the milliseconds of its XADD. */
-    uuid7_write(id, (wall_usec)strtoll(stream_id, NULL, 10) * USEC_PER_MS, seed);
     const struct event_own own = { .id = id,
                                    .time = now,
                                    .type = "audit.rejected",
                                    .instance = instance,
                                    .keys = { "stream_id", "why", "sha256" },
                                    .values = { stream_id, why, hex } };
+    return event_write_own(&own, ret);
+}
+
+enum err event_gap(const char *after, const char *before, uint64_t lost, const char *instance,
+                   wall_usec now, struct event *ret)
+{
+    char id[UUID_CAPACITY], count[24], seed[2 * STREAM_ID_CAPACITY + 32];
+    snprintf(count, sizeof(count), "%" PRIu64, lost);
+    snprintf(seed, sizeof(seed), "gap %s %s %s", after, before, count);
+    if (!derived_id(after, seed, id))
+        return ERR_SYSTEM;
+    const struct event_own own = { .id = id,
+                                   .time = now,
+                                   .type = "audit.gap",
+                                   .instance = instance,
+                                   .keys = { "lost", "after", "before" },
+                                   .values = { count, after, before } };
     return event_write_own(&own, ret);
 }

@@ -12,7 +12,8 @@
 #include "common/ids.h"
 #include "limits.h"
 
-#define EVENT_TYPE_MAX 64
+#define EVENT_TYPE_MAX     64
+#define STREAM_ID_CAPACITY 48
 
 /* event_clear() frees it. */
 struct event {
@@ -36,7 +37,7 @@ MUST_USE enum err event_parse(struct bytes json, struct event *ret, const char *
 struct event_own {
     const char *id;
     wall_usec time;
-    const char *type; /* "audit.rejected", "audit.recovered" */
+    const char *type; /* "audit.rejected", "audit.recovered", "audit.gap" */
     const char *instance;
     const char *keys[3];
     const char *values[3];
@@ -47,5 +48,10 @@ MUST_USE enum err event_write_own(const struct event_own *own, struct event *ret
  * unseen. Its id follows from the entry: read twice, it is the same event. */
 MUST_USE enum err event_reject(const char *stream_id, struct bytes raw, const char *why,
                                const char *instance, wall_usec now, struct event *ret);
+
+/* The record that says that entries between two stream ids were trimmed before anybody read them.
+ * Its id follows from the ids and the count. */
+MUST_USE enum err event_gap(const char *after, const char *before, uint64_t lost,
+                            const char *instance, wall_usec now, struct event *ret);
 
 #endif

@@ -6,6 +6,7 @@
 #include "common/os/audit_emitter.h"
 #include "common/os/clock.h"
 #include "common/os/log.h"
+#include "io/lag.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -23,8 +24,6 @@ static const char *outcome_name(unsigned index)
     return names[index];
 }
 
-#define STREAM_ID_CAPACITY 48
-
 struct stream {
     struct stream_options options;
     uv_timer_t retry;
@@ -34,14 +33,21 @@ struct stream {
     bool is_stopping;
     char claim_cursor[STREAM_ID_CAPACITY];
     usec claim_due;
+    usec lag_due;
+    struct lag lag; /* being recorded */
     /* the batch in work */
     struct event events[BATCH_EVENTS_MAX];
     size_t event_count;
     char ids[BATCH_EVENTS_MAX][STREAM_ID_CAPACITY];
     size_t id_count;
     uint64_t counts[OUTCOME_COUNT];
+    uint64_t lost_count; /* of the rejected ones: delivered before, but trimmed since */
     struct metric_counter *outcomes[OUTCOME_COUNT];
-    struct metric_gauge *seq;
+    struct metric_counter *records;
+    uint64_t records_counted;
+    struct metric_gauge *undelivered;
+    struct metric_gauge *pending;
+    struct metric_counter *lost;
     struct metric_histogram *append_seconds;
 };
 
@@ -98,6 +104,7 @@ static void batch_clear(struct stream *s)
         event_clear(&s->events[i]);
     s->event_count = 0;
     s->id_count = 0;
+    s->lost_count = 0;
     memset(s->counts, 0, sizeof(s->counts));
 }
 
@@ -109,19 +116,16 @@ static bool batch_has(const struct stream *s, const char *id)
     return journal_has(s->options.journal, id);
 }
 
-/* entry: [ id, [ "e", json ] ], or [ id, nil ] if it was trimmed away before it was read */
-static void entry_take(struct stream *s, const redisReply *entry)
+/* fields: [ "e", json ], or something else if it was trimmed away before it was read. */
+static void entry_add(struct stream *s, const char *id, const redisReply *fields)
 {
-    if (entry->type != REDIS_REPLY_ARRAY || entry->elements != 2 || s->id_count == BATCH_EVENTS_MAX)
-        return;
-    const char *id = redis_reply_text(entry->element[0]);
-    if (id == NULL)
+    if (id == NULL || s->id_count == BATCH_EVENTS_MAX)
         return;
     snprintf(s->ids[s->id_count], STREAM_ID_CAPACITY, "%s", id);
-    bool is_there = entry->element[1]->type == REDIS_REPLY_ARRAY;
+    bool is_there = fields != NULL && fields->type == REDIS_REPLY_ARRAY;
     struct bytes raw = { 0 };
     if (is_there)
-        raw = redis_reply_field(entry->element[1], "e");
+        raw = redis_reply_field(fields, "e");
     struct event event = { 0 };
     const char *why = is_there ? "no field e" : "trimmed";
     enum outcome outcome = OUTCOME_STORED;
@@ -138,7 +142,15 @@ static void entry_take(struct stream *s, const redisReply *entry)
         return;
     }
     s->counts[outcome]++;
+    s->lost_count += is_there ? 0 : 1;
     s->events[s->event_count++] = event;
+}
+
+/* entry: [ id, fields ] */
+static void entry_take(struct stream *s, const redisReply *entry)
+{
+    if (entry->type == REDIS_REPLY_ARRAY && entry->elements == 2)
+        entry_add(s, redis_reply_text(entry->element[0]), entry->element[1]);
 }
 
 static void on_acked(enum err err, const redisReply *reply, void *data)
@@ -158,6 +170,13 @@ static void batch_ack(struct stream *s)
     redis_command(s->options.redis, args, 3 + s->id_count, on_acked, s);
 }
 
+static void records_count(struct stream *s)
+{
+    uint64_t seq = journal_chain(s->options.journal)->seq;
+    metric_add(s->records, seq - s->records_counted);
+    s->records_counted = seq;
+}
+
 /* Stores the batch, then acknowledges it. */
 static void batch_store(struct stream *s)
 {
@@ -173,7 +192,8 @@ static void batch_store(struct stream *s)
         metric_observe(s->append_seconds, (double)(clock_now() - begun) / 1e6);
     for (size_t i = 0; i < OUTCOME_COUNT; i++)
         metric_add(s->outcomes[i], s->counts[i]);
-    metric_set(s->seq, (double)journal_chain(s->options.journal)->seq);
+    metric_add(s->lost, s->lost_count);
+    records_count(s);
     if (s->id_count > 0)
         batch_ack(s);
     else
@@ -225,6 +245,9 @@ static void on_claimed(enum err err, const redisReply *reply, void *data)
     if (reply->type == REDIS_REPLY_ARRAY && reply->elements >= 2) {
         cursor = redis_reply_text(reply->element[0]);
         entries_take(s, reply->element[1]);
+        if (reply->elements >= 3 && reply->element[2]->type == REDIS_REPLY_ARRAY)
+            for (size_t i = 0; i < reply->element[2]->elements; i++)
+                entry_add(s, redis_reply_text(reply->element[2]->element[i]), NULL);
     }
     snprintf(s->claim_cursor, sizeof(s->claim_cursor), "%s", cursor == NULL ? "0-0" : cursor);
     if (strcmp(s->claim_cursor, "0-0") == 0) {
@@ -232,6 +255,68 @@ static void on_claimed(enum err err, const redisReply *reply, void *data)
         s->claim_due = clock_now() + CLAIM_INTERVAL;
     }
     batch_store(s);
+}
+
+/* The lag, between the phases */
+
+static void on_settled(enum err err, const redisReply *reply, void *data)
+{
+    struct stream *s = data;
+    if (answered(s, err, reply))
+        next(s);
+}
+
+/* False: not written, try again later. */
+static bool gap_record(struct stream *s)
+{
+    const struct lag *lag = &s->lag;
+    struct event event = { 0 };
+    enum err err = event_gap(lag->after, lag->before, lag->lost, s->options.instance, clock_wall(),
+                             &event);
+    bool is_new = err == OK && !journal_has(s->options.journal, event.id);
+    if (is_new)
+        err = journal_append(s->options.journal, &event, 1, clock_wall());
+    event_clear(&event);
+    if (err != OK) {
+        log_error("journal.failed", KV_STR("why", strerror(errno)));
+        return false;
+    }
+    if (is_new) {
+        log_warn("events.lost", KV_U64("count", lag->lost), KV_STR("after", lag->after),
+                 KV_STR("before", lag->before));
+        metric_add(s->lost, lag->lost);
+        records_count(s);
+    }
+    return true;
+}
+
+/* An answer that cannot be read is no reason to stop reading events. */
+static void on_inspected(enum err err, const redisReply *reply, void *data)
+{
+    struct stream *s = data;
+    bool is_refused = err == ERR_MALFORMED && reply != NULL && reply->str != NULL &&
+                      strncmp(reply->str, "NOGROUP", 7) != 0;
+    s->lag_due = clock_now() + LAG_INTERVAL;
+    if (is_refused)
+        log_warn("lag.unknown", KV_STR("why", reply->str));
+    if (!answered(s, is_refused ? OK : err, reply))
+        return;
+    if (is_refused || lag_read(reply, &s->lag) != OK) {
+        next(s);
+        return;
+    }
+    metric_set(s->pending, (double)s->lag.pending);
+    if (s->lag.is_known)
+        metric_set(s->undelivered, (double)s->lag.undelivered);
+    if (s->lag.lost == 0) {
+        next(s);
+    } else if (gap_record(s)) {
+        s->is_busy = true;
+        lag_settle(s->options.redis, AUDIT_STREAM, GROUP, &s->lag, on_settled, s);
+    } else {
+        s->lag_due = 0;
+        retry_later(s, s->phase);
+    }
 }
 
 static void group_make(struct stream *s)
@@ -281,6 +366,10 @@ static void next(struct stream *s)
     if (s->phase == PHASE_FRESH && clock_now() >= s->claim_due)
         s->phase = PHASE_CLAIM;
     s->is_busy = true;
+    if (s->phase != PHASE_GROUP && clock_now() >= s->lag_due) {
+        lag_inspect(s->options.redis, AUDIT_STREAM, GROUP, on_inspected, s);
+        return;
+    }
     switch (s->phase) {
     case PHASE_GROUP:
         group_make(s);
@@ -304,14 +393,21 @@ struct stream *stream_start(uv_loop_t *loop, const struct stream_options *option
     s->options = *options;
     metrics_counters(options->metrics, "auditd_events_total", "Entries of the audit stream.",
                      "result", outcome_name, OUTCOME_COUNT, s->outcomes);
-    s->seq = metrics_gauge(options->metrics, "auditd_seq", "Number of the last record.", NULL);
+    s->records = metrics_counter(options->metrics, "auditd_records_total",
+                                 "Records of the chain, since it began.", NULL);
+    s->undelivered = metrics_gauge(options->metrics, "auditd_stream_undelivered",
+                                   "Entries of the audit stream that nobody has read yet.", NULL);
+    s->pending = metrics_gauge(options->metrics, "auditd_stream_pending",
+                               "Entries that were read and are not acknowledged.", NULL);
+    s->lost = metrics_counter(options->metrics, "auditd_events_lost_total",
+                              "Entries that were trimmed before they were stored.", NULL);
     s->append_seconds =
         metrics_histogram(options->metrics, "auditd_append_seconds", "Write and fdatasync of a batch.",
                           NULL, METRIC_SECONDS_BOUNDS, METRIC_SECONDS_BOUND_COUNT);
     check(uv_timer_init(loop, &s->retry) == 0);
     s->retry.data = s;
     s->is_timer_open = true;
-    metric_set(s->seq, (double)journal_chain(options->journal)->seq);
+    records_count(s);
     next(s);
     return s;
 }
@@ -321,6 +417,7 @@ void stream_on_connected(struct stream *s)
     if (s->is_busy)
         return; /* its callback goes on */
     s->phase = PHASE_GROUP;
+    s->lag_due = 0;
     next(s);
 }
 

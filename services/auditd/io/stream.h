@@ -9,6 +9,9 @@
  *     CLAIM    take over what consumers that have gone left behind
  *     FRESH    wait for new entries; back to CLAIM now and then
  *
+ * Before the first read, and every LAG_INTERVAL, it measures how far the group is behind. Entries
+ * that were trimmed before anybody read them are recorded as audit.gap.
+ *
  * After every loss of the connection it begins again. Loop thread only.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef AUDITD_IO_STREAM_H

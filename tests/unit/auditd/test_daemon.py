@@ -62,12 +62,16 @@ def verify(data, *more):
     return r.returncode, r.stdout.strip()
 
 
+def stream_info(c):
+    group = c.redis_command("XINFO", "GROUPS", "cc:audit")[0]
+    stream = c.redis_command("XINFO", "STREAM", "cc:audit")
+    return dict(zip(group[::2], group[1::2])), dict(zip(stream[::2], stream[1::2]))
+
+
 def backlog(c):
-    """Entries that are not acknowledged yet: undelivered or pending."""
-    groups = c.redis_command("XINFO", "GROUPS", "cc:audit")
-    group = dict(zip(groups[0][::2], groups[0][1::2]))
-    total = c.redis_command("XLEN", "cc:audit")
-    return total - (group[b"entries-read"] or 0) + group[b"pending"]
+    """0 when nothing is undelivered or pending."""
+    group, stream = stream_info(c)
+    return group[b"pending"] + (group[b"last-delivered-id"] != stream[b"last-generated-id"])
 
 
 def killed_in_the_stream(c, data):
@@ -128,6 +132,52 @@ def rejected(c, data):
     last = events_in(data)[-2:]
     assert last[0]["type"] == "audit.rejected" and last[1]["type"] == "room.created", last
     assert last[0]["meta"]["sha256"] == hashlib.sha256(b"no JSON at all").hexdigest()
+    d.terminate()
+
+
+def gaps(data):
+    return [e["meta"] for e in events_in(data) if e["type"] == "audit.gap"]
+
+
+def trimmed(c, data):
+    """What the stream lost before anybody read it is counted and recorded, once."""
+    d = c.daemon(AUDITD, "--data-dir", data)
+    assert d.metric("auditd_records_total") == len(events_in(data))
+    d.terminate()
+    c.redis_command("XTRIM", "cc:audit", "MAXLEN", "0")  # all of it was delivered
+    emit(c, [event(n) for n in range(50)])
+    last = stream_info(c)[0][b"last-delivered-id"].decode()
+    c.redis_command("XTRIM", "cc:audit", "MAXLEN", "20")
+    first = c.redis_command("XRANGE", "cc:audit", "-", "+", "COUNT", "1")[0][0].decode()
+    assert gaps(data) == []
+    d = c.daemon(AUDITD, "--data-dir", data)
+    wait_for("the backlog", lambda: backlog(c) == 0)
+    assert gaps(data) == [{"lost": "30", "after": last, "before": first}], gaps(data)
+    assert d.metric("auditd_events_lost_total") == 30
+    assert "evt=events.lost count=30" in d.read_log()
+    emit(c, [event(n) for n in range(5)])
+    wait_for("the backlog", lambda: backlog(c) == 0)
+    assert d.metric("auditd_records_total") == len(events_in(data))
+    assert [e["meta"]["n"] for e in events_in(data)[-25:]] == [*range(30, 50), *range(5)]
+    d.terminate()
+    c.redis_command("XTRIM", "cc:audit", "MAXLEN", "3")
+    d = c.daemon(AUDITD, "--data-dir", data)
+    wait_for("the lag", lambda: d.metric("auditd_stream_undelivered") == 0)
+    assert len(gaps(data)) == 1 and d.metric("auditd_events_lost_total") == 0
+    d.terminate()
+    emit(c, [event(n) for n in range(4)])
+    c.redis_command("XTRIM", "cc:audit", "MAXLEN", "0")  # nothing is left that could be read
+    d = c.daemon(AUDITD, "--data-dir", data)
+    wait_for("the gap", lambda: len(gaps(data)) == 2)
+    assert gaps(data)[1]["lost"] == "4" and gaps(data)[1]["before"] == "-", gaps(data)
+    d.terminate()
+    emit(c, [event(n) for n in range(2)])
+    c.redis_command("XREADGROUP", "GROUP", "auditd", lines(data)[0]["chain"], "STREAMS", "cc:audit", ">")
+    c.redis_command("XTRIM", "cc:audit", "MAXLEN", "0")  # delivered, but never stored
+    d = c.daemon(AUDITD, "--data-dir", data)
+    wait_for("the backlog", lambda: backlog(c) == 0)
+    assert [e["meta"]["why"] for e in events_in(data)[-2:]] == ["trimmed"] * 2
+    assert len(gaps(data)) == 2 and d.metric("auditd_events_lost_total") == 2
     d.terminate()
 
 
@@ -260,6 +310,7 @@ def main():
         killed_in_the_stream(c, data)
         torn_line(c, data)
         rejected(c, data)
+        trimmed(c, data)
         age_survives_restarts(c, c.dir)
         status_api(c, data)
         outage(c, data)

@@ -111,6 +111,22 @@ static void rejection_of_the_same_entry_is_the_same_event(void **state)
     event_clear(&c);
 }
 
+static void the_same_gap_is_the_same_event(void **state)
+{
+    struct event a, b, c;
+    assert_int_equal(event_gap("1790000000000-0", "1790000000009-0", 3, "auditd-1", 5, &a), OK);
+    assert_int_equal(event_gap("1790000000000-0", "1790000000009-0", 3, "auditd-1", 6, &b), OK);
+    assert_int_equal(event_gap("1790000000000-0", "1790000000009-0", 4, "auditd-1", 5, &c), OK);
+    assert_string_equal(a.id, b.id);
+    assert_string_not_equal(a.id, c.id);
+    assert_string_equal(a.type, "audit.gap");
+    assert_non_null(strstr(a.canonical, "\"meta\":{\"after\":\"1790000000000-0\","
+                                        "\"before\":\"1790000000009-0\",\"lost\":\"3\"}"));
+    event_clear(&a);
+    event_clear(&b);
+    event_clear(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -120,6 +136,7 @@ int main(void)
         cmocka_unit_test(what_is_no_object_is_refused),
         cmocka_unit_test(too_large_event_is_refused),
         cmocka_unit_test(rejection_of_the_same_entry_is_the_same_event),
+        cmocka_unit_test(the_same_gap_is_the_same_event),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

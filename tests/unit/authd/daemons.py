@@ -140,6 +140,11 @@ class Daemon:
     def wait_ready(self):
         wait_for("readiness", lambda: self.probe("/readyz") == 200)
 
+    def metric(self, name):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/metrics", timeout=5) as r:
+            found = re.search(rf"^{re.escape(name)} (\S+)$", r.read().decode(), re.M)
+        return float(found[1])
+
     def probe(self, path):
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}{path}", timeout=2) as r:
