@@ -1,4 +1,4 @@
-/* config.h - what an operator can set (docs/cluster.md).
+/* config.h - what an operator can set (docs/operations.md).
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef AUTHD_CONFIG_H
