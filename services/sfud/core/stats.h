@@ -41,6 +41,7 @@
     X(DROP_UNKNOWN, "sfud_packets_dropped_total", "reason=\"unknown-address\"", false,               \
       "Packets received and not used, by reason")                                                  \
     X(DROP_STUN, "sfud_packets_dropped_total", "reason=\"stun\"", false, "")                       \
+    X(DROP_ADDRESS, "sfud_packets_dropped_total", "reason=\"address-in-use\"", false, "")           \
     X(DROP_DTLS, "sfud_packets_dropped_total", "reason=\"dtls-not-validated\"", false, "")         \
     X(DROP_STATE, "sfud_packets_dropped_total", "reason=\"bad-state\"", false, "")                 \
     X(DROP_AUTH, "sfud_packets_dropped_total", "reason=\"auth\"", false, "")                       \

@@ -87,34 +87,48 @@ static void remove_address(struct worker *w, struct transport *t, size_t i)
     t->addresses[i] = t->addresses[--t->address_count];
 }
 
-/* A port that a NAT gave to somebody else before is theirs no more. */
-static void take_address_over(struct worker *w, const struct net_addr *addr)
+/* A port that a NAT gave to somebody else before is theirs no more. But a check proves only that
+ * its sender knows a password, not that the source address is theirs: what an owner uses who is
+ * heard of stays the owner's. (The other comes in when the owner is silent, and checks again until
+ * then.) */
+static bool take_address_over(struct worker *w, const struct net_addr *addr, usec now)
 {
-    struct transport *other = transport_find_address(w, addr);
-    if (other != NULL)
-        remove_address(w, other, address_index(other, addr));
+    struct transport *owner = transport_find_address(w, addr);
+    if (owner == NULL)
+        return true;
+    const struct transport_address *used = transport_destination(owner);
+    if (used != NULL && net_addr_equal(&used->addr, addr) &&
+        now - owner->authenticated_at < TRANSPORT_DISCONNECTED_TIME) {
+        stats_count(&w->stats, STAT_DROP_ADDRESS);
+        return false;
+    }
+    remove_address(w, owner, address_index(owner, addr));
+    return true;
 }
 
-/* The index follows what ICE holds valid; the path is the one the last check came by. */
-static void keep_address(struct worker *w, struct transport *t,
-                         const struct transport_address *from)
+/* The index follows what ICE holds valid; the path is the one the last check came by. False: it
+ * could not be kept, nothing may be sent there. */
+static bool keep_address(struct worker *w, struct transport *t,
+                         const struct transport_address *from, usec now)
 {
     size_t known = address_index(t, &from->addr);
     if (known < t->address_count) {
         t->addresses[known].path = from->path;
-        return;
+        return true;
     }
     for (size_t i = t->address_count; i-- > 0;) {
         if (!ice_lite_is_valid(&t->ice, &t->addresses[i].addr))
             remove_address(w, t, i);
     }
-    take_address_over(w, &from->addr);
+    if (!take_address_over(w, &from->addr, now))
+        return false;
     if (t->address_count == ICE_REMOTE_MAX ||
         !hash_index_insert(&w->by_address, hash_address(w, &from->addr), t->self)) {
         stats_count(&w->stats, STAT_DROP_FULL);
-        return;
+        return false;
     }
     t->addresses[t->address_count++] = *from;
+    return true;
 }
 
 /* Takes m-lines from `first` on into the pools. */
@@ -187,8 +201,7 @@ static enum err init_dtls(struct worker *w, struct transport *t, usec now)
 static enum err index_transport(struct worker *w, struct transport *t)
 {
     uint64_t ufrag = hash_ufrag(w, bytes_of_str(t->params.local_ufrag));
-    uint64_t participant =
-        worker_hash(w, room_key_of(w, t), bytes_of_str(t->participant));
+    uint64_t participant = worker_hash(w, room_key_of(w, t), bytes_of_str(t->participant));
     if (!hash_index_insert(&w->by_ufrag, ufrag, t->self) ||
         !hash_index_insert(&w->by_participant, participant, t->self))
         return ERR_FULL;
@@ -271,8 +284,8 @@ void transport_free(struct worker *w, struct transport *t)
         remove_address(w, t, t->address_count - 1);
     struct bytes room_key = room_key_of(w, t);
     hash_index_remove(&w->by_ufrag, hash_ufrag(w, bytes_of_str(t->params.local_ufrag)), t->self);
-    hash_index_remove(&w->by_participant,
-                      worker_hash(w, room_key, bytes_of_str(t->participant)), t->self);
+    hash_index_remove(&w->by_participant, worker_hash(w, room_key, bytes_of_str(t->participant)),
+                      t->self);
     room_remove(w, pool_at(&w->rooms, t->room), t);
     dtls_free(t->dtls);
     sealer_free(t->sealer);
@@ -414,8 +427,8 @@ void transport_on_stun(struct worker *w, struct transport *t, const struct stun_
     if (m->class != STUN_REQUEST)
         return;
     transport_on_authentic(w, t, now);
-    if (ice_lite_is_valid(&t->ice, &d->from))
-        keep_address(w, t, &from);
+    if (ice_lite_is_valid(&t->ice, &d->from) && !keep_address(w, t, &from, now))
+        return;
     if (t->state == TRANSPORT_NEW)
         t->state = TRANSPORT_ICE;
     if (t->state == TRANSPORT_ICE && t->params.dtls_client)

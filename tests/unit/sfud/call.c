@@ -173,7 +173,7 @@ struct client *call_enter(struct call *call, size_t index, const char *name, uin
     return c;
 }
 
-static void send_check(struct client *c)
+void call_check(struct client *c)
 {
     uint8_t packet[STUN_MESSAGE_MAX];
     struct writer w = writer_of(packet, sizeof packet);
@@ -230,7 +230,7 @@ static void on_dtls(struct client *c, struct bytes datagram)
 void call_connect(struct client *c)
 {
     struct call *call = c->call;
-    send_check(c);
+    call_check(c);
     call_flush(call);
     check(c->stun_answers == 1);
     struct dtls_fingerprint expected;
@@ -369,7 +369,8 @@ static void on_stun(struct client *c, struct bytes datagram)
 {
     struct stun_message m;
     check(stun_parse(datagram, &m) == OK && m.class == STUN_SUCCESS);
-    check(stun_check_integrity(&m, bytes_of_str(c->pwd)) == OK);
+    if (stun_check_integrity(&m, bytes_of_str(c->pwd)) != OK)
+        return; /* the answer to a check that somebody else sent from our address */
     check(net_addr_equal(&m.mapped, &c->addr));
     c->stun_answers++;
 }
@@ -447,7 +448,7 @@ void call_wait(struct call *call, usec duration)
         for (size_t i = 0; i < CALL_CLIENTS_MAX && !call->no_checks; i++) {
             struct client *c = &call->clients[i];
             if (c->joined && call->now - c->checked_at >= SECONDS(4))
-                send_check(c);
+                call_check(c);
         }
         call_flush(call);
     }

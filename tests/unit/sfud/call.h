@@ -101,6 +101,8 @@ struct client *call_join(struct call *call, size_t index, const char *name, uint
 /* As call_join(), up to the transport; nothing is sent yet. */
 struct client *call_enter(struct call *call, size_t index, const char *name, uint32_t allowed);
 void call_connect(struct client *c);
+/* A STUN check from the participant's address. */
+void call_check(struct client *c);
 /* The client half of a participant goes away without a word. */
 void call_drop(struct client *c);
 void call_leave(struct client *c);

@@ -505,6 +505,38 @@ static void silence_is_told_and_then_ends_the_transport(void **state)
     assert_int_equal(worker_next_deadline(call.worker), USEC_NEVER);
 }
 
+/* A participant who can forge source addresses must not get what belongs to another. */
+static void an_address_in_use_is_not_taken_over(void **state)
+{
+    call_view(scene.c, 0, scene.a, SOURCE_MICROPHONE, 0);
+    struct net_addr own = scene.b->addr;
+    scene.b->addr = scene.a->addr;
+    call_check(scene.b);
+    call_flush(&call);
+    assert_int_equal(stat_of(STAT_DROP_ADDRESS), 1);
+    scene.b->addr = own;
+    publish(100, 0);
+    assert_int_equal(client_count(scene.c, audio_ssrc(scene.c)), 5);
+    assert_int_equal(stat_of(STAT_DROP_AUTH), 0);
+}
+
+static void an_address_whose_owner_is_silent_is_taken_over(void **state)
+{
+    struct net_addr address = scene.a->addr; /* a NAT gives it to somebody else */
+    scene.a->joined = false;
+    call_wait(&call, TRANSPORT_DISCONNECTED_TIME + SECONDS(1));
+    scene.b->addr = address;
+    call_check(scene.b);
+    call_flush(&call);
+    assert_int_equal(stat_of(STAT_DROP_ADDRESS), 0);
+    struct stream audio;
+    stream_audio(&audio, scene.b, AUDIO_SSRC + 1);
+    stream_send_audio(&audio);
+    call_flush(&call);
+    assert_int_equal(stat_of(STAT_DROP_AUTH), 0);
+    assert_int_equal(stat_of(STAT_RTP_IN), 1);
+}
+
 static void strangers_are_not_answered(void **state)
 {
     struct net_addr stranger = net_addr_ipv4((const uint8_t[4]){ 203, 0, 113, 9 }, 1);
@@ -665,6 +697,8 @@ int main(void)
         TEST(sender_reports_keep_audio_and_video_in_step),
         TEST(the_room_is_told_who_speaks),
         TEST(silence_is_told_and_then_ends_the_transport),
+        TEST(an_address_in_use_is_not_taken_over),
+        TEST(an_address_whose_owner_is_silent_is_taken_over),
         TEST(strangers_are_not_answered),
         TEST(an_older_slots_set_is_ignored),
         TEST(commands_for_what_is_not_there_say_so),
