@@ -60,7 +60,8 @@ enum {
 #define TRANSPORT_FAILED_TIME       SECONDS(30) /* … event failed, removed (RFC 7675 consent) */
 #define KEYFRAME_INTERVAL_MIN       MILLIS(200) /* requests per encoding, all askers together */
 #define KEYFRAME_RETRY_TIME         MILLIS(500) /* asked, none came: the request or it was lost */
-#define KEYFRAME_RETRIES_MAX        20          /* then wait until somebody asks again */
+#define KEYFRAME_RETRIES_MAX        20          /* then wait until somebody asks again, or waits */
+#define KEYFRAME_WAITERS_INTERVAL   SECONDS(2)  /* looking for slots that wait and nobody asks for */
 #define ENCODING_SILENT_TIME        SECONDS(1)  /* a layer that pauses is not active any more */
 #define ENCODING_FORGET_TIME        SECONDS(60) /* its memory goes back to the pool */
 #define RTCP_REPORT_INTERVAL        SECONDS(1)  /* SR and RR; well below 5 % of any call */

@@ -37,6 +37,7 @@ struct encoding {
     struct nack_generator nack;
     struct receive_stats stats;
     struct keyframe_request keyframe;
+    usec waiters_at; /* when to look for slots that wait for a keyframe */
     uint8_t fir_seq;
     struct media_clock clock; /* of the last sender report */
 

@@ -64,6 +64,18 @@ static usec ask_again(struct compound *c, struct encoding *e, usec now)
     return nack_next_deadline(&e->nack);
 }
 
+/* Every slot that waits has asked; but the keyframe may have been lost on its way through us, or
+ * the publisher may have been asked in vain as often as we ask. Nobody shall wait forever. */
+static void look_for_waiters(struct worker *w, const struct track *track, struct encoding *e,
+                             usec now)
+{
+    if (!e->is_active || now < e->waiters_at)
+        return;
+    e->waiters_at = now + KEYFRAME_WAITERS_INTERVAL;
+    if (keyframe_request_deadline(&e->keyframe) == USEC_NEVER && track_is_waited_for(w, track, e))
+        keyframe_request_want(&e->keyframe);
+}
+
 static usec ask_for_keyframe(struct compound *c, struct encoding *e, usec now)
 {
     if (keyframe_request_take(&e->keyframe, now)) {
@@ -89,6 +101,7 @@ static usec ask(struct compound *c, struct track *track, usec now)
             next = MIN(next, ask_again(c, e, now));
         if (nack_take_keyframe_wanted(&e->nack) && is_watched)
             keyframe_request_want(&e->keyframe);
+        look_for_waiters(c->w, track, e, now);
         next = MIN(next, ask_for_keyframe(c, e, now));
     }
     return next;
@@ -112,8 +125,7 @@ static size_t collect_reports(struct worker *w, struct transport *t, usec now,
     for (size_t i = 0; i < t->ssrc_count && count < RTCP_REPORTS_MAX; i++) {
         const struct transport_ssrc *s = &t->ssrcs[i];
         struct track *track = pool_at(&w->tracks, t->media[s->media_index]);
-        struct encoding *e =
-            track == NULL || s->is_rtx ? NULL : track_encoding(w, track, s->layer);
+        struct encoding *e = track == NULL || s->is_rtx ? NULL : track_encoding(w, track, s->layer);
         if (e != NULL && e->is_active &&
             receive_stats_report(&e->stats, e->ssrc, now, &reports[count]))
             count++;
@@ -170,8 +182,7 @@ usec report_to_viewer(struct worker *w, struct transport *t, usec now)
         struct slot *slot =
             t->params.media[i].role == MEDIA_SLOT ? pool_at(&w->slots, t->media[i]) : NULL;
         struct rtcp_sender_info info;
-        if (slot == NULL || slot->sent_at <= slot->reported_at ||
-            !slot_report(w, slot, now, &info))
+        if (slot == NULL || slot->sent_at <= slot->reported_at || !slot_report(w, slot, now, &info))
             continue;
         if (writer_left(&c.writer) < SENDER_REPORT_SIZE + SDES_SIZE_MAX) {
             send_out(&c);

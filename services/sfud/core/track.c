@@ -40,8 +40,7 @@ static void free_encoding(struct worker *w, struct track *track, unsigned layer)
 
 void track_free(struct worker *w, struct track *track)
 {
-    list_for_each(link, &track->slots)
-        slot_unlink(w, list_entry(link, struct slot, in_track));
+    list_for_each(link, &track->slots) slot_unlink(w, list_entry(link, struct slot, in_track));
     for (unsigned i = 0; i < TRACK_ENCODINGS_MAX; i++)
         free_encoding(w, track, i);
     pool_give(&w->tracks, track->self);
@@ -74,8 +73,7 @@ struct encoding *track_learn(struct worker *w, struct track *track, uint8_t laye
 /* What each viewer should get may have changed. */
 static void reselect(struct worker *w, struct track *track, usec now)
 {
-    list_for_each(link, &track->slots)
-        slot_select(w, list_entry(link, struct slot, in_track), now);
+    list_for_each(link, &track->slots) slot_select(w, list_entry(link, struct slot, in_track), now);
 }
 
 static void put_to_sleep(struct worker *w, struct track *track, struct encoding *e, usec now)
@@ -93,12 +91,27 @@ void track_want_keyframe(struct worker *w, struct track *track, struct encoding 
     worker_wake(w, track->transport, MAX(now, keyframe_request_deadline(&e->keyframe)));
 }
 
+bool track_is_waited_for(const struct worker *w, const struct track *track,
+                         const struct encoding *e)
+{
+    list_for_each(link, &track->slots)
+    {
+        const struct slot *slot = list_entry(link, struct slot, in_track);
+        const struct transport *viewer = pool_at(&w->transports, slot->transport);
+        if (slot->forwarder.wanted == e->self && forwarder_is_waiting(&slot->forwarder) &&
+            viewer->state == TRANSPORT_CONNECTED)
+            return true;
+    }
+    return false;
+}
+
 void track_on_packet(struct worker *w, struct track *track, struct encoding *e, usec now)
 {
     e->packet_at = now;
     if (e->is_active)
         return;
     e->is_active = true;
+    e->waiters_at = now + KEYFRAME_WAITERS_INTERVAL;
     track->active |= 1u << e->layer;
     reselect(w, track, now);
     if (!list_is_empty(&track->slots))
@@ -134,9 +147,9 @@ usec track_tick(struct worker *w, struct track *track, usec now)
         if (silent >= ENCODING_FORGET_TIME)
             free_encoding(w, track, i);
         else
-            next = MIN(next, silent < 2 * ENCODING_SILENT_TIME
-                                 ? now + TRACK_TICK
-                                 : e->packet_at + ENCODING_FORGET_TIME);
+            next =
+                MIN(next, silent < 2 * ENCODING_SILENT_TIME ? now + TRACK_TICK
+                                                            : e->packet_at + ENCODING_FORGET_TIME);
     }
     return next;
 }

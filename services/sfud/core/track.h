@@ -21,8 +21,8 @@ struct track {
     uint8_t layer_count;
     enum source source;
     enum media_kind kind;
-    bool allowed; /* by the grant */
-    bool muted;   /* by track.set: dropped at ingress */
+    bool allowed;                          /* by the grant */
+    bool muted;                            /* by track.set: dropped at ingress */
     handle encodings[TRACK_ENCODINGS_MAX]; /* by layer; 0: none yet */
     uint32_t active;                       /* bit i: layer i sends now */
     struct list slots;                     /* slot.in_track: who watches */
@@ -48,6 +48,10 @@ void track_set_muted(struct worker *w, struct track *track, bool muted, usec now
 
 /* A keyframe of this encoding is needed: asked for as soon as the throttle allows. */
 void track_want_keyframe(struct worker *w, struct track *track, struct encoding *e, usec now);
+/* Some slot of a connected viewer could begin with this encoding and needs a keyframe for it. Cost:
+ * a look at each of its slots. */
+bool track_is_waited_for(const struct worker *w, const struct track *track,
+                         const struct encoding *e);
 
 /* Layers that went silent are put to sleep, cached packets expire. Returns when it wants to be
  * called again. */

@@ -299,6 +299,38 @@ static void who_connects_after_the_keyframe_is_given_another(void **state)
     assert_true(client_check_stream(d, video_ssrc(d)) > 20);
 }
 
+static void a_keyframe_that_is_lost_inside_is_asked_for_again(void **state)
+{
+    publish(200, 1);
+    call_view(scene.b, 0, scene.a, SOURCE_CAMERA, 0);
+    call_flush(&call);
+    call.worker->queue_used = call.worker->config.queue_max; /* a pass that is full */
+    stream_send_frame(&scene.camera[0], true, 1);
+    call_flush(&call);
+    assert_int_equal(client_count(scene.b, video_ssrc(scene.b)), 0);
+    client_forget(scene.a); /* the publisher answered; nothing asks any more */
+    publish(3000, 1);
+    assert_true(client_check_stream(scene.b, video_ssrc(scene.b)) > 10);
+}
+
+static void a_viewer_that_waits_is_asked_for_as_long_as_it_takes(void **state)
+{
+    publish(200, 1);
+    call_view(scene.b, 0, scene.a, SOURCE_CAMERA, 0);
+    for (usec t = 0; t < 30; t++) { /* the publisher does not hear us */
+        for (usec i = 0; i < 20; i++) {
+            stream_send_frame(&scene.camera[0], false, 1);
+            call_wait(&call, MILLIS(50));
+        }
+        client_forget(scene.a);
+    }
+    publish(3000, 1);
+    assert_true(client_check_stream(scene.b, video_ssrc(scene.b)) > 10);
+    client_forget(scene.a);
+    call_wait(&call, MILLIS(900));
+    assert_int_equal(client_count_pli(scene.a, CAMERA_SSRC), 0);
+}
+
 static void a_muted_track_is_dropped_and_comes_back_without_a_gap(void **state)
 {
     call_view(scene.b, 0, scene.a, SOURCE_MICROPHONE, 0);
@@ -686,6 +718,8 @@ int main(void)
         TEST(a_request_of_a_viewer_reaches_the_publisher_and_is_throttled),
         TEST(viewing_somebody_asks_for_a_keyframe_at_once),
         TEST(who_connects_after_the_keyframe_is_given_another),
+        TEST(a_keyframe_that_is_lost_inside_is_asked_for_again),
+        TEST(a_viewer_that_waits_is_asked_for_as_long_as_it_takes),
         TEST(a_muted_track_is_dropped_and_comes_back_without_a_gap),
         TEST(a_source_the_grant_does_not_allow_is_dropped),
         TEST(leaving_and_coming_back_goes_on_in_the_same_slot),
