@@ -290,6 +290,15 @@ void hub_on_reap_detach(struct hub *h, const char *room, const char *participant
     free(text);
 }
 
+/* As session_audit() writes them: {org, room}. */
+static json_t *audit_of_room(const char *room_id)
+{
+    const char *slash = strchr(room_id, '/');
+    check(slash != NULL);
+    return json_pack("{s:o,s:s}", "org", json_stringn(room_id, (size_t)(slash - room_id)), "room",
+                     slash + 1);
+}
+
 static void reap_remove_done(struct call *c, const struct answer *a)
 {
     struct hub *h = c->hub;
@@ -303,14 +312,18 @@ static void reap_remove_done(struct call *c, const struct answer *a)
     if (id != NULL && node != NULL)
         hub_node_remove(h, node, room, id);
     hub_log(h, LOG_LEVEL_INFO, "participant.reaped", json_incref(c->context));
-    json_t *fields = json_pack("{s:s,s:s,s:{s:s}}", "actor_kind", "service", "room", room, "meta",
-                               "reason", "lost");
-    if (id != NULL)
-        json_object_set_new(json_object_get(fields, "meta"), "participant", json_string(id));
+    json_t *fields = audit_of_room(room);
+    json_object_set(fields, "actor_kind", json_object_get(p, "kind"));
+    json_object_set(fields, "actor_id", json_object_get(p, "identity"));
+    json_object_set(fields, "actor_name", json_object_get(p, "name"));
+    json_object_set_new(fields, "meta", json_pack("{s:s}", "reason", "lost"));
+    json_object_set(json_object_get(fields, "meta"), "participant", json_object_get(p, "id"));
     hub_audit(h, "participant.left", fields);
     if (json_is_true(json_object_get(a->json, "empty"))) {
         action_set_room(action_push(&h->actions, ACTION_ROOM_REMOVE), room);
-        hub_audit(h, "room.ended", json_pack("{s:s,s:s}", "actor_kind", "service", "room", room));
+        fields = audit_of_room(room);
+        json_object_set_new(fields, "actor_kind", json_string("service"));
+        hub_audit(h, "room.ended", fields);
     }
 }
 

@@ -36,8 +36,8 @@ static void joining_answers_with_everybody_and_ones_slots(void **state)
     assert_string_equal(text(m, "room"), "r");
     assert_int_equal(json_integer_value(json_object_get(m, "resume_window_ms")), 30000);
     assert_null(world_last(&w, a, "participant-joined"));
-    assert_true(world_audited(&w, "participant.joined"));
-    assert_true(world_audited(&w, "room.created"));
+    assert_non_null(world_audited(&w, "participant.joined"));
+    assert_non_null(world_audited(&w, "room.created"));
     size_t b = world_open(&w);
     const char *bob = world_join(&w, b, "Bob");
     json_t *e = world_last(&w, a, "participant-joined");
@@ -73,7 +73,7 @@ static void a_refused_token_closes_the_socket(void **state)
     world_join(&w, a, "Ada");
     assert_string_equal(last_error(&w, a), "bad-token");
     assert_int_equal(w.sockets[a].close_code, 4401);
-    assert_true(world_audited(&w, "token.refused"));
+    assert_non_null(world_audited(&w, "token.refused"));
     w.verdict = ERR_EXPIRED;
     size_t b = world_open(&w);
     world_join(&w, b, "Ada");
@@ -316,7 +316,7 @@ static void the_resume_window_ends_after_thirty_seconds(void **state)
     assert_int_equal(json_object_size(w.participants), 1);
     assert_non_null(world_last(&w, b, "participant-left"));
     assert_int_equal(world_asked(&w, "participant.remove"), 1);
-    assert_true(world_audited(&w, "participant.left"));
+    assert_non_null(world_audited(&w, "participant.left"));
     world_done(&w);
 }
 
@@ -413,7 +413,7 @@ static void a_moderator_may_mute_and_remove_but_a_member_may_not(void **state)
              bob);
     world_say(&w, a, m);
     assert_int_equal(world_asked(&w, "track.set"), 1);
-    assert_true(world_audited(&w, "track.muted"));
+    assert_non_null(world_audited(&w, "track.muted"));
     snprintf(m, sizeof(m), "{\"op\":\"remove\",\"id\":4,\"participant\":\"%s\"}", ada);
     world_say(&w, b, m);
     assert_string_equal(last_error(&w, b), "forbidden");
@@ -538,6 +538,27 @@ static void draining_detaches_everybody_within_two_seconds(void **state)
     world_done(&w);
 }
 
+static void the_reaper_audits_as_leaving_does(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w);
+    char id[64];
+    snprintf(id, sizeof(id), "%s", world_join(&w, a, "Ada"));
+    hub_on_reap_remove(w.hub, "default/r", id, 1);
+    world_pump(&w);
+    json_t *e = world_audited(&w, "participant.left");
+    assert_string_equal(text(e, "org"), "default");
+    assert_string_equal(text(e, "room"), "r");
+    assert_string_equal(text(e, "actor_id"), "u_1");
+    assert_string_equal(text(e, "actor_name"), "Ada");
+    assert_string_equal(text(json_object_get(e, "meta"), "participant"), id);
+    e = world_audited(&w, "room.ended");
+    assert_string_equal(text(e, "org"), "default");
+    assert_string_equal(text(e, "room"), "r");
+    world_done(&w);
+}
+
 static void leaving_empties_the_room_and_tells_the_node(void **state)
 {
     struct world w;
@@ -549,7 +570,7 @@ static void leaving_empties_the_room_and_tells_the_node(void **state)
     assert_int_equal(json_object_size(w.participants), 0);
     assert_int_equal(w.subscribed, 0);
     assert_int_equal(world_asked(&w, "participant.remove"), 1);
-    assert_true(world_audited(&w, "room.ended"));
+    assert_non_null(world_audited(&w, "room.ended"));
     world_break(&w, a);
     assert_true(list_is_empty(&w.hub->sessions));
     world_done(&w);
@@ -585,6 +606,7 @@ int main(void)
         cmocka_unit_test(one_address_may_open_only_so_many_sockets),
         cmocka_unit_test(after_failed_media_the_same_socket_may_join_again),
         cmocka_unit_test(draining_detaches_everybody_within_two_seconds),
+        cmocka_unit_test(the_reaper_audits_as_leaving_does),
         cmocka_unit_test(leaving_empties_the_room_and_tells_the_node),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -289,7 +289,8 @@ static void perform(struct world *w, struct action *a)
         w->subscribed--;
         break;
     case ACTION_AUDIT:
-        json_array_append_new(w->audited, json_string(a->name));
+        json_object_set_new(a->json, "type", json_string(a->name));
+        json_array_append(w->audited, a->json);
         break;
     case ACTION_ROOM_ADD:
     case ACTION_ROOM_REMOVE:
@@ -395,12 +396,12 @@ size_t world_asked(struct world *w, const char *op)
     return count;
 }
 
-bool world_audited(struct world *w, const char *type)
+json_t *world_audited(struct world *w, const char *type)
 {
-    size_t i;
-    json_t *t;
-    json_array_foreach(w->audited, i, t)
-        if (strcmp(json_string_value(t), type) == 0)
-            return true;
-    return false;
+    for (size_t i = json_array_size(w->audited); i > 0; i--) {
+        json_t *e = json_array_get(w->audited, i - 1);
+        if (strcmp(json_string_value(json_object_get(e, "type")), type) == 0)
+            return e;
+    }
+    return NULL;
 }

@@ -26,7 +26,7 @@ struct world {
     json_t *chat;
     int64_t seq;
     json_t *asked;        /* what media nodes were asked, owned */
-    json_t *audited;      /* types, owned */
+    json_t *audited;      /* events, owned */
     /* faults */
     bool node_is_missing; /* not in the registry */
     char epoch[8];        /* of the node, as the registry shows it */
@@ -60,6 +60,7 @@ const char *world_join(struct world *w, size_t socket, const char *name);
 /* One look at the registry. */
 void world_see_nodes(struct world *w);
 size_t world_asked(struct world *w, const char *op);
-bool world_audited(struct world *w, const char *type);
+/* The newest audit event of that type, with "type" added, or NULL. Borrowed. */
+json_t *world_audited(struct world *w, const char *type);
 
 #endif
