@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "common/os/config.h"
 
+#include "fail_alloc.h"
 #include "unit.h"
 
+#include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct values {
@@ -200,6 +205,47 @@ static void names_and_networks_are_checked_where_they_are_set(void **state)
     assert_int_equal(v.proxies.count, 2);
 }
 
+/* In a process of its own: 0 loaded right, 1 refused with a message, 2 loaded something else. */
+static int load_with_failing(unsigned nth)
+{
+    static char *environment[] = { "CONCLAVE_TURN_URLS=a, b", NULL };
+    fail_alloc_at(nth);
+    enum config_next next = load("limit: 20\nname: file\n", environment, "--io", "epoll", NULL);
+    fail_alloc_at(0);
+    if (next != CONFIG_RUN)
+        return err_text[0] != '\0' ? 1 : 2;
+    bool is_right = strcmp(v.name, "file") == 0 && v.limit == 20 && v.urls.count == 2 &&
+                    strcmp(v.urls.items[1], "b") == 0 && strcmp(v.mode, "epoll") == 0 &&
+                    v.proxies.count == 2 && v.common.instance_id != NULL;
+    return is_right ? 0 : 2;
+}
+
+/* Options live as long as the process: without memory it ends, by check() or with a message. */
+static void daemon_without_memory_does_not_run_half_configured(void **state)
+{
+    (void)state;
+    unsigned ended = 0;
+    bool is_loaded = false;
+    for (unsigned nth = 1; nth < 1000 && !is_loaded; nth++) {
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            const struct rlimit no_core = { 0 };
+            (void)setrlimit(RLIMIT_CORE, &no_core);
+            (void)signal(SIGABRT, SIG_DFL);
+            (void)dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);
+            _exit(load_with_failing(nth));
+        }
+        int status;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        bool is_refused = WIFEXITED(status) && WEXITSTATUS(status) == 1;
+        is_loaded = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+        assert_true(is_loaded || is_refused || (WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT));
+        ended += is_loaded ? 0 : 1;
+    }
+    assert_true(is_loaded && ended > 20);
+}
+
 static void secrets_are_not_printed(void **state)
 {
     (void)state;
@@ -258,6 +304,7 @@ int main(void)
         cmocka_unit_test(errors_in_the_file_name_their_place),
         cmocka_unit_test(errors_elsewhere_name_their_source),
         cmocka_unit_test(names_and_networks_are_checked_where_they_are_set),
+        cmocka_unit_test(daemon_without_memory_does_not_run_half_configured),
         cmocka_unit_test(secrets_are_not_printed),
         cmocka_unit_test(help_version_and_check_exit_well),
         cmocka_unit_test(durations_have_units),

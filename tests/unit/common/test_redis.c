@@ -3,6 +3,7 @@
 #include "common/os/log.h"
 #include "common/os/redis.h"
 
+#include "fail_alloc.h"
 #include "redis_fixture.h"
 #include "unit.h"
 
@@ -121,6 +122,30 @@ static void arguments_are_binary_safe(void **state)
     a = ask("LPUSH", "k", "x");
     assert_int_equal(a.e, ERR_MALFORMED);
     assert_memory_equal(a.text, "WRONGTYPE", 9);
+}
+
+/* The value needs a larger buffer; its allocation is the second of the command, after the command
+ * itself. The third is made when the buffer is handed to the loop. */
+static void command_without_memory_fails_and_the_next_one_passes(void **state)
+{
+    (void)state;
+    static const enum err expected[] = { ERR_FULL, ERR_BAD_STATE };
+    static char large[100000];
+    memset(large, 'x', sizeof large - 1);
+    for (unsigned i = 0; i < ARRAY_LEN(expected); i++) {
+        struct answer answer = { 0 };
+        const struct bytes args[] = { REDIS_ARG("SET"), REDIS_ARG("key"), REDIS_ARG(large) };
+        fail_alloc_at(i + 2);
+        redis_command(client, args, ARRAY_LEN(args), on_answer, &answer);
+        (void)uv_run(&loop, UV_RUN_NOWAIT);
+        fail_alloc_at(0);
+        loop_until(&loop, is_answered, &answer, 5000);
+        assert_int_equal(answer.e, expected[i]);
+        loop_until(&loop, is_up, NULL, 5000);
+        assert_int_equal(ask("PING", NULL, NULL).e, OK);
+        assert_int_equal(answer.count, 1);
+        assert_int_equal(ask("EXISTS", "key", NULL).integer, 0);
+    }
 }
 
 static void scripts_are_reloaded_after_a_flush(void **state)
@@ -304,6 +329,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(urls_are_parsed),
         cmocka_unit_test_setup_teardown(arguments_are_binary_safe, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(command_without_memory_fails_and_the_next_one_passes,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(scripts_are_reloaded_after_a_flush, set_up, tear_down),
         cmocka_unit_test_setup_teardown(too_many_commands_in_flight_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
