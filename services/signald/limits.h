@@ -49,6 +49,7 @@
 #define MID_BYTES_MAX     16
 #define CHAT_CHARS_MAX    4000
 #define CHAT_HISTORY_MAX  100
+#define CHAT_ID_MAX       31
 #define DIMENSION_MAX     16384
 #define PARTICIPANT_ID_MAX 31
 #define INSTANCE_ID_MAX   127

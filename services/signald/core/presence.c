@@ -245,16 +245,25 @@ static bool is_for(const struct session *s, const json_t *chat)
            (from != NULL && strcmp(from, s->participant) == 0);
 }
 
+/* True once for each id. Ids, because clocks of other machines order nothing. */
+static bool is_new_chat(struct presence *p, const char *id)
+{
+    for (size_t i = 0; i < CHAT_HISTORY_MAX; i++)
+        if (strcmp(p->chat_seen[i], id) == 0)
+            return false;
+    snprintf(p->chat_seen[p->chat_seen_next], sizeof(p->chat_seen[0]), "%s", id);
+    p->chat_seen_next = (p->chat_seen_next + 1) % CHAT_HISTORY_MAX;
+    return true;
+}
+
 static void on_chat(struct presence *p, const json_t *chat)
 {
     const char *id = json_string_value(json_object_get(chat, "id"));
-    if (id == NULL)
+    if (id == NULL || id[0] == 0 || strlen(id) > CHAT_ID_MAX)
         return;
     bool is_public = json_object_get(chat, "to") == NULL;
-    if (is_public) {
-        snprintf(p->room.last_chat, sizeof(p->room.last_chat), "%s", id);
-        p->room.last_chat_time = json_integer_value(json_object_get(chat, "time"));
-    }
+    if (is_public && !is_new_chat(p, id))
+        return; /* a snapshot was faster than its event */
     char *text = json_dumps(chat, JSON_COMPACT);
     check(text != NULL);
     list_for_each(l, &p->sessions) {
@@ -270,18 +279,8 @@ static void on_chat(struct presence *p, const json_t *chat)
 /* Chat that was said while we could not hear. */
 static void recover_chat(struct presence *p, const json_t *chat)
 {
-    size_t count = json_array_size(chat), first = count;
-    bool is_found = false;
-    while (first > 0 && !is_found) {
-        const json_t *m = json_array_get(chat, first - 1);
-        const char *id = json_string_value(json_object_get(m, "id"));
-        is_found = (id != NULL && strcmp(id, p->room.last_chat) == 0) ||
-                   json_integer_value(json_object_get(m, "time")) < p->room.last_chat_time;
-        if (!is_found)
-            first--;
-    }
-    for (; first < count; first++)
-        on_chat(p, json_array_get(chat, first));
+    for (size_t i = 0; i < json_array_size(chat); i++)
+        on_chat(p, json_array_get(chat, i));
 }
 
 void presence_on_event(struct presence *p, json_t *event)
@@ -421,12 +420,7 @@ bool presence_offer_snapshot(struct presence *p, const json_t *snapshot)
         return false;
     enum room_result result = room_load(&p->room, snapshot);
     const json_t *chat = json_object_get(snapshot, "chat");
-    const json_t *last = json_array_get(chat, json_array_size(chat) - 1);
-    const char *id = json_string_value(json_object_get(last, "id"));
-    if (id != NULL && p->room.last_chat[0] == 0) {
-        snprintf(p->room.last_chat, sizeof(p->room.last_chat), "%s", id);
-        p->room.last_chat_time = json_integer_value(json_object_get(last, "time"));
-    }
+    recover_chat(p, chat); /* nobody here is joined yet: only notes them */
     if (result != ROOM_APPLIED)
         presence_read(p);
     return true;

@@ -21,6 +21,9 @@ struct presence {
     bool state_due;   /* clients are to get room-state after the next reading */
     usec lost_until;  /* Redis had lost data: others may still put their participants back */
     struct room room;
+    /* chat: ids that were passed on, a ring of as many as the cluster keeps */
+    char chat_seen[CHAT_HISTORY_MAX][CHAT_ID_MAX + 1];
+    size_t chat_seen_next;
     /* slots */
     bool slots_due;
     usec slots_at; /* when they were last computed */

@@ -42,9 +42,7 @@ struct room {
     int64_t seq;
     bool is_loaded; /* false: a snapshot is needed, events wait */
     bool has_overflown;
-    json_t *waiting;        /* array of events, owned */
-    char last_chat[64];     /* id of the newest chat message that was passed on */
-    int64_t last_chat_time; /* ms */
+    json_t *waiting; /* array of events, owned */
 };
 
 enum room_result {

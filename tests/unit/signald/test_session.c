@@ -445,6 +445,38 @@ static void private_chat_reaches_only_its_two(void **state)
     world_done(&w);
 }
 
+static size_t received(struct world *w, size_t socket, const char *op)
+{
+    size_t count = 0, i;
+    json_t *m;
+    json_array_foreach(w->sockets[socket].received, i, m)
+        count += strcmp(text(m, "op"), op) == 0;
+    return count;
+}
+
+static void chat_that_was_missed_arrives_once_whatever_the_clocks_say(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w);
+    world_join(&w, a, "Ada");
+    world_say(&w, a, "{\"op\":\"chat\",\"id\":3,\"text\":\"one\"}");
+    assert_int_equal(received(&w, a, "chat"), 1);
+    hub_on_redis(w.hub, false);
+    json_t *late = json_pack("{s:s,s:s,s:s,s:s,s:s,s:i}", "op", "chat", "id", "m_late", "from", "p_x",
+                             "name", "X", "text", "two", "time", 7); /* a clock far behind */
+    json_array_append(w.chat, late);
+    hub_on_redis(w.hub, true);
+    world_pass(&w, SECONDS(1));
+    assert_int_equal(received(&w, a, "chat"), 2);
+    assert_string_equal(text(world_last(&w, a, "chat"), "text"), "two");
+    hub_on_room_event(w.hub, "default/r", late); /* the event behind the snapshot */
+    world_pump(&w);
+    assert_int_equal(received(&w, a, "chat"), 2);
+    json_decref(late);
+    world_done(&w);
+}
+
 static void a_published_camera_reaches_the_slots_of_others(void **state)
 {
     struct world w;
@@ -601,6 +633,7 @@ int main(void)
         cmocka_unit_test(a_gap_makes_clients_get_the_whole_room),
         cmocka_unit_test(a_moderator_may_mute_and_remove_but_a_member_may_not),
         cmocka_unit_test(private_chat_reaches_only_its_two),
+        cmocka_unit_test(chat_that_was_missed_arrives_once_whatever_the_clocks_say),
         cmocka_unit_test(a_published_camera_reaches_the_slots_of_others),
         cmocka_unit_test(a_client_that_floods_is_warned_then_closed),
         cmocka_unit_test(one_address_may_open_only_so_many_sockets),
