@@ -195,6 +195,8 @@ def system(total, pattern):
     if not build(total, "build/test", "-Db_sanitize=address,undefined", "-Dwerror=true", "--buildtype=debugoptimized"):
         return
     npm_ready("tests/system")
+    status, output = run(["npm", "run", "--silent", "typecheck"], cwd=f"{ROOT}/tests/system", quiet=True)
+    total.one("system tests: types", status == 0, output[-3000:])
     for io in ("uring", "epoll"):
         cluster_session(total, io, pattern or ["specs"])
     if not pattern:

@@ -19,6 +19,8 @@ export interface CallerOptions {
   query?: string;
   viewport?: { width: number; height: number };
   browser?: Browser;
+  /** Runs in the page before anything else. */
+  before?: () => void;
 }
 
 export class Caller {
@@ -34,6 +36,7 @@ export class Caller {
   static async join(room: string, name: string, options: CallerOptions = {}): Promise<Caller> {
     const browser = options.browser ?? (await launchChromium());
     const context = await browser.newContext({ viewport: options.viewport ?? { width: 1280, height: 800 }, permissions: ['camera', 'microphone'] });
+    if (options.before) await context.addInitScript(options.before);
     const page = await context.newPage();
     const judge = new FrameJudge(page);
     const caller = new Caller(name, page, judge, browser, options.browser !== undefined);
