@@ -96,7 +96,7 @@ static void on_stream(enum err e, const redisReply *reply, void *data)
             assert_int_equal(n, s->last + 1);
             s->last = n;
             s->distinct++;
-            strcpy(s->ids[n], id);
+            memcpy(s->ids[n], id, UUID_CAPACITY);
         }
         assert_string_equal(s->ids[n], id);
         json_decref(json);

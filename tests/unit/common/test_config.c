@@ -40,7 +40,7 @@ static struct config *config;
 
 static const char *write_file(const char *text)
 {
-    strcpy(file_path, "/tmp/conclave-config-XXXXXX");
+    (void)snprintf(file_path, sizeof file_path, "/tmp/conclave-config-XXXXXX");
     int fd = mkstemp(file_path);
     assert_true(fd >= 0);
     assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));

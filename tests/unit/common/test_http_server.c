@@ -205,12 +205,11 @@ static void body_too_large_is_refused_declared_or_not(void **state)
     assert_starts_with(a, "HTTP/1.1 413 ");
     assert_contains(a, "\"error\":\"body-too-large\"");
     assert_contains(a, "\"request_id\":\"req_");
-    memset(request, 0, sizeof request);
-    strcpy(request, "POST /echo/x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n"
-                    "Connection: close\r\nHost: h\r\n\r\n5dc\r\n");
-    size_t len = strlen(request);
-    memset(request + len, 'x', 1500);
-    strcpy(request + len + 1500, "\r\n0\r\n\r\n");
+    char chunk[1501] = "";
+    memset(chunk, 'x', sizeof chunk - 1);
+    (void)snprintf(request, sizeof request,
+                   "POST /echo/x HTTP/1.1\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n"
+                   "Host: h\r\n\r\n5dc\r\n%s\r\n0\r\n\r\n", chunk);
     a = ask(request);
     assert_starts_with(a, "HTTP/1.1 413 ");
 }

@@ -22,7 +22,7 @@ static char directory[64], path[96], why[KEYFILE_WHY_CAPACITY];
 static int set_up(void **state)
 {
     (void)state;
-    strcpy(directory, "/tmp/conclave-key-XXXXXX");
+    (void)snprintf(directory, sizeof directory, "/tmp/conclave-key-XXXXXX");
     (void)snprintf(path, sizeof path, "%s/key", mkdtemp(directory));
     return 0;
 }
