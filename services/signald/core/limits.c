@@ -1,6 +1,7 @@
 /* limits.c - see limits.h. SPDX-License-Identifier: Apache-2.0 */
 #include "limits.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -35,8 +36,21 @@ void limits_done(struct limits *l)
     map_done(&l->addresses);
 }
 
-static struct address_limit *obtain(struct limits *l, const char *address, usec now)
+/* The network that counts as one client: the /64 of an IPv6 address, else the text itself. */
+static void network_of(const char *address, char ret[64])
 {
+    uint8_t bytes[16];
+    snprintf(ret, 64, "%s", address);
+    if (inet_pton(AF_INET6, address, bytes) != 1)
+        return;
+    memset(bytes + 8, 0, 8);
+    check(inet_ntop(AF_INET6, bytes, ret, 64) != NULL);
+}
+
+static struct address_limit *obtain(struct limits *l, const char *text, usec now)
+{
+    char address[64];
+    network_of(text, address);
     struct map_node *n = map_find(&l->addresses, address);
     if (n != NULL)
         return container_of(n, struct address_limit, by_address);

@@ -1,5 +1,6 @@
 /* limits.h - what one address may do: sockets at a time, joins per second.
  *
+ * IPv6 counts by /64: whoever has one address of it has all.
  * Pure but for malloc. Idle addresses are forgotten. SPDX-License-Identifier: Apache-2.0 */
 #ifndef SIGNALD_CORE_LIMITS_H
 #define SIGNALD_CORE_LIMITS_H

@@ -23,6 +23,20 @@ static void sockets_are_counted_per_address(void **state)
     limits_done(&l);
 }
 
+static void addresses_of_one_ipv6_network_count_as_one(void **state)
+{
+    struct limits l;
+    limits_init(&l, 2, 1, 5, key);
+    assert_true(limits_on_open(&l, "2001:db8:0:1::1", 0));
+    assert_true(limits_on_open(&l, "2001:db8:0:1:ffff::2", 0));
+    assert_false(limits_on_open(&l, "2001:db8:0:1:2:3:4:5", 0));
+    assert_true(limits_on_open(&l, "2001:db8:0:2::1", 0));
+    limits_on_close(&l, "2001:db8:0:1::1", 0);
+    assert_true(limits_on_open(&l, "2001:db8:0:1:2:3:4:5", 0));
+    assert_true(limits_on_open(&l, "192.0.2.1", 0));
+    limits_done(&l);
+}
+
 static void joins_have_a_burst_and_a_rate(void **state)
 {
     struct limits l;
@@ -56,6 +70,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sockets_are_counted_per_address),
+        cmocka_unit_test(addresses_of_one_ipv6_network_count_as_one),
         cmocka_unit_test(joins_have_a_burst_and_a_rate),
         cmocka_unit_test(idle_addresses_are_forgotten),
     };
