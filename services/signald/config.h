@@ -15,8 +15,6 @@ struct signald_config {
     uint64_t address_sockets_max;
     double join_rate;
     uint64_t join_burst;
-    /* derived */
-    char instance[128];
 };
 
 /* As config_load(). */
