@@ -13,6 +13,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #define TICK_MS 50
@@ -44,7 +45,7 @@ static void on_flushed(size_t left, void *data)
 
 static void on_stop_limit(uv_timer_t *timer)
 {
-    log_warn("stop.forced");
+    log_warn("daemon.stop-forced");
     stop_now();
 }
 
@@ -65,7 +66,7 @@ static void on_stop(void *data)
     if (is_stopping)
         return;
     is_stopping = true;
-    log_info("daemon.draining", KV_U64("sockets", runtime.hub->socket_count));
+    log_info("daemon.stopping", KV_U64("sockets", runtime.hub->socket_count));
     daemon_notify_stopping(daemon_handle);
     admin_set_draining(admin);
     ws_stop_listening(runtime.ws);
@@ -79,7 +80,7 @@ static void on_reload(void *data)
     struct web *fresh;
     enum err e = web_new(runtime.config->web_root, &fresh);
     if (e != OK) {
-        log_error("web.reload_failed", KV_STR("root", runtime.config->web_root), KV_ERR("why", e));
+        log_error("web.reload-failed", KV_STR("root", runtime.config->web_root), KV_ERR("why", e));
         return;
     }
     web_unref(runtime.web);
@@ -91,7 +92,7 @@ static bool start_web(void)
 {
     enum err e = web_new(runtime.config->web_root, &runtime.web);
     if (e != OK) {
-        log_error("web.load_failed", KV_STR("root", runtime.config->web_root), KV_ERR("why", e));
+        log_error("web.load-failed", KV_STR("root", runtime.config->web_root), KV_ERR("why", e));
         return false;
     }
     log_info("web.loaded", KV_U64("files", web_count(runtime.web)));
@@ -102,7 +103,7 @@ static void start_hub(const struct signald_config *c)
 {
     random_id(runtime.epoch, "e_");
     struct hub_options options = {
-        .instance = c->instance,
+        .instance = c->common.instance_id,
         .epoch = runtime.epoch,
         .room_participants_max = (unsigned)c->room_participants_max,
         .address_sockets_max = (unsigned)c->address_sockets_max,
@@ -128,7 +129,7 @@ static bool start(const struct signald_config *c)
         stage = "audit";
         struct audit_options options = { .redis = cluster_redis(runtime.cluster),
                                          .service = "signald",
-                                         .instance = c->instance,
+                                         .instance = c->common.instance_id,
                                          .metrics = runtime.metrics };
         e = audit_emitter_new(runtime.loop, &options, &runtime.audit);
     }
@@ -148,7 +149,7 @@ static bool start(const struct signald_config *c)
         e = ws_new(&runtime, &runtime.ws);
     }
     if (e != OK)
-        log_error("daemon.start_failed", KV_STR("stage", stage), KV_ERR("why", e));
+        log_error("daemon.start-failed", KV_STR("stage", stage), KV_ERR("why", e));
     return e == OK;
 }
 
@@ -175,7 +176,7 @@ int main(int argc, char **argv)
     struct config *loaded = NULL;
     enum config_next next = signald_config_load(&config, argc, argv, environ, &loaded);
     if (next != CONFIG_RUN)
-        return next == CONFIG_EXIT_OK ? 0 : 64;
+        return next == CONFIG_EXIT_OK ? EX_OK : EX_USAGE;
     log_init("signald", config.common.log_level, config.common.log_format);
     static uv_loop_t loop;
     check(uv_loop_init(&loop) == 0);
@@ -186,12 +187,12 @@ int main(int argc, char **argv)
     check(uv_timer_init(&loop, &tick_timer) == 0 && uv_timer_init(&loop, &stop_timer) == 0);
     start_hub(&config);
     if (!start_web() || !start(&config))
-        return 1; /* the process ends: nothing to give back */
+        return EX_UNAVAILABLE; /* the process ends: nothing to give back */
     admin_add_check(admin, "redis", redis_is_ready, cluster_redis(runtime.cluster));
     admin_add_check(admin, "jwks", jwks_is_ready, runtime.jwks);
     uv_timer_start(&tick_timer, on_tick, TICK_MS, TICK_MS);
     daemon_notify_ready(daemon_handle);
-    log_info("daemon.started", KV_STR("instance", config.instance),
+    log_info("daemon.started", KV_STR("instance", config.common.instance_id),
              KV_STR("version", CONCLAVE_VERSION), KV_STR("listen", config.listen),
              KV_U64("port", ws_port(runtime.ws)));
     uv_run(&loop, UV_RUN_DEFAULT);

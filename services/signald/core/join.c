@@ -428,7 +428,7 @@ static void take_record(struct session *s, const json_t *r)
     s->publish = (unsigned)json_integer_value(json_object_get(r, "publish"));
     s->may_subscribe = json_is_true(json_object_get(r, "subscribe"));
     if (!session_set_slots(s, json_object_get(r, "slots")))
-        hub_log(s->hub, LOG_LEVEL_WARN, "resume.slots_malformed",
+        hub_log(s->hub, LOG_LEVEL_WARN, "resume.slots-malformed",
                 json_pack("{s:s}", "participant", s->participant));
     take_view(s, json_object_get(r, "view"));
 }

@@ -279,7 +279,7 @@ void session_media_failed(struct session *s)
     if (s->media_failed)
         return;
     s->media_failed = true;
-    hub_log(s->hub, LOG_LEVEL_WARN, "session.media_failed", log_fields(s));
+    hub_log(s->hub, LOG_LEVEL_WARN, "session.media-failed", log_fields(s));
     session_send(s, json_pack("{s:s,s:s}", "op", "media", "state", "failed"));
 }
 

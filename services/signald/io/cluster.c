@@ -277,12 +277,8 @@ static void on_state(struct redis *redis, bool is_connected, void *data)
     struct runtime *r = c->runtime;
     if (r->hub == NULL)
         return;
-    if (is_connected) {
-        log_info("redis.connected");
+    if (is_connected)
         beat(&c->heartbeat); /* before anybody looks for us */
-    } else {
-        log_warn("redis.lost");
-    }
     if (r->audit != NULL)
         audit_emitter_on_redis_state(r->audit, is_connected);
     if (r->scan != NULL)

@@ -42,7 +42,7 @@ static void finish(struct request *q, enum err e, const json_t *reply)
     metric_observe(r->node_seconds, (double)(clock_now() - q->started) / 1e6);
     if (e == ERR_EXPIRED) {
         metric_inc(r->node_timeouts);
-        log_warn("node.timed_out", KV_STR("node", q->node),
+        log_warn("node.timed-out", KV_STR("node", q->node),
                  KV_STR("op", json_string_value(json_object_get(q->json, "op"))));
     }
     json_decref(q->json);

@@ -165,15 +165,21 @@ static void collect(struct metrics_text *out, void *data)
     collect_labelled(out, "op", message_op_name, h->stats.messages, MESSAGE_OP_COUNT + 1);
     metrics_text_family(out, "signald_errors_total", "counter", "Errors sent to clients.");
     collect_labelled(out, "error", wire_error_name, h->stats.errors, WIRE_ERROR_COUNT);
-    static const char *const names[] = { "gaps", "resumed", "detached", "expired", "reaped" };
-    const uint64_t values[] = { h->stats.gaps, h->stats.resumed, h->stats.detached,
-                                h->stats.expired, h->stats.reaped };
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        char name[64];
-        snprintf(name, sizeof(name), "signald_%s_total", names[i]);
-        metrics_text_family(out, name, "counter", i == 0 ? "Gaps in room events." : "Sessions.");
-        metrics_text_value(out, NULL, (double)values[i]);
-    }
+    metrics_text_family(out, "signald_event_gaps_total", "counter",
+                        "Gaps in the seq of room events, mended by reading the room again.");
+    metrics_text_value(out, NULL, (double)h->stats.gaps);
+    metrics_text_family(out, "signald_sessions_resumed_total", "counter",
+                        "Resumes by clients, here, of a participant of any signald.");
+    metrics_text_value(out, NULL, (double)h->stats.resumed);
+    metrics_text_family(out, "signald_sessions_detached_total", "counter",
+                        "Sockets that broke while their participant was in a room.");
+    metrics_text_value(out, NULL, (double)h->stats.detached);
+    metrics_text_family(out, "signald_sessions_expired_total", "counter",
+                        "Detached sessions that nobody resumed within the window.");
+    metrics_text_value(out, NULL, (double)h->stats.expired);
+    metrics_text_family(out, "signald_sessions_reaped_total", "counter",
+                        "Participants of signalds that have gone: marked detached, or removed.");
+    metrics_text_value(out, NULL, (double)h->stats.reaped);
 }
 
 void runtime_declare_metrics(struct runtime *r)
