@@ -214,6 +214,12 @@ static bool read_slot(struct slot *ret, const json_t *j)
         return false;
     *ret = (struct slot){ .is_audio = kind[0] == 'a', .spatial_max = 2 };
     memcpy(ret->mid, mid, strlen(mid) + 1);
+    const char *shown = json_string_value(json_object_get(j, "participant"));
+    enum source source = source_parse(json_string_value(json_object_get(j, "source")));
+    if (shown != NULL && strlen(shown) <= PARTICIPANT_ID_MAX && source != SOURCE_COUNT) {
+        snprintf(ret->participant, sizeof(ret->participant), "%s", shown);
+        ret->source = source;
+    }
     return true;
 }
 

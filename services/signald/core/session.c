@@ -242,12 +242,16 @@ static void ask_detach(struct session *s)
     if (s->is_asking || s->is_marked || !h->has_redis || h->now < s->ask_at)
         return;
     s->is_asking = true;
-    char fields[80];
-    snprintf(fields, sizeof(fields), "{\"connected\":false,\"detached_at\":%lld}",
-             (long long)hub_wall_ms(h));
+    /* with what is shown where, so that it stays there if they resume at another signald */
+    json_t *fields = json_pack("{s:b,s:I,s:o}", "connected", 0, "detached_at",
+                               (json_int_t)hub_wall_ms(h), "slots", session_slots_json(s));
+    char *text = json_dumps(fields, JSON_COMPACT);
+    json_decref(fields);
+    check(text != NULL);
     hub_script(h, hub_call(h, s, detach_done), SCRIPT_UPDATE, s->room_id,
-               json_pack("[sssss]", s->participant, fields, "announce", h->options.instance,
+               json_pack("[sssss]", s->participant, text, "announce", h->options.instance,
                          h->options.epoch));
+    free(text);
 }
 
 void session_detach(struct session *s)
@@ -414,15 +418,6 @@ json_t *session_slots_json(const struct session *s)
     return ret;
 }
 
-static json_t *kept_slots(const struct session *s)
-{
-    json_t *ret = json_array();
-    for (size_t i = 0; i < s->slot_count; i++)
-        json_array_append_new(ret, json_pack("{s:s,s:s}", "mid", s->slots[i].mid, "kind",
-                                             s->slots[i].is_audio ? "audio" : "video"));
-    return ret;
-}
-
 static void set_public(const struct session *s, json_t *record)
 {
     if (s->public_json != NULL) {
@@ -445,7 +440,7 @@ json_t *session_record(const struct session *s)
         s->sid, "org", s->org, "signald", s->hub->options.instance, "signald_epoch",
         s->hub->options.epoch, "resume", s->resume_hash, "node", s->node, "epoch", s->node_epoch,
         "joined_at", (json_int_t)s->joined_at_ms, "publish", (int)s->publish, "subscribe",
-        s->may_subscribe ? 1 : 0, "slots", kept_slots(s));
+        s->may_subscribe ? 1 : 0, "slots", session_slots_json(s));
     check(record != NULL);
     set_public(s, record);
     if (s->state == SESSION_DETACHED)
