@@ -426,8 +426,20 @@ bool presence_offer_snapshot(struct presence *p, const json_t *snapshot)
     return true;
 }
 
+static bool is_removed(const struct answer *a)
+{
+    const char *error = json_string_value(json_object_get(a->json, "error"));
+    return error != NULL && strcmp(error, "removed") == 0;
+}
+
 static void restore_done(struct call *c, const struct answer *a)
 {
+    struct session *s = c->session;
+    if (a->err == OK && is_removed(a)) {
+        if (s->state == SESSION_JOINED || s->state == SESSION_DETACHED)
+            removed(s, "removed");
+        return;
+    }
     if (a->err != OK && c->session->presence != NULL)
         presence_read(c->session->presence); /* shows whether it is still missing */
     else if (a->err == OK)

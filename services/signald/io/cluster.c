@@ -64,11 +64,12 @@ static void eval_done(enum err e, const redisReply *reply, void *data)
 void cluster_eval(struct cluster *c, enum script script, const char *room, const json_t *args,
                   void (*done)(enum err e, json_t *answer, void *data), void *data)
 {
-    char state[256], chat[256], channel[256];
+    char state[256], chat[256], removed[256], channel[256];
     snprintf(state, sizeof(state), "cc:{%s}:state", room);
     snprintf(chat, sizeof(chat), "cc:{%s}:chat", room);
+    snprintf(removed, sizeof(removed), "cc:{%s}:removed", room);
     snprintf(channel, sizeof(channel), "cc:{%s}:events", room);
-    struct bytes keys[] = { REDIS_ARG(state), REDIS_ARG(chat) };
+    struct bytes keys[] = { REDIS_ARG(state), REDIS_ARG(chat), REDIS_ARG(removed) };
     struct bytes list[ARGS_MAX] = { REDIS_ARG(channel) };
     size_t count = 1;
     size_t i;

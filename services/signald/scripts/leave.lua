@@ -9,6 +9,10 @@ if not holds(ARGV[4], p.signald) or not holds(ARGV[5], p.signald_epoch) or
   return '{"ok":true,"removed":false,"missing":false,"empty":false}'
 end
 redis.call('HDEL', state, 'p:' .. p.id)
+if ARGV[3] == 'removed' then
+  redis.call('SADD', tombs, p.id)
+  redis.call('EXPIRE', tombs, LIFE)
+end
 publish('participant-left', '"participant":' .. cjson.encode(p.id) .. ',"reason":"' .. ARGV[3] .. '"')
 local empty = #members() == 0
 if empty then

@@ -2,10 +2,11 @@
 --
 -- KEYS[1]  cc:{<room>}:state   a hash: seq, node, node_epoch, created, creator, p:<participant>
 -- KEYS[2]  cc:{<room>}:chat    a list of chat messages as clients get them
+-- KEYS[3]  cc:{<room>}:removed a set: participants that a moderator removed; outlives the room
 -- ARGV[1]  cc:{<room>}:events  where the event of a change is published
 -- Every script returns one JSON text: {"ok":true,…} or {"ok":false,"error":"<stable id>"}.
 -- SPDX-License-Identifier: Apache-2.0
-local state, chat, channel = KEYS[1], KEYS[2], ARGV[1]
+local state, chat, tombs, channel = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
 local LIFE = 86400
 
 local function refuse(id)

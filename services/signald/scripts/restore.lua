@@ -1,8 +1,11 @@
--- restore: puts back a participant that Redis has forgotten. Its seq goes on where we were.
+-- restore: puts back a participant that Redis has forgotten, unless a moderator had removed it. Its seq goes on where we were.
 -- ARGV: 2 participant JSON, 3 seq at least, 4 creator ('' = unknown)
 local p = cjson.decode(ARGV[2])
 if load(p.id) then
   return '{"ok":true,"restored":false}'
+end
+if redis.call('SISMEMBER', tombs, p.id) == 1 then
+  return refuse('removed')
 end
 if tonumber(redis.call('HGET', state, 'seq') or '0') < tonumber(ARGV[3]) then
   redis.call('HSET', state, 'seq', ARGV[3])

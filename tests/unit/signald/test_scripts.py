@@ -23,8 +23,8 @@ class Room:
 
     def run(self, script, *args):
         text = (FOLDER / "prelude.lua").read_text() + (FOLDER / (script + ".lua")).read_text()
-        return json.loads(self.redis("EVAL", text, 2, self.state, "cc:{%s}:chat" % self.name,
-                                     self.channel, *args))
+        return json.loads(self.redis("EVAL", text, 3, self.state, "cc:{%s}:chat" % self.name,
+                                     "cc:{%s}:removed" % self.name, self.channel, *args))
 
     def event(self):
         return json.loads(self.sub.read()[2])
@@ -137,6 +137,17 @@ def restoring_goes_on_with_the_seq_and_never_overwrites(r):
     assert r.run("restore", record, "50", "u_a")["restored"]
     assert r.redis("HGET", r.state, "seq") == "51"
     assert r.join("a2", identity="u_a")["role"] == "moderator"
+
+
+def who_was_removed_is_not_put_back_even_if_the_room_has_ended(r):
+    r.join("a")
+    r.join("b")
+    a, b = (r.redis("HGET", r.state, "p:" + id) for id in "ab")
+    r.run("leave", "b", "removed", "", "", "")
+    assert r.run("restore", b, "2", "u_a") == {"ok": False, "error": "removed"}
+    assert r.run("leave", "a", "left", "", "", "")["empty"]
+    assert r.run("restore", b, "2", "u_a")["error"] == "removed"
+    assert r.run("restore", a, "2", "u_a")["restored"]
 
 
 def chat_keeps_public_messages_only_and_not_too_many(r):

@@ -382,6 +382,46 @@ static void what_redis_has_forgotten_is_put_back(void **state)
     world_done(&w);
 }
 
+static void who_was_removed_during_an_outage_is_not_put_back(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w);
+    world_join(&w, a, "Ada");
+    hub_on_redis(w.hub, false);
+    json_object_clear(w.participants);
+    w.was_removed = true;
+    hub_on_redis(w.hub, true);
+    world_pass(&w, SECONDS(1));
+    assert_string_equal(text(world_last(&w, a, "closing"), "reason"), "removed");
+    assert_int_equal(w.sockets[a].close_code, 4403);
+    assert_int_equal(json_object_size(w.participants), 0);
+    world_done(&w);
+}
+
+static void what_is_shown_stays_in_its_slot_across_a_resume_elsewhere(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w), b = world_open(&w);
+    char ada[64];
+    snprintf(ada, sizeof(ada), "%s", world_join(&w, a, "Ada"));
+    const char *bob = world_join(&w, b, "Bob");
+    world_say(&w, a, "{\"op\":\"publish\",\"id\":2,\"source\":\"camera\"}");
+    world_pass(&w, SECONDS(1));
+    json_t *record = json_object_get(w.participants, bob);
+    world_break(&w, b);
+    json_t *slot = json_array_get(json_object_get(record, "slots"), 1);
+    assert_string_equal(text(slot, "mid"), "5");
+    assert_string_equal(text(slot, "participant"), ada);
+    struct session *s = w.sockets[a].session; /* any session reads a record */
+    s->slot_count = 0;
+    assert_true(session_set_slots(s, json_object_get(record, "slots")));
+    assert_string_equal(s->slots[1].participant, ada);
+    assert_int_equal(s->slots[1].source, SOURCE_CAMERA);
+    world_done(&w);
+}
+
 static void a_gap_makes_clients_get_the_whole_room(void **state)
 {
     struct world w;
@@ -630,6 +670,8 @@ int main(void)
         cmocka_unit_test(a_detach_that_redis_missed_is_repeated),
         cmocka_unit_test(without_redis_changes_are_refused_and_pings_answered),
         cmocka_unit_test(what_redis_has_forgotten_is_put_back),
+        cmocka_unit_test(who_was_removed_during_an_outage_is_not_put_back),
+        cmocka_unit_test(what_is_shown_stays_in_its_slot_across_a_resume_elsewhere),
         cmocka_unit_test(a_gap_makes_clients_get_the_whole_room),
         cmocka_unit_test(a_moderator_may_mute_and_remove_but_a_member_may_not),
         cmocka_unit_test(private_chat_reaches_only_its_two),

@@ -212,6 +212,8 @@ static json_t *run(struct world *w, enum script script, const json_t *args)
         json_decref(j);
         return json_pack("{s:b}", "ok", 1);
     case SCRIPT_RESTORE:
+        if (w->was_removed)
+            return refuse("removed");
         p = json_loads(a[0], 0, NULL);
         json_object_set_new(w->participants, json_string_value(json_object_get(p, "id")), p);
         w->seq = MAX(w->seq, (int64_t)atoll(a[1]));

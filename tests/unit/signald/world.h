@@ -34,6 +34,7 @@ struct world {
     bool node_refuses;    /* participant.create: bad-sdp */
     bool node_is_full;    /* sfud-1 only */
     bool node_is_silent;
+    bool was_removed;     /* SCRIPT_RESTORE refuses: a moderator had removed them */
     bool redis_fails;     /* scripts: ERR_BAD_STATE */
     bool holds_scripts;   /* answers are kept back in held */
     bool loses_events;
