@@ -30,7 +30,8 @@
     "end\n"
 
 /* KEYS[1] stream · ARGV[1] group → { undelivered or -1, pending, lost, last delivered, first } */
-static struct redis_script inspect = REDIS_SCRIPT(LUA_FIND_GROUP
+static struct redis_script inspect = REDIS_SCRIPT(
+    LUA_FIND_GROUP
     "local function is_before(a, b)\n"
     "  local a_ms, a_n = a:match('(%d+)-(%d+)')\n"
     "  local b_ms, b_n = b:match('(%d+)-(%d+)')\n"
@@ -54,9 +55,9 @@ static struct redis_script inspect = REDIS_SCRIPT(LUA_FIND_GROUP
     "return { undelivered, g.pending, lost, last, first }\n");
 
 /* KEYS[1] stream · ARGV[1] group · ARGV[2] how many were lost */
-static struct redis_script forget = REDIS_SCRIPT(LUA_FIND_GROUP
-    "if read then settle(read + tonumber(ARGV[2])) end\n"
-    "return 1\n");
+static struct redis_script forget =
+    REDIS_SCRIPT(LUA_FIND_GROUP "if read then settle(read + tonumber(ARGV[2])) end\n"
+                                "return 1\n");
 
 void lag_inspect(struct redis *redis, const char *stream, const char *group,
                  redis_callback *callback, void *data)

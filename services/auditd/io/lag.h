@@ -1,8 +1,8 @@
 /* lag.h - how far the consumer group is behind the audit stream, and what it has missed.
  *
  * The stream is trimmed (MAXLEN) by those who write it. What is trimmed before it was delivered is
- * lost; the group's counters of Redis 7 tell how much. With Redis 6.2 there are no counters: nothing
- * is known then, and nothing is claimed.
+ * lost; the group's counters of Redis 7 tell how much. With Redis 6.2 there are no counters:
+ * nothing is known then, and nothing is claimed.
  *
  * Loop thread only. SPDX-License-Identifier: Apache-2.0 */
 #ifndef AUDITD_IO_LAG_H
@@ -13,9 +13,9 @@
 
 struct lag {
     bool is_known;
-    uint64_t undelivered; /* entries of the stream, if is_known */
-    uint64_t pending;     /* delivered, not acknowledged */
-    uint64_t lost;        /* trimmed undelivered since the last lag_settle() */
+    uint64_t undelivered;            /* entries of the stream, if is_known */
+    uint64_t pending;                /* delivered, not acknowledged */
+    uint64_t lost;                   /* trimmed undelivered since the last lag_settle() */
     char after[STREAM_ID_CAPACITY];  /* the last delivered entry before what was lost */
     char before[STREAM_ID_CAPACITY]; /* the first one there is after it; "-" = none */
 };
