@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rtc/dtls.h"
 
+#include "rtc/dtls_alert.h"
 #include "rtc/dtls_context.h"
 
 #include <openssl/bio.h>
@@ -8,17 +9,17 @@
 #include <openssl/ssl.h>
 #include <stdlib.h>
 
-#define FLIGHT_MAX        8 /* datagrams; ours take 1 or 2 */
-#define DATA_MAX          2048
+#define FLIGHT_MAX        8    /* datagrams; ours take 1 or 2 */
+#define DATA_MAX          2048 /* of one record, not kept */
 #define RECORD_HEADER_LEN 13
 #define RECORD_CCS        20
 #define RECORD_HANDSHAKE  22
 #define EXPORTER_LABEL    "EXTRACTOR-dtls_srtp"
 
-/* The datagrams of our last flight. They stay until the next flight replaces them, so that a lost
- * one can be sent again. */
+/* The datagrams of our last flight, on the heap. They stay until the next flight replaces them, so
+ * that a lost one can be sent again. */
 struct flight {
-    uint8_t data[FLIGHT_MAX][DTLS_MTU];
+    uint8_t *data[FLIGHT_MAX];
     uint16_t len[FLIGHT_MAX];
     uint8_t count;
     uint8_t next;     /* to be sent */
@@ -32,10 +33,10 @@ struct dtls {
     struct dtls_fingerprint expected[DTLS_FINGERPRINTS_MAX];
     size_t expected_count;
     /* owned */
-    SSL *ssl;
+    SSL *ssl; /* NULL once settled */
     struct flight flight;
-    uint8_t data[DATA_MAX];
-    size_t data_len;
+    struct flight goodbye;           /* settled: close_notify, sealed beforehand */
+    struct dtls_alert_key alert_key; /* settled */
     /* derived */
     enum dtls_state state;
     enum err failure;
@@ -45,8 +46,16 @@ struct dtls {
     usec interval;
     usec connected_at;
     usec repeated_at; /* final flight, on the peer's behalf */
+    usec settle_at;   /* connected: when the SSL goes */
     struct dtls_counters counters;
 };
+
+static void flight_clear(struct flight *f)
+{
+    for (size_t i = 0; i < f->count; i++)
+        free(f->data[i]);
+    *f = (struct flight){ 0 };
+}
 
 /* ---- BIO: one read is one datagram, one write is one datagram ---- */
 
@@ -55,13 +64,15 @@ static int bio_write(BIO *bio, const char *data, int len)
     struct dtls *d = BIO_get_data(bio);
     struct flight *f = &d->flight;
     if (f->is_complete)
-        f->count = f->next = 0;
-    f->is_complete = false;
-    if (len <= 0 || len > DTLS_MTU || f->count == FLIGHT_MAX) {
+        flight_clear(f);
+    bool fits = len > 0 && len <= DTLS_MTU && f->count < FLIGHT_MAX;
+    uint8_t *copy = fits ? malloc((size_t)len) : NULL;
+    if (copy == NULL) {
         d->counters.dropped_count++; /* like a network that loses it */
         return len;
     }
-    memcpy(f->data[f->count], data, (size_t)len);
+    memcpy(copy, data, (size_t)len);
+    f->data[f->count] = copy;
     f->len[f->count++] = (uint16_t)len;
     return len;
 }
@@ -154,7 +165,7 @@ struct dtls *dtls_new(struct dtls_context *c, enum dtls_role role,
     memcpy(d->expected, expected, count * sizeof *expected);
     d->expected_count = count;
     d->give_up_at = now + DTLS_HANDSHAKE_TIMEOUT;
-    d->retransmit_at = USEC_NEVER;
+    d->retransmit_at = d->settle_at = USEC_NEVER;
     d->interval = DTLS_RETRANSMIT_MIN;
     if (!attach_ssl(d)) {
         dtls_free(d);
@@ -169,6 +180,8 @@ void dtls_free(struct dtls *d)
     if (d == NULL)
         return;
     SSL_free(d->ssl);
+    flight_clear(&d->flight);
+    flight_clear(&d->goodbye);
     bytes_wipe(d, sizeof *d);
     free(d);
 }
@@ -194,7 +207,7 @@ static void fail(struct dtls *d, enum err why)
 {
     d->state = DTLS_FAILED;
     d->failure = why;
-    d->retransmit_at = USEC_NEVER;
+    d->retransmit_at = d->settle_at = USEC_NEVER;
 }
 
 /* What the first entry of OpenSSL's error queue means to us. */
@@ -231,6 +244,7 @@ static void on_handshake_done(struct dtls *d, usec now)
     d->state = DTLS_CONNECTED;
     d->connected_at = now;
     d->repeated_at = now;
+    d->settle_at = now + DTLS_SETTLE_TIME;
 }
 
 static bool is_waiting(const struct dtls *d, int result)
@@ -248,17 +262,14 @@ static void handshake(struct dtls *d, usec now)
         fail(d, reason_of_error());
 }
 
-/* Reads until the datagram is used up: alerts are seen here. The first data record stays. */
+/* Reads until the datagram is used up: alerts are seen here. Data is nobody's. */
 static void read_data(struct dtls *d)
 {
     while (d->state == DTLS_CONNECTED) {
-        uint8_t rest[DATA_MAX];
-        bool is_first = d->data_len == 0;
-        int result = SSL_read(d->ssl, is_first ? d->data : rest, DATA_MAX);
+        uint8_t data[DATA_MAX];
+        int result = SSL_read(d->ssl, data, DATA_MAX);
         if (result > 0) {
             d->counters.data_count++;
-            if (is_first)
-                d->data_len = (size_t)result;
         } else if (is_waiting(d, result)) {
             return;
         } else if (SSL_get_error(d->ssl, result) == SSL_ERROR_ZERO_RETURN) {
@@ -285,6 +296,42 @@ static bool pump(struct dtls *d, usec now)
         d->retransmit_at = now + d->interval;
     }
     return wrote;
+}
+
+/* Without an SSL: only the end of the association is understood. */
+static void read_alert(struct dtls *d)
+{
+    switch (dtls_alert_read(&d->alert_key, d->input)) {
+    case DTLS_ALERT_NONE:
+        break;
+    case DTLS_ALERT_CLOSE:
+        d->state = DTLS_CLOSED;
+        break;
+    case DTLS_ALERT_FATAL:
+        fail(d, ERR_MALFORMED);
+        break;
+    }
+    ERR_clear_error();
+}
+
+/* Frees the SSL of an association that has been connected for a while: the keys are exported, the
+ * goodbye is sealed beforehand, the final flight is kept. Without memory it just stays. */
+static void settle(struct dtls *d)
+{
+    d->settle_at = USEC_NEVER;
+    ERR_clear_error();
+    if (dtls_alert_key_init(&d->alert_key, d->ssl, d->role == DTLS_SERVER)) {
+        struct flight last = d->flight;
+        d->flight = (struct flight){ 0 };
+        (void)SSL_shutdown(d->ssl);
+        d->goodbye = d->flight;
+        d->flight = last;
+        if (d->role == DTLS_CLIENT) /* the server has answered it */
+            flight_clear(&d->flight);
+        SSL_free(d->ssl);
+        d->ssl = NULL;
+    }
+    ERR_clear_error();
 }
 
 void dtls_start(struct dtls *d, usec now)
@@ -317,7 +364,6 @@ static bool is_dtls(struct bytes datagram)
 
 void dtls_receive(struct dtls *d, struct bytes datagram, usec now)
 {
-    d->data_len = 0;
     d->counters.datagrams_received++;
     if (!is_dtls(datagram) || d->state == DTLS_CLOSED || d->state == DTLS_FAILED) {
         d->counters.dropped_count++;
@@ -325,7 +371,11 @@ void dtls_receive(struct dtls *d, struct bytes datagram, usec now)
     }
     bool was_connected = d->state == DTLS_CONNECTED;
     d->input = datagram;
-    bool wrote = pump(d, now);
+    bool wrote = false;
+    if (d->ssl != NULL)
+        wrote = pump(d, now);
+    else
+        read_alert(d);
     d->input = (struct bytes){ 0 };
     if (was_connected && !wrote)
         repeat_final_flight(d, datagram.data[0], now);
@@ -333,12 +383,13 @@ void dtls_receive(struct dtls *d, struct bytes datagram, usec now)
 
 usec dtls_deadline(const struct dtls *d)
 {
-    return d->state == DTLS_HANDSHAKING ? MIN(d->give_up_at, d->retransmit_at) : USEC_NEVER;
+    return d->state == DTLS_HANDSHAKING ? MIN(d->give_up_at, d->retransmit_at) : d->settle_at;
 }
 
 void dtls_tick(struct dtls *d, usec now)
 {
-    d->data_len = 0;
+    if (d->state == DTLS_CONNECTED && now >= d->settle_at)
+        settle(d);
     if (d->state != DTLS_HANDSHAKING)
         return;
     if (now >= d->give_up_at) {
@@ -364,7 +415,11 @@ bool dtls_next_datagram(struct dtls *d, struct bytes *ret)
 
 void dtls_close(struct dtls *d)
 {
-    if (d->state == DTLS_CONNECTED) {
+    if (d->state == DTLS_CONNECTED && d->ssl == NULL) {
+        flight_clear(&d->flight);
+        d->flight = d->goodbye;
+        d->goodbye = (struct flight){ 0 };
+    } else if (d->state == DTLS_CONNECTED) {
         ERR_clear_error();
         d->flight.is_complete = true;
         (void)SSL_shutdown(d->ssl);
@@ -372,14 +427,10 @@ void dtls_close(struct dtls *d)
     }
     if (d->state != DTLS_FAILED)
         d->state = DTLS_CLOSED;
+    d->settle_at = USEC_NEVER;
 }
 
 /* ---- queries ---- */
-
-struct bytes dtls_data(const struct dtls *d)
-{
-    return bytes_of(d->data, d->data_len);
-}
 
 enum dtls_state dtls_state(const struct dtls *d)
 {
@@ -398,7 +449,7 @@ struct dtls_counters dtls_counters(const struct dtls *d)
 
 enum err dtls_keys(const struct dtls *d, struct dtls_keys *ret)
 {
-    if (d->state != DTLS_CONNECTED)
+    if (d->state != DTLS_CONNECTED || d->ssl == NULL)
         return ERR_BAD_STATE;
     /* RFC 5764 §4.2: client key | server key | client salt | server salt. */
     enum seal_profile profile = selected_profile(d);

@@ -6,7 +6,9 @@
  * dtls_deadline(), as the same datagrams, never by OpenSSL's own clock.
  *
  * A struct dtls and its OpenSSL state are on the heap and may allocate during the handshake, never
- * after it on behalf of media. One thread at a time per object; a context may be shared by threads.
+ * after it on behalf of media. OpenSSL's state (60 KiB) goes DTLS_SETTLE_TIME after the handshake:
+ * from then on final flights are repeated and close_notify is sent and understood, nothing else;
+ * application data is dropped from the start. One thread at a time per object; a context may be shared by threads.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef RTC_DTLS_H
@@ -18,6 +20,7 @@
 #define DTLS_HANDSHAKE_TIMEOUT     SECONDS(30)
 #define DTLS_RETRANSMIT_MIN        MILLIS(100) /* doubles with every repetition up to … */
 #define DTLS_RETRANSMIT_MAX        SECONDS(2)
+#define DTLS_SETTLE_TIME           SECONDS(5) /* connected: then OpenSSL's state is freed */
 #define DTLS_FINGERPRINTS_MAX      4
 #define DTLS_FINGERPRINT_TEXT_SIZE 96 /* 32 bytes as "AB:CD:…" + zero, for our own sha-256 */
 
@@ -74,10 +77,6 @@ void dtls_tick(struct dtls *d, usec now);
  * the next call on d. Call until false after each of the calls above. */
 bool dtls_next_datagram(struct dtls *d, struct bytes *ret);
 
-/* Application data of the datagram just received (SCTP, one day); empty if none. Lives until the
- * next call on d. Data nobody looked at is gone, and was counted. */
-struct bytes dtls_data(const struct dtls *d);
-
 /* Sends close_notify if connected; the state becomes DTLS_CLOSED. */
 void dtls_close(struct dtls *d);
 
@@ -94,13 +93,14 @@ struct dtls_keys {
     struct seal_master remote;
 };
 
-/* Exports the SRTP keys (RFC 5764 §4.2). ERR_BAD_STATE if not connected, ERR_SYSTEM. */
+/* Exports the SRTP keys (RFC 5764 §4.2); within DTLS_SETTLE_TIME of DTLS_CONNECTED. ERR_BAD_STATE
+ * if not connected or later, ERR_SYSTEM. */
 MUST_USE enum err dtls_keys(const struct dtls *d, struct dtls_keys *ret);
 
 struct dtls_counters {
     uint32_t datagrams_sent, datagrams_received;
     uint32_t retransmit_count; /* flights repeated */
-    uint32_t data_count;       /* application records after the handshake */
+    uint32_t data_count;       /* application records soon after the handshake */
     uint32_t dropped_count;    /* not DTLS, or no room in the flight */
 };
 struct dtls_counters dtls_counters(const struct dtls *d);

@@ -80,7 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     while (!r.failed && reader_left(&r) > 0)
         step(&ends, &r);
     struct dtls_keys keys;
-    check((dtls_keys(ends.server, &keys) == OK) == (dtls_state(ends.server) == DTLS_CONNECTED));
+    check(dtls_keys(ends.server, &keys) != OK || dtls_state(ends.server) == DTLS_CONNECTED);
     check((dtls_failure(ends.server) == OK) == (dtls_state(ends.server) != DTLS_FAILED));
     check(ERR_peek_error() == 0);
     dtls_free(ends.server);

@@ -31,6 +31,8 @@ struct network {
     bool (*lose)(const struct network *net, size_t number, bool to_server);
     size_t parameter;
     uint32_t random;
+    /* exported as soon as they are there */
+    struct dtls_keys server_keys, client_keys;
 };
 
 static struct dtls_context *server_context, *client_context;
@@ -68,6 +70,19 @@ static void network_free(struct network *net)
     assert_int_equal(ERR_peek_error(), 0);
 }
 
+/* As a transport does: OpenSSL's state goes soon after. */
+static void take_keys(const struct dtls *d, struct dtls_keys *keys)
+{
+    if (keys->profile == SEAL_NONE && dtls_state(d) == DTLS_CONNECTED)
+        assert_int_equal(dtls_keys(d, keys), OK);
+}
+
+static void take_all_keys(struct network *net)
+{
+    take_keys(net->server, &net->server_keys);
+    take_keys(net->client, &net->client_keys);
+}
+
 static void collect(struct network *net, struct dtls *from)
 {
     struct bytes datagram;
@@ -103,7 +118,10 @@ static void run(struct network *net, usec until)
         usec next = MIN(dtls_deadline(net->server), dtls_deadline(net->client));
         if (net->queued > 0)
             next = MIN(next, net->queue[0].arrives_at);
-        if (next > until) /* USEC_NEVER included */
+        take_all_keys(net);
+        bool is_done = net->queued == 0 && dtls_state(net->server) == DTLS_CONNECTED &&
+                       dtls_state(net->client) == DTLS_CONNECTED;
+        if (is_done || next > until) /* USEC_NEVER included */
             return;
         net->now = MAX(net->now, next);
         if (net->queued > 0 && net->queue[0].arrives_at <= net->now) {
@@ -127,13 +145,13 @@ static void assert_connected(struct network *net)
 {
     assert_int_equal(dtls_state(net->server), DTLS_CONNECTED);
     assert_int_equal(dtls_state(net->client), DTLS_CONNECTED);
-    struct dtls_keys server, client;
-    assert_int_equal(dtls_keys(net->server, &server), OK);
-    assert_int_equal(dtls_keys(net->client, &client), OK);
-    assert_int_equal(server.profile, client.profile);
-    assert_memory_equal(&server.local, &client.remote, sizeof server.local);
-    assert_memory_equal(&server.remote, &client.local, sizeof server.local);
-    assert_memory_not_equal(&server.local, &server.remote, sizeof server.local);
+    take_all_keys(net);
+    const struct dtls_keys *server = &net->server_keys, *client = &net->client_keys;
+    assert_int_not_equal(server->profile, SEAL_NONE);
+    assert_int_equal(server->profile, client->profile);
+    assert_memory_equal(&server->local, &client->remote, sizeof server->local);
+    assert_memory_equal(&server->remote, &client->local, sizeof server->local);
+    assert_memory_not_equal(&server->local, &server->remote, sizeof server->local);
 }
 
 /* ---- tests ---- */
@@ -148,8 +166,8 @@ static void both_ends_connect_and_export_mirrored_keys(void **state)
     assert_connected(net);
     assert_true(net->now <= START + 4 * DELAY); /* two round trips, no repetition */
     assert_int_equal(dtls_counters(net->server).retransmit_count, 0);
-    assert_int_equal(dtls_deadline(net->server), USEC_NEVER);
-    assert_int_equal(dtls_deadline(net->client), USEC_NEVER);
+    assert_in_range(dtls_deadline(net->server), net->now + 1, net->now + DTLS_SETTLE_TIME);
+    assert_int_equal(dtls_deadline(net->client), net->now + DTLS_SETTLE_TIME);
     assert_int_equal(dtls_failure(net->server), OK);
     assert_true(net->longest <= DTLS_MTU);
     assert_int_equal(dtls_keys(net->server, &keys), OK);
@@ -398,24 +416,19 @@ static void remember_ssl(const SSL *ssl, int where, int value)
     last_ssl = (SSL *)(uintptr_t)ssl;
 }
 
-static void application_data_is_a_view_until_the_next_call(void **state)
+static void application_data_is_counted_and_dropped(void **state)
 {
     struct dtls_context *watched = dtls_context_new(WALL_NOW);
     SSL_CTX_set_info_callback(watched->ssl, remember_ssl);
     struct network *net = network_with(server_context, watched);
     connect_ends(net);
     assert_connected(net);
-    assert_int_equal(dtls_data(net->server).len, 0);
     assert_int_equal(SSL_write(last_ssl, "first", 5), 5); /* each is a datagram in the queue */
     assert_int_equal(SSL_write(last_ssl, "second!", 7), 7);
     struct bytes datagram;
-    static const char *const texts[] = { "first", "second!" };
-    for (size_t i = 0; dtls_next_datagram(net->client, &datagram); i++) {
+    while (dtls_next_datagram(net->client, &datagram)) {
         dtls_receive(net->server, datagram, net->now);
-        assert_true(i < 2);
-        assert_bytes_equal(dtls_data(net->server), bytes_of_str(texts[i]));
-        dtls_receive(net->server, datagram, net->now); /* a replay: nothing to see */
-        assert_int_equal(dtls_data(net->server).len, 0);
+        dtls_receive(net->server, datagram, net->now); /* a replay: not counted */
     }
     assert_int_equal(dtls_counters(net->server).data_count, 2);
     assert_int_equal(dtls_state(net->server), DTLS_CONNECTED);
@@ -426,7 +439,7 @@ static void application_data_is_a_view_until_the_next_call(void **state)
 static void final_flight_is_repeated_for_a_client_that_lost_it(void **state)
 {
     /* Numbers: 0 ClientHello, 1 server's flight, 2 client's flight, 3 server's final flight. */
-    for (size_t lost_count = 1; lost_count <= 3; lost_count++) {
+    for (size_t lost_count = 1; lost_count <= 8; lost_count++) { /* the last ones: settled */
         struct network *net = network_new();
         dtls_start(net->client, net->now);
         struct bytes datagram;
@@ -434,8 +447,11 @@ static void final_flight_is_repeated_for_a_client_that_lost_it(void **state)
         for (int turn = 0; turn < 1000 && dtls_state(net->client) != DTLS_CONNECTED; turn++) {
             net->now += MILLIS(100);
             dtls_tick(net->client, net->now);
+            if (dtls_state(net->server) == DTLS_CONNECTED)
+                dtls_tick(net->server, net->now); /* it settles */
             while (dtls_next_datagram(net->client, &datagram))
                 dtls_receive(net->server, datagram, net->now);
+            take_all_keys(net);
             bool final = dtls_state(net->server) == DTLS_CONNECTED;
             bool had = false;
             while (dtls_next_datagram(net->server, &datagram)) {
@@ -448,6 +464,84 @@ static void final_flight_is_repeated_for_a_client_that_lost_it(void **state)
         assert_connected(net);
         assert_int_equal(dtls_counters(net->server).retransmit_count, lost_count);
         network_free(net);
+    }
+}
+
+static const char *const ciphers[] = { "ECDHE-ECDSA-AES128-GCM-SHA256",
+                                       "ECDHE-ECDSA-AES256-GCM-SHA384",
+                                       "ECDHE-ECDSA-CHACHA20-POLY1305" };
+
+static struct dtls_context *context_with(const char *cipher)
+{
+    struct dtls_context *c = dtls_context_new(WALL_NOW);
+    assert_int_equal(SSL_CTX_set_cipher_list(c->ssl, cipher), 1);
+    return c;
+}
+
+/* Connected, and one end or both without OpenSSL's state. */
+static struct network *settled_network(struct dtls_context *client, bool server_settles,
+                                       bool client_settles)
+{
+    struct network *net = network_with(server_context, client);
+    connect_ends(net);
+    assert_connected(net);
+    net->now += DTLS_SETTLE_TIME;
+    if (server_settles)
+        dtls_tick(net->server, net->now);
+    if (client_settles)
+        dtls_tick(net->client, net->now);
+    struct dtls_keys keys;
+    assert_int_equal(dtls_keys(net->server, &keys), server_settles ? ERR_BAD_STATE : OK);
+    assert_int_equal(dtls_keys(net->client, &keys), client_settles ? ERR_BAD_STATE : OK);
+    assert_int_equal(dtls_state(net->server), DTLS_CONNECTED);
+    assert_int_equal(dtls_deadline(server_settles ? net->server : net->client), USEC_NEVER);
+    return net;
+}
+
+static void close_notify_is_sent_and_understood_without_openssl(void **state)
+{
+    for (size_t i = 0; i < 3 * ARRAY_LEN(ciphers); i++) {
+        for (int server_closes = 0; server_closes < 2; server_closes++) {
+            struct dtls_context *client = context_with(ciphers[i % ARRAY_LEN(ciphers)]);
+            struct network *net = settled_network(client, i / 3 != 1, i / 3 != 0);
+            struct dtls *one = server_closes ? net->server : net->client;
+            struct dtls *other = server_closes ? net->client : net->server;
+            struct bytes datagram, none;
+            assert_false(dtls_next_datagram(one, &datagram));
+            dtls_close(one);
+            assert_true(dtls_next_datagram(one, &datagram));
+            dtls_receive(other, datagram, net->now);
+            assert_int_equal(dtls_state(one), DTLS_CLOSED);
+            assert_int_equal(dtls_state(other), DTLS_CLOSED);
+            assert_false(dtls_next_datagram(one, &none));
+            network_free(net);
+            dtls_context_free(client);
+        }
+    }
+}
+
+static void forged_alerts_do_not_end_a_settled_association(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(ciphers); i++) {
+        struct dtls_context *client = context_with(ciphers[i]);
+        struct network *net = settled_network(client, true, true);
+        struct bytes datagram;
+        uint8_t copy[64];
+        dtls_close(net->client);
+        assert_true(dtls_next_datagram(net->client, &datagram));
+        assert_true(datagram.len < sizeof copy);
+        for (size_t at = 0; at < datagram.len; at++) {
+            memcpy(copy, datagram.data, datagram.len);
+            copy[at] ^= 1;
+            dtls_receive(net->server, bytes_of(copy, datagram.len), net->now);
+            memcpy(copy, datagram.data, datagram.len);
+            dtls_receive(net->server, bytes_of(copy, at), net->now);
+        }
+        assert_int_equal(dtls_state(net->server), DTLS_CONNECTED);
+        dtls_receive(net->server, datagram, net->now);
+        assert_int_equal(dtls_state(net->server), DTLS_CLOSED);
+        network_free(net);
+        dtls_context_free(client);
     }
 }
 
@@ -560,8 +654,10 @@ int main(void)
         cmocka_unit_test(older_versions_are_refused),
         cmocka_unit_test(garbage_is_dropped_and_does_not_disturb),
         cmocka_unit_test(close_notify_closes_both_ends),
-        cmocka_unit_test(application_data_is_a_view_until_the_next_call),
+        cmocka_unit_test(application_data_is_counted_and_dropped),
         cmocka_unit_test(final_flight_is_repeated_for_a_client_that_lost_it),
+        cmocka_unit_test(close_notify_is_sent_and_understood_without_openssl),
+        cmocka_unit_test(forged_alerts_do_not_end_a_settled_association),
         cmocka_unit_test(fingerprints_are_parsed_strictly),
         cmocka_unit_test(certificate_is_fresh_and_outlasts_the_process),
         cmocka_unit_test(failed_allocations_are_survived),

@@ -691,6 +691,18 @@ static void a_layer_that_starts_with_a_keyframe_is_not_asked_for_one(void **stat
     assert_int_equal(client_count(scene.b, video_ssrc(scene.b)), 1);
 }
 
+static void goodbyes_are_said_and_heard_long_after_the_handshake(void **state)
+{
+    call_wait(&call, DTLS_SETTLE_TIME + SECONDS(1));
+    call_leave(scene.c); /* looks that it was told */
+    dtls_close(scene.b->dtls);
+    for (struct bytes d; dtls_next_datagram(scene.b->dtls, &d);)
+        call_receive(&call, &scene.b->addr, d);
+    call_wait(&call, MILLIS(100));
+    assert_true(call_was_told(&call, "p_b", TRANSPORT_EVENT_FAILED));
+    assert_int_equal(stat_of(STAT_PARTICIPANTS), 1);
+}
+
 /* The goals of memory, in bytes that are touched. */
 static void participants_are_as_small_as_promised(void **state)
 {
@@ -741,6 +753,7 @@ int main(void)
         TEST(dtls_from_an_address_without_a_check_is_not_answered),
         TEST(an_update_adds_slots_while_media_flows),
         TEST(a_layer_that_starts_with_a_keyframe_is_not_asked_for_one),
+        TEST(goodbyes_are_said_and_heard_long_after_the_handshake),
         TEST(participants_are_as_small_as_promised),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
