@@ -116,8 +116,13 @@ static int on_established(struct socket *s, struct lws *wsi)
     client_address(wsi, address);
     s->session = hub_on_open(runtime_hub(w->runtime), s, address);
     if (s->session == NULL) {
-        log_warn("socket.refused", KV_STR("address", address));
-        ws_close(w, s, 4429, "too many connections");
+        bool is_draining = w->runtime->hub->is_draining;
+        log_warn("socket.refused", KV_STR("address", address),
+                 KV_STR("reason", is_draining ? "draining" : "too many"));
+        if (is_draining)
+            ws_close(w, s, 1001, "draining");
+        else
+            ws_close(w, s, 4429, "too many connections");
         return 0;
     }
     runtime_perform(w->runtime);

@@ -22,7 +22,7 @@ export function remedyForClose(code: number): Remedy {
     case CloseCode.resumeWindowOver:
     case CloseCode.noJoin:
       return { do: 'rejoin' };
-    case CloseCode.tooManyMessages:
+    case CloseCode.tooMany:
       return { do: 'resume', immediately: false };
     default:
       return { do: 'resume', immediately: true };

@@ -131,7 +131,7 @@ export interface WireError {
 }
 
 export type LeftReason = 'left' | 'lost' | 'removed';
-export type ClosingReason = 'removed' | 'replaced' | 'draining' | 'room-ended' | 'media-lost' | 'error-limit';
+export type ClosingReason = 'removed' | 'replaced' | 'draining' | 'media-lost' | 'error-limit';
 
 export interface Speaker {
   participant: string;
@@ -160,5 +160,6 @@ export const CloseCode = {
   noJoin: 4408,
   resumedElsewhere: 4409,
   resumeWindowOver: 4410,
-  tooManyMessages: 4429,
+  /** Messages, or connections from one address. */
+  tooMany: 4429,
 } as const;

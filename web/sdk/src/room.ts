@@ -70,7 +70,7 @@ export interface RoomEvents {
   reconnected: [{ rejoined: boolean }];
   /** The browser wants a click before it plays sound: call `startAudio()` from one. */
   'audio-blocked': [boolean];
-  /** For good: `left`, `removed`, `replaced`, `room-ended`, or the error that could not be overcome. */
+  /** For good: `left`, `removed`, `replaced`, or the error that could not be overcome. */
   closed: [{ reason: string; message: string }];
   /** Something that was done in the background failed for good. */
   error: [ConclaveError];
@@ -687,8 +687,6 @@ function closeMessage(reason: string): string {
       return 'A moderator removed you from the room.';
     case 'replaced':
       return 'You joined this room from somewhere else.';
-    case 'room-ended':
-      return 'The meeting has ended.';
     case 'left':
       return 'You left the room.';
     default:

@@ -327,7 +327,6 @@ describe('a broken connection', () => {
   it.each([
     [{ op: 'closing', reason: 'removed', message: 'Bye.' }, 'removed'],
     [{ op: 'closing', reason: 'replaced' }, 'replaced'],
-    [{ op: 'closing', reason: 'room-ended' }, 'room-ended'],
   ])('ends for good on %o', async (event, reason) => {
     const room = await joined();
     const closed: string[] = [];

@@ -64,7 +64,7 @@ describe('what to do when a socket ends', () => {
   it('follows the reason of closing', () => {
     expect(remedyForClosing('draining')).toEqual({ do: 'resume', immediately: true });
     expect(remedyForClosing('media-lost')).toEqual({ do: 'rejoin' });
-    expect(remedyForClosing('room-ended')).toEqual({ do: 'close', reason: 'room-ended' });
+    expect(remedyForClosing('removed')).toEqual({ do: 'close', reason: 'removed' });
   });
 });
 
