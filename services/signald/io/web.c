@@ -29,10 +29,6 @@ struct web {
 };
 
 const char *const web_headers[] = {
-    "content-security-policy:",
-    "default-src 'self'; connect-src 'self' ws: wss:; script-src 'self' 'wasm-unsafe-eval'; "
-    "style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
-    "worker-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'; object-src 'none'",
     "x-content-type-options:",
     "nosniff",
     "referrer-policy:",
@@ -41,6 +37,27 @@ const char *const web_headers[] = {
     "camera=(self), microphone=(self), display-capture=(self)",
     NULL,
 };
+
+/* Only what may stand in a host and port, so that nothing can be added to the policy. */
+static bool is_host(const char *host)
+{
+    size_t len = strlen(host);
+    return len > 0 && len <= 255 &&
+           strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]") ==
+               len;
+}
+
+void web_policy(const char *host, char ret[WEB_POLICY_CAPACITY])
+{
+    char sockets[600] = "";
+    if (is_host(host))
+        snprintf(sockets, sizeof(sockets), " ws://%s wss://%s", host, host);
+    snprintf(ret, WEB_POLICY_CAPACITY,
+             "default-src 'self'; connect-src 'self'%s; script-src 'self' 'wasm-unsafe-eval'; "
+             "style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
+             "worker-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'; object-src 'none'",
+             sockets);
+}
 
 static const struct {
     const char *suffix, *type;

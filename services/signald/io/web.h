@@ -37,5 +37,10 @@ const struct web_file *web_find(const struct web *w, const char *path);
 
 /* Headers that go with everything, name and value by turns; ends with NULL. */
 extern const char *const web_headers[];
+/* The Content-Security-Policy of a page that was asked for at this host ("" = unknown): its scripts
+ * may open WebSockets to that host only. It is named, because older browsers do not take 'self' for
+ * ws and wss. */
+#define WEB_POLICY_CAPACITY 1024
+void web_policy(const char *host, char ret[WEB_POLICY_CAPACITY]);
 
 #endif

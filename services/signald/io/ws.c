@@ -266,7 +266,13 @@ static int write_headers(struct lws *wsi, unsigned status, const char *const *fi
 {
     unsigned char buffer[LWS_PRE + 2048], *start = buffer + LWS_PRE, *p = start;
     unsigned char *end = buffer + sizeof(buffer) - 1;
-    if (lws_add_http_header_status(wsi, status, &p, end))
+    char host[300] = "", policy[WEB_POLICY_CAPACITY];
+    if (lws_hdr_copy(wsi, host, sizeof(host), WSI_TOKEN_HOST) < 0)
+        host[0] = 0;
+    web_policy(host, policy);
+    if (lws_add_http_header_status(wsi, status, &p, end) ||
+        lws_add_http_header_by_name(wsi, (const unsigned char *)"content-security-policy:",
+                                    (const unsigned char *)policy, (int)strlen(policy), &p, end))
         return -1;
     for (size_t set = 0; set < 2; set++)
         for (const char *const *f = set == 0 ? fields : web_headers; f[0] != NULL; f += 2)

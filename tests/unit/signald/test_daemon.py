@@ -308,6 +308,14 @@ def http_get(port, path, method="GET", headers=()):
 
 # ---- tests: each name is the sentence ----
 
+def pages_may_open_websockets_to_their_own_host_only(c):
+    head = http_get(c.one, "/")[1]
+    policy = head.split("content-security-policy: ")[1].split("\r")[0]
+    sources = policy.split("connect-src ")[1].split(";")[0].split()
+    host = sources[1].removeprefix("ws://")
+    assert sources == ["'self'", "ws://" + host, "wss://" + host] and host, policy
+
+
 def web_app_is_served_with_caching_and_types(c):
     status, head, body = http_get(c.one, "/")
     assert status == 200 and "no-cache" in head and "content-security-policy" in head
