@@ -1,7 +1,9 @@
 /* placement.h - the media nodes that are there, and which one takes a participant.
  *
  * The room's node stays until it is lost; a new room goes to the least loaded fresh node that is
- * not draining. Not fresh is not lost: keys also run out while Redis is away. Pure. SPDX-License-Identifier: Apache-2.0 */
+ * not draining. Not fresh is not lost: keys also run out while Redis is away. Pure.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef SIGNALD_CORE_PLACEMENT_H
 #define SIGNALD_CORE_PLACEMENT_H
 

@@ -307,8 +307,8 @@ static void hand(struct session *s, const struct message *m)
         return;
     }
     hub_script(s->hub, ask(s, m, ok_done), SCRIPT_UPDATE, s->room_id,
-               json_pack("[sssss]", is_self ? s->participant : m->participant, m->flag ? "{\"hand\":true}" : "{\"hand\":false}",
-                         "announce", "", ""));
+               json_pack("[sssss]", is_self ? s->participant : m->participant,
+                         m->flag ? "{\"hand\":true}" : "{\"hand\":false}", "announce", "", ""));
 }
 
 static void remove_done(struct call *c, const struct answer *a)

@@ -140,7 +140,8 @@ json_t *session_view_json(const struct session *s);
 
 /* request.c: everything that a joined client may ask. */
 void session_request(struct session *s, const struct message *m);
-/* slots from the node's [{mid, kind}], or the record's with {participant, source}; keeps what flows in the mids that stay. False: malformed. */
+/* slots from the node's [{mid, kind}], or the record's with {participant, source}; keeps what flows
+ * in the mids that stay. False: malformed. */
 bool session_set_slots(struct session *s, const json_t *slots);
 
 #endif

@@ -143,10 +143,10 @@ static void text_limits_count_characters_not_bytes(void **state)
 {
     static char text[20000];
     for (int chars = 4000; chars <= 4001; chars++) {
-        size_t at = (size_t)sprintf(text, "{\"op\":\"chat\",\"id\":1,\"text\":\"");
+        size_t at = (size_t)snprintf(text, sizeof(text), "{\"op\":\"chat\",\"id\":1,\"text\":\"");
         for (int i = 0; i < chars; i++)
-            at += (size_t)sprintf(text + at, "\xc3\xa4");
-        at += (size_t)sprintf(text + at, "\"}");
+            at += (size_t)snprintf(text + at, sizeof(text) - at, "\xc3\xa4");
+        at += (size_t)snprintf(text + at, sizeof(text) - at, "\"}");
         struct message m;
         struct message_failure why;
         enum err e = message_parse(bytes_of(text, at), &m, &why);
@@ -162,11 +162,11 @@ static void a_view_may_have_sixty_four_entries(void **state)
 {
     for (int n = 64; n <= 65; n++) {
         char text[8192];
-        size_t at = (size_t)sprintf(text, "{\"op\":\"view\",\"id\":1,\"video\":[");
+        size_t at = (size_t)snprintf(text, sizeof(text), "{\"op\":\"view\",\"id\":1,\"video\":[");
         for (int i = 0; i < n; i++)
-            at += (size_t)sprintf(text + at, "%s{\"participant\":\"p_%d\",\"source\":\"camera\"}",
+            at += (size_t)snprintf(text + at, sizeof(text) - at, "%s{\"participant\":\"p_%d\",\"source\":\"camera\"}",
                                   i == 0 ? "" : ",", i);
-        sprintf(text + at, "]}");
+        snprintf(text + at, sizeof(text) - at, "]}");
         struct message m;
         struct message_failure why;
         enum err e = message_parse(bytes_of_str(text), &m, &why);
