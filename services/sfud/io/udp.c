@@ -13,6 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#define BIND_TRIES    40 /* two seconds in all */
+#define BIND_RETRY_US 50000
+
 const char *udp_backend_name(enum udp_backend b)
 {
     return b == UDP_URING ? "uring" : "epoll";
@@ -63,6 +66,18 @@ static void tune_socket(const struct udp *u, int fd, enum net_family family)
         set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
 }
 
+/* The kernel takes apart the ring of a killed predecessor, and with it the sockets, a moment after
+ * the process has gone: a restart by a supervisor meets its own port still in use. */
+static bool bind_patiently(int fd, const struct sockaddr_in6 *name, socklen_t len)
+{
+    for (int tries = 0; bind(fd, (const struct sockaddr *)name, len) != 0; tries++) {
+        if (errno != EADDRINUSE || tries == BIND_TRIES)
+            return false;
+        (void)usleep(BIND_RETRY_US);
+    }
+    return true;
+}
+
 static enum err open_socket(struct udp *u, const struct net_addr *listen,
                             struct udp_failure *ret_failure)
 {
@@ -79,7 +94,7 @@ static enum err open_socket(struct udp *u, const struct net_addr *listen,
     if (listen->family == NET_IPV6)
         set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     tune_socket(u, fd, (enum net_family)listen->family);
-    if (bind(fd, (struct sockaddr *)&name, len) != 0) {
+    if (!bind_patiently(fd, &name, len)) {
         int error = errno;
         snprintf(what, sizeof what, "bind %s", net_addr_format(listen, text));
         return udp_fail(ret_failure, what, error);
