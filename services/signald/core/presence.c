@@ -233,6 +233,8 @@ static void on_own(struct presence *p, const json_t *event)
             removed(s, reason == NULL ? "removed" : reason);
         } else if (m != NULL && !owns(s, m)) {
             taken_over(s);
+        } else if (m != NULL) {
+            s->is_moderator = m->is_moderator;
         }
     }
 }
@@ -462,6 +464,13 @@ static void restore(struct presence *p, struct session *s, int64_t seq)
     s->slots_changed = true; /* the node may have been told by nobody meanwhile */
 }
 
+static void check_own_state(struct session *s, const struct member *m)
+{
+    s->is_moderator = m->is_moderator;
+    if (s->state == SESSION_DETACHED && m->is_connected)
+        s->is_marked = false; /* the mark was lost */
+}
+
 /* After a new picture: are our own people in it, and still ours? */
 static void check_own(struct presence *p, bool after_outage, int64_t seq_before)
 {
@@ -476,8 +485,8 @@ static void check_own(struct presence *p, bool after_outage, int64_t seq_before)
             removed(s, "removed");
         else if (!owns(s, m))
             taken_over(s);
-        else if (s->state == SESSION_DETACHED && m->is_connected)
-            s->is_marked = false; /* the mark was lost */
+        else
+            check_own_state(s, m);
     }
 }
 

@@ -203,7 +203,7 @@ static void ask_leave(struct session *s)
     s->is_asking = true;
     hub_script(h, hub_call(h, s, leave_done), SCRIPT_LEAVE, s->room_id,
                json_pack("[ssssss]", s->participant, s->leave_reason, h->options.instance,
-                         h->options.epoch, "", ""));
+                         h->options.epoch, "", s->joins_again ? "again" : ""));
 }
 
 void session_leave(struct session *s, const char *reason)
@@ -308,8 +308,11 @@ static void dispatch(struct session *s, const struct message *m)
         session_send(s, message_reply(m->id, "pong"));
         break;
     case MESSAGE_JOIN:
-        if (is_joined && s->media_failed)
-            session_leave(session_split(s), "left"); /* its media is gone: a new participant */
+        if (is_joined && s->media_failed) { /* its media is gone: a new participant */
+            struct session *ghost = session_split(s);
+            ghost->joins_again = true;
+            session_leave(ghost, "left");
+        }
         if (s->state == SESSION_HELLO)
             session_join(s, m);
         else

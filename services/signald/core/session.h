@@ -89,6 +89,7 @@ struct session {
     usec ask_at;
     usec detached_until;
     char leave_reason[16];
+    bool joins_again; /* the same person follows as a new participant, and keeps the role */
 };
 
 struct session *session_new(struct hub *h, void *socket, const char *address);

@@ -15,7 +15,8 @@ if not redis.call('HGET', state, 'creator') then
   redis.call('HSET', state, 'node', p.node, 'node_epoch', p.epoch, 'creator', p.identity,
              'created', string.format('%.0f', p.joined_at))
 end
-if redis.call('HGET', state, 'creator') == p.identity then
+if redis.call('HGET', state, 'creator') == p.identity or
+   redis.call('HGET', state, 'successor') == p.identity then
   p.role = 'moderator'
 end
 save(p)

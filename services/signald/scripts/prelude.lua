@@ -1,6 +1,6 @@
 -- prelude.lua - put in front of every room script.
 --
--- KEYS[1]  cc:{<room>}:state   a hash: seq, node, node_epoch, created, creator, p:<participant>
+-- KEYS[1]  cc:{<room>}:state   a hash: seq, node, node_epoch, created, creator, successor, p:<participant>
 -- KEYS[2]  cc:{<room>}:chat    a list of chat messages as clients get them
 -- KEYS[3]  cc:{<room>}:removed a set: participants that a moderator removed; outlives the room
 -- ARGV[1]  cc:{<room>}:events  where the event of a change is published

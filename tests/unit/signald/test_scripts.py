@@ -86,6 +86,54 @@ def the_creator_is_moderator_again_when_they_return(r):
     assert r.join("a2", identity="u_a")["role"] == "moderator"
 
 
+def role_of(r, id):
+    return json.loads(r.redis("HGET", r.state, "p:" + id))["role"]
+
+
+def when_the_last_moderator_leaves_the_longest_there_becomes_one(r):
+    r.join("a")
+    r.join("c", joined_at=1790000000002)
+    r.join("b", joined_at=1790000000001)
+    for _ in range(3):
+        r.event()
+    r.run("leave", "a", "lost", "", "", "")
+    assert r.event()["op"] == "participant-left"
+    event = r.event()
+    assert event["seq"] == 5 and event["op"] == "participant-updated"
+    assert event["participant"]["id"] == "b" and event["participant"]["role"] == "moderator"
+    assert event["private"]["joined_at"] == 1790000000001
+    assert role_of(r, "b") == "moderator" and role_of(r, "c") == "member"
+    r.run("leave", "c", "left", "", "", "")
+    assert r.event()["seq"] == 6 and r.has_no_event()
+    assert r.join("b2", identity="u_b")["role"] == "moderator"
+
+
+def a_moderator_who_is_only_detached_stays_the_moderator(r):
+    r.join("a")
+    r.join("b")
+    r.join("c")
+    r.run("update", "a", '{"connected":false,"detached_at":1790000000001}', "", "s1", "e1")
+    r.run("leave", "b", "left", "", "", "")
+    assert role_of(r, "c") == "member" and role_of(r, "a") == "moderator"
+
+
+def who_is_connected_succeeds_before_who_is_not(r):
+    r.join("a")
+    r.join("b")
+    r.join("c", joined_at=1790000000009)
+    r.run("update", "b", '{"connected":false,"detached_at":1790000000001}', "", "s1", "e1")
+    r.run("leave", "a", "removed", "", "", "")
+    assert role_of(r, "c") == "moderator" and role_of(r, "b") == "member"
+
+
+def who_joins_again_at_once_takes_the_role_along(r):
+    r.join("a")
+    r.join("b")
+    r.run("leave", "a", "left", "", "", "", "again")
+    assert role_of(r, "b") == "member"
+    assert r.join("a2", identity="u_a")["role"] == "moderator"
+
+
 def leaving_obeys_its_guards_and_the_last_one_ends_the_room(r):
     r.join("a")
     r.event()
@@ -179,7 +227,7 @@ def owners_says_who_looks_after_whom(r):
 
 
 TESTS = [v for k, v in list(globals().items()) if callable(v) and "_" in k and
-         k not in ("is_missing", "start_redis", "free_port")]
+         k not in ("is_missing", "start_redis", "free_port", "role_of")]
 
 
 def main():

@@ -467,6 +467,46 @@ static void a_moderator_may_mute_and_remove_but_a_member_may_not(void **state)
     world_done(&w);
 }
 
+static void who_is_made_moderator_may_act_as_one(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w), b = world_open(&w), c = world_open(&w);
+    char cy[64], m[256];
+    world_join(&w, a, "Ada");
+    world_join(&w, b, "Bob");
+    snprintf(cy, sizeof(cy), "%s", world_join(&w, c, "Cy"));
+    snprintf(m, sizeof(m), "{\"op\":\"remove\",\"id\":4,\"participant\":\"%s\"}", cy);
+    world_break(&w, a);
+    world_say(&w, b, m);
+    assert_string_equal(last_error(&w, b), "forbidden"); /* the creator may come back */
+    world_pass(&w, SECONDS(31));
+    json_t *e = json_object_get(world_last(&w, c, "participant-updated"), "participant");
+    assert_string_equal(text(e, "name"), "Bob");
+    assert_string_equal(text(e, "role"), "moderator");
+    world_say(&w, b, m);
+    assert_int_equal(w.sockets[c].close_code, 4403);
+    world_done(&w);
+}
+
+static void joining_again_after_failed_media_hands_no_role_to_others(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w), b = world_open(&w);
+    char ada[64];
+    snprintf(ada, sizeof(ada), "%s", world_join(&w, a, "Ada"));
+    world_join(&w, b, "Bob");
+    json_t *e = json_pack("{s:s,s:s,s:s,s:s}", "op", "transport", "node", "sfud-1", "participant",
+                          ada, "state", "failed");
+    hub_on_media_event(w.hub, "default/r", e);
+    json_decref(e);
+    world_pump(&w);
+    world_join(&w, a, "Ada");
+    assert_null(world_last(&w, b, "participant-updated"));
+    world_done(&w);
+}
+
 static void private_chat_reaches_only_its_two(void **state)
 {
     struct world w;
@@ -674,6 +714,8 @@ int main(void)
         cmocka_unit_test(what_is_shown_stays_in_its_slot_across_a_resume_elsewhere),
         cmocka_unit_test(a_gap_makes_clients_get_the_whole_room),
         cmocka_unit_test(a_moderator_may_mute_and_remove_but_a_member_may_not),
+        cmocka_unit_test(who_is_made_moderator_may_act_as_one),
+        cmocka_unit_test(joining_again_after_failed_media_hands_no_role_to_others),
         cmocka_unit_test(private_chat_reaches_only_its_two),
         cmocka_unit_test(chat_that_was_missed_arrives_once_whatever_the_clocks_say),
         cmocka_unit_test(a_published_camera_reaches_the_slots_of_others),

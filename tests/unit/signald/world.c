@@ -142,6 +142,22 @@ static json_t *track(struct world *w, json_t *p, const char *action, const char 
                      "sfud-1");
 }
 
+/* Objects keep their order of insertion, which is that of joining. */
+static void promote(struct world *w)
+{
+    const char *id;
+    json_t *p;
+    json_object_foreach(w->participants, id, p)
+        if (strcmp(json_string_value(json_object_get(p, "role")), "moderator") == 0)
+            return;
+    json_object_foreach(w->participants, id, p)
+    {
+        json_object_set_new(p, "role", json_string("moderator"));
+        announce(w, "participant-updated", p);
+        return;
+    }
+}
+
 static json_t *place(struct world *w, const char *const *a)
 {
     bool is_lost = strcmp(w->room_node, a[2]) == 0 && strcmp(w->room_epoch, a[3]) == 0;
@@ -182,6 +198,8 @@ static json_t *run(struct world *w, enum script script, const json_t *args)
         json_incref(p);
         json_object_del(w->participants, a[0]);
         publish(w, "participant-left", json_string(a[0]), NULL);
+        if (strcmp(a[5], "again") != 0)
+            promote(w);
         return json_pack("{s:b,s:b,s:b,s:o}", "ok", 1, "removed", 1, "empty",
                          json_object_size(w->participants) == 0, "participant", p);
     case SCRIPT_UPDATE:
