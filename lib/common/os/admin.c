@@ -81,7 +81,9 @@ enum err admin_start(uv_loop_t *loop, const char *listen, struct metrics *metric
                                                      .routes = routes,
                                                      .route_count = ARRAY_LEN(routes),
                                                      .data = a,
-                                                     .connections_max = 64 };
+                                                     .connections_max = 64,
+                                                     .metrics = metrics,
+                                                     .listener = "admin" };
         enum err e = http_server_start(loop, &options, &a->server);
         if (e != OK) {
             free(a);

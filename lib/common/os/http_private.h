@@ -1,4 +1,4 @@
-/* http_private.h - shared by http_server.c and http_exchange.c. SPDX-License-Identifier: Apache-2.0 */
+/* http_private.h - shared by the http_*.c files. SPDX-License-Identifier: Apache-2.0 */
 #ifndef COMMON_OS_HTTP_PRIVATE_H
 #define COMMON_OS_HTTP_PRIVATE_H
 
@@ -7,6 +7,12 @@
 #include "common/os/net_address.h"
 
 #include <microhttpd.h>
+
+/* Why a connection was kept waiting, refused or closed. */
+enum http_limit {
+    HTTP_LIMIT_FULL, /* connections_max are open: the next ones wait in the kernel's queue */
+    HTTP_LIMIT_COUNT
+};
 
 struct http_server {
     /* given */
@@ -18,6 +24,8 @@ struct http_server {
     uv_timer_t timer; /* MHD's next timeout, or "now" */
     uv_timer_t stopper;
     unsigned open_count;
+    struct list connections;
+    size_t connection_count;
     struct list exchanges; /* between the first byte of a request and its end */
     size_t exchange_count;
     uint16_t port;
@@ -28,6 +36,14 @@ struct http_server {
     void *stop_data;
     struct metric_counter *codes[6]; /* 1xx … 5xx by index */
     struct metric_histogram *seconds;
+    struct metric_counter *limited[HTTP_LIMIT_COUNT];
+    usec limit_logged[HTTP_LIMIT_COUNT]; /* when it was said last; 0 = never */
+};
+
+/* One TCP connection, from accept to close. */
+struct http_connection {
+    struct list_link link;
+    struct MHD_Connection *connection;
 };
 
 /* One request and its response. Freed when both the connection and the handler are done with it. */
@@ -58,6 +74,10 @@ enum MHD_Result http_exchange_on_request(void *cls, struct MHD_Connection *conne
                                          void **con_cls);
 void http_exchange_on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
                                 enum MHD_RequestTerminationCode code);
+/* http_connection.c */
+void http_connection_on_change(void *cls, struct MHD_Connection *connection, void **context,
+                               enum MHD_ConnectionNotificationCode code);
+void http_connection_declare_metrics(struct http_server *s);
 /* Answers 503 in place of a handler that is too slow to stop for. */
 void http_exchange_abandon(struct http_exchange *x);
 void http_server_run_soon(struct http_server *s);

@@ -18,6 +18,7 @@
 #define CONNECTION_MEMORY       (32 * 1024) /* request line and headers must fit */
 #define STOP_POLL_MS            10
 #define RUNS_MAX                8 /* while there is more to do at once */
+#define RUN_INTERVAL_MS         1000
 
 static void run(struct http_server *s);
 
@@ -39,24 +40,31 @@ void http_server_run_soon(struct http_server *s)
         check(uv_timer_start(&s->timer, on_timer, 0, 0) == 0);
 }
 
+static bool is_full(const struct http_server *s)
+{
+    return s->connection_count >= s->options.connections_max;
+}
+
 static void run(struct http_server *s)
 {
     if (s->mhd == NULL)
         return;
     check(!s->is_running);
     MHD_UNSIGNED_LONG_LONG timeout_ms = 0;
-    bool has_timeout = true;
+    bool is_more = true;
     s->is_running = true;
-    for (int i = 0; i < RUNS_MAX && has_timeout && timeout_ms == 0; i++) {
+    for (int i = 0; i < RUNS_MAX && is_more; i++) {
+        bool was_full = is_full(s);
         (void)MHD_run(s->mhd);
-        has_timeout = MHD_get_timeout(s->mhd, &timeout_ms) == MHD_YES;
+        if (MHD_get_timeout(s->mhd, &timeout_ms) != MHD_YES)
+            timeout_ms = RUN_INTERVAL_MS;
+        is_more = timeout_ms == 0 || (was_full && !is_full(s));
     }
     s->is_running = false;
-    /* Never zero: libuv runs such a timer again without looking at anything else. */
-    if (has_timeout)
-        check(uv_timer_start(&s->timer, on_timer, MAX(timeout_ms, 1), 0) == 0);
-    else
-        (void)uv_timer_stop(&s->timer);
+    /* Never zero: libuv runs such a timer again without looking at anything else. Never none: a full
+     * server does not listen, and only a run after one that ended connections listens again. */
+    timeout_ms = MAX(MIN(timeout_ms, RUN_INTERVAL_MS), 1);
+    check(uv_timer_start(&s->timer, on_timer, timeout_ms, 0) == 0);
 }
 
 static void on_library_log(void *cls, const char *format, va_list args)
@@ -106,7 +114,8 @@ static struct MHD_Daemon *mhd_start(struct http_server *s, int fd)
         http_exchange_on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, http_exchange_on_completed, s,
         MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_CONNECTION_LIMIT,
-        s->options.connections_max, MHD_OPTION_CONNECTION_TIMEOUT,
+        s->options.connections_max, MHD_OPTION_NOTIFY_CONNECTION, http_connection_on_change, s,
+        MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)(s->options.idle_timeout / USEC_PER_SEC), MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)CONNECTION_MEMORY, MHD_OPTION_END);
 }
@@ -114,9 +123,9 @@ static struct MHD_Daemon *mhd_start(struct http_server *s, int fd)
 static void declare_metrics(struct http_server *s)
 {
     static const char *const classes[6] = { NULL, "1xx", "2xx", "3xx", "4xx", "5xx" };
-    if (s->options.metrics == NULL)
+    http_connection_declare_metrics(s);
+    if (s->options.metrics == NULL || s->options.service == NULL)
         return;
-    check(s->options.service != NULL);
     char name[96], labels[32];
     (void)snprintf(name, sizeof name, "%s_http_requests_total", s->options.service);
     for (unsigned i = 2; i < ARRAY_LEN(classes); i++) {
@@ -161,6 +170,7 @@ enum err http_server_start(uv_loop_t *loop, const struct http_server_options *op
         s->options.connections_max = CONNECTIONS_MAX_DEFAULT;
     if (s->options.idle_timeout == 0)
         s->options.idle_timeout = IDLE_TIMEOUT_DEFAULT;
+    list_init(&s->connections);
     list_init(&s->exchanges);
     int fd = listen_on(&address, &s->port);
     if (fd < 0) {

@@ -41,9 +41,11 @@ struct http_server_options {
     /* CIDRs whose X-Forwarded-For is believed; NULL = loopback only. Borrowed. */
     const char *const *trusted_proxies;
     size_t trusted_proxy_count;
-    /* Optional: <service>_http_requests_total{code=} and <service>_http_request_seconds. */
+    /* Optional: conclave_http_connections_limited_total{listener=,why=}, and if there is a service
+     * <service>_http_requests_total{code=} and <service>_http_request_seconds. */
     struct metrics *metrics;
-    const char *service;  /* metric prefix; needed with metrics */
+    const char *service;  /* metric prefix */
+    const char *listener; /* NULL = "api" */
     bool log_requests;    /* one info line http.served per request (debug otherwise) */
 };
 

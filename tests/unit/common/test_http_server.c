@@ -344,6 +344,36 @@ static void stop_answers_503_for_handlers_that_are_too_slow(void **state)
     (void)close(fd);
 }
 
+#define HALF_A_REQUEST "GET /healthz HTTP/1.1\r\nHost: h\r\nX: "
+
+static void server_listens_again_after_a_burst_of_half_open_connections(void **state)
+{
+    (void)state;
+    struct metrics *m = metrics_new("sfud");
+    struct admin *admin;
+    bool stopped = false;
+    assert_int_equal(admin_start(&loop, "127.0.0.1:0", m, &admin), OK);
+    int fds[90];
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+        fds[i] = connect_to(admin_port(admin));
+        send_text(fds[i], HALF_A_REQUEST, strlen(HALF_A_REQUEST));
+    }
+    loop_for(&loop, 100);
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+        (void)close(fds[i]);
+    loop_for(&loop, 100);
+    assert_starts_with(ask_port(admin_port(admin), "GET /healthz HTTP/1.1\r\n" END),
+                       "HTTP/1.1 200 ");
+    const char *a = ask_port(admin_port(admin), "GET /metrics HTTP/1.1\r\n" END);
+    const char *line = strstr(a, "conclave_http_connections_limited_total{listener=\"admin\","
+                                 "why=\"full\"} ");
+    assert_non_null(line);
+    assert_int_not_equal(strstr(line, "} ")[2], '0');
+    admin_stop(admin, on_stopped, &stopped);
+    loop_until(&loop, is_set, &stopped, 2000);
+    metrics_free(m);
+}
+
 static bool redis_like_check(void *data, char *ret_why, size_t capacity)
 {
     if (*(bool *)data)
@@ -509,6 +539,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(handler_may_finish_later, set_up, tear_down),
         cmocka_unit_test_setup_teardown(stop_answers_503_for_handlers_that_are_too_slow, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(
+            server_listens_again_after_a_burst_of_half_open_connections, set_up, tear_down),
         cmocka_unit_test_setup_teardown(admin_port_tells_health_readiness_and_metrics, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(key_cache_learns_new_keys_and_survives_the_key_server,
