@@ -26,8 +26,13 @@
 #define REAP_GRACE SECONDS(5)
 /* A signald must be seen gone for this long (its key lives 5 s) before its people are detached. */
 #define REAP_GONE SECONDS(6)
-/* A media node's key must be away this long before its participants count as lost. */
-#define NODE_LOST SECONDS(10)
+/* A media node's key must be seen away for this long before its participants count as lost. The key
+ * lives 5 s and is written every second, so the node has then been silent for 8 to 9 s. Four looks:
+ * a hiccup of one side does not cut off everybody. Only while our own link to Redis is up throughout. */
+#define NODE_LOST SECONDS(4)
+/* The same for a node that we have not seen since our link came up: after an outage it may need up to
+ * 2 s of backoff and 2 s for a connection, twice, before its key is back. */
+#define NODE_LOST_UNSEEN SECONDS(10)
 #define RETRY_AFTER MILLIS(1000)
 /* A room may be found on a lost node, and be moved by others meanwhile, this often in one join. */
 #define PLACE_ATTEMPTS_MAX 4

@@ -105,6 +105,7 @@ bool placement_is_lost(const struct placement *p, const char *id, const char *ep
     const struct node *n = placement_find(p, id);
     if (n != NULL && n->is_fresh)
         return strcmp(n->epoch, epoch) != 0;
-    usec since = n == NULL ? p->watching_since : MAX(n->seen_at, p->watching_since);
-    return now - since >= NODE_LOST;
+    if (n != NULL && n->seen_at >= p->watching_since)
+        return now - n->seen_at >= NODE_LOST;
+    return now - p->watching_since >= NODE_LOST_UNSEEN;
 }

@@ -38,7 +38,7 @@ const struct node *placement_find(const struct placement *p, const char *id);
 /* NULL: there is none. Equal loads: fewer participants, then the smaller id. */
 const struct node *placement_choose(const struct placement *p);
 /* Whether the process that had this epoch has lost its participants: another epoch is there, or its
- * key was away for NODE_LOST while we could see. */
+ * key was away for NODE_LOST (NODE_LOST_UNSEEN) while we could see. */
 bool placement_is_lost(const struct placement *p, const char *id, const char *epoch, usec now);
 
 #endif
