@@ -39,11 +39,11 @@ static void exchange_free(struct http_exchange *x)
 void http_exchange_on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
                                 enum MHD_RequestTerminationCode code)
 {
-    (void)connection;
     (void)code;
     struct http_server *s = cls;
     struct http_exchange *x = *con_cls;
     *con_cls = NULL;
+    http_connection_on_answered(s, connection);
     if (x == NULL)
         return;
     list_remove(&x->link);
@@ -53,7 +53,7 @@ void http_exchange_on_completed(void *cls, struct MHD_Connection *connection, vo
         exchange_free(x);
 }
 
-static bool is_trusted(const struct http_server *s, const char *address)
+bool http_server_trusts(const struct http_server *s, const char *address)
 {
     if (s->options.trusted_proxies == NULL)
         return net_address_in(address, "127.0.0.0/8") || net_address_in(address, "::1");
@@ -91,14 +91,14 @@ static void find_client(struct http_exchange *x)
     x->request.client_address = x->client_address;
     const char *proto = http_request_header(&x->request, "X-Forwarded-Proto");
     x->request.is_https = proto != NULL && strcasecmp(proto, "https") == 0 &&
-                          is_trusted(x->server, x->client_address);
+                          http_server_trusts(x->server, x->client_address);
     const char *forwarded = http_request_header(&x->request, "X-Forwarded-For");
     char list[1024];
     if (forwarded == NULL || strlen(forwarded) >= sizeof list)
         return;
     memcpy(list, forwarded, strlen(forwarded) + 1);
     char hop[NET_ADDRESS_CAPACITY];
-    while (is_trusted(x->server, x->client_address) && list[0] != '\0' && take_last(list, hop))
+    while (http_server_trusts(x->server, x->client_address) && list[0] != '\0' && take_last(list, hop))
         memcpy(x->client_address, hop, sizeof hop);
 }
 
@@ -384,6 +384,7 @@ static enum MHD_Result dispatch(struct http_exchange *x)
 {
     struct http_server *s = x->server;
     x->is_dispatched = true;
+    http_connection_on_received(x->connection);
     x->request.body = bytes_of(x->body, x->body_len);
     x->request.now = clock_now();
     x->request.wall = clock_wall();

@@ -10,7 +10,9 @@
 
 /* Why a connection was kept waiting, refused or closed. */
 enum http_limit {
-    HTTP_LIMIT_FULL, /* connections_max are open: the next ones wait in the kernel's queue */
+    HTTP_LIMIT_FULL,    /* connections_max are open: the next ones wait in the kernel's queue */
+    HTTP_LIMIT_ADDRESS, /* this address has its share open: refused */
+    HTTP_LIMIT_SLOW,    /* a request took too long to arrive: closed */
     HTTP_LIMIT_COUNT
 };
 
@@ -40,10 +42,18 @@ struct http_server {
     usec limit_logged[HTTP_LIMIT_COUNT]; /* when it was said last; 0 = never */
 };
 
+/* Whom a connection counts for: an IPv4 address, or an IPv6 /64, which is one customer's. */
+struct http_origin {
+    uint8_t bytes[16];
+};
+
 /* One TCP connection, from accept to close. */
 struct http_connection {
     struct list_link link;
     struct MHD_Connection *connection;
+    struct http_origin origin;
+    /* When the request that is expected or arriving must be here; USEC_NEVER while one is answered. */
+    usec deadline;
 };
 
 /* One request and its response. Freed when both the connection and the handler are done with it. */
@@ -77,7 +87,17 @@ void http_exchange_on_completed(void *cls, struct MHD_Connection *connection, vo
 /* http_connection.c */
 void http_connection_on_change(void *cls, struct MHD_Connection *connection, void **context,
                                enum MHD_ConnectionNotificationCode code);
+enum MHD_Result http_connection_may_begin(void *cls, const struct sockaddr *address,
+                                          socklen_t address_len);
+/* The request of this connection is here, or refused before its end: it is answered in its time. */
+void http_connection_on_received(struct MHD_Connection *connection);
+/* It was answered: the next one may come. */
+void http_connection_on_answered(struct http_server *s, struct MHD_Connection *connection);
+/* Ends the connections whose request is overdue. */
+void http_connections_expire(struct http_server *s, usec now);
 void http_connection_declare_metrics(struct http_server *s);
+/* http_exchange.c */
+bool http_server_trusts(const struct http_server *s, const char *address);
 /* Answers 503 in place of a handler that is too slow to stop for. */
 void http_exchange_abandon(struct http_exchange *x);
 void http_server_run_soon(struct http_server *s);

@@ -14,7 +14,9 @@
 #include <unistd.h>
 
 #define CONNECTIONS_MAX_DEFAULT 1024
+#define ADDRESS_SHARE           4 /* one address may have a quarter of the connections */
 #define IDLE_TIMEOUT_DEFAULT    SECONDS(30)
+#define RECEIVE_TIMEOUT_DEFAULT SECONDS(15)
 #define CONNECTION_MEMORY       (32 * 1024) /* request line and headers must fit */
 #define STOP_POLL_MS            10
 #define RUNS_MAX                8 /* while there is more to do at once */
@@ -53,6 +55,7 @@ static void run(struct http_server *s)
     MHD_UNSIGNED_LONG_LONG timeout_ms = 0;
     bool is_more = true;
     s->is_running = true;
+    http_connections_expire(s, clock_now());
     for (int i = 0; i < RUNS_MAX && is_more; i++) {
         bool was_full = is_full(s);
         (void)MHD_run(s->mhd);
@@ -110,7 +113,8 @@ static int listen_on(const struct sockaddr_storage *address, uint16_t *ret_port)
 static struct MHD_Daemon *mhd_start(struct http_server *s, int fd)
 {
     return MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
+        http_connection_may_begin, s,
         http_exchange_on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, http_exchange_on_completed, s,
         MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_CONNECTION_LIMIT,
@@ -152,6 +156,20 @@ static void loop_attach(struct http_server *s)
     check(uv_poll_start(&s->poll, UV_READABLE, on_poll) == 0);
 }
 
+static void options_complete(struct http_server_options *o)
+{
+    if (o->body_max == 0)
+        o->body_max = HTTP_BODY_MAX_DEFAULT;
+    if (o->connections_max == 0)
+        o->connections_max = CONNECTIONS_MAX_DEFAULT;
+    if (o->connections_per_address_max == 0)
+        o->connections_per_address_max = MAX(o->connections_max / ADDRESS_SHARE, 1);
+    if (o->idle_timeout == 0)
+        o->idle_timeout = IDLE_TIMEOUT_DEFAULT;
+    if (o->receive_timeout == 0)
+        o->receive_timeout = RECEIVE_TIMEOUT_DEFAULT;
+}
+
 enum err http_server_start(uv_loop_t *loop, const struct http_server_options *options,
                            struct http_server **ret)
 {
@@ -164,12 +182,7 @@ enum err http_server_start(uv_loop_t *loop, const struct http_server_options *op
         return ERR_SYSTEM;
     s->loop = loop;
     s->options = *options;
-    if (s->options.body_max == 0)
-        s->options.body_max = HTTP_BODY_MAX_DEFAULT;
-    if (s->options.connections_max == 0)
-        s->options.connections_max = CONNECTIONS_MAX_DEFAULT;
-    if (s->options.idle_timeout == 0)
-        s->options.idle_timeout = IDLE_TIMEOUT_DEFAULT;
+    options_complete(&s->options);
     list_init(&s->connections);
     list_init(&s->exchanges);
     int fd = listen_on(&address, &s->port);

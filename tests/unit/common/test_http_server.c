@@ -374,6 +374,97 @@ static void server_listens_again_after_a_burst_of_half_open_connections(void **s
     metrics_free(m);
 }
 
+static bool is_gone(void *data)
+{
+    char byte;
+    ssize_t n = read(*(int *)data, &byte, 1);
+    return n == 0 || (n < 0 && errno != EAGAIN);
+}
+
+static struct http_server *start_wary(const struct http_server_options *limits)
+{
+    static const char *const proxies[] = { "192.0.2.0/24" };
+    struct http_server_options options = *limits;
+    options.listen = "127.0.0.1:0";
+    options.routes = routes;
+    options.route_count = ARRAY_LEN(routes);
+    options.data = (void *)"data";
+    options.trusted_proxies = proxies;
+    options.trusted_proxy_count = 1;
+    struct http_server *wary;
+    assert_int_equal(http_server_start(&loop, &options, &wary), OK);
+    return wary;
+}
+
+static void stop_wary(struct http_server *wary)
+{
+    bool stopped = false;
+    http_server_stop(wary, 0, on_stopped, &stopped);
+    loop_until(&loop, is_set, &stopped, 2000);
+}
+
+static void request_that_drips_is_cut_off(void **state)
+{
+    (void)state;
+    struct http_server *wary =
+        start_wary(&(struct http_server_options){ .receive_timeout = MILLIS(600) });
+    static const char *const begun[] = {
+        HALF_A_REQUEST, "POST /echo/x HTTP/1.1\r\nHost: h\r\nContent-Length: 900\r\n\r\n"
+    };
+    for (size_t i = 0; i < ARRAY_LEN(begun); i++) {
+        int fd = connect_to(http_server_port(wary));
+        send_text(fd, begun[i], strlen(begun[i]));
+        usec start = clock_now();
+        while (!is_gone(&fd) && clock_now() - start < SECONDS(5)) {
+            (void)write(fd, "x", 1);
+            loop_for(&loop, 50);
+        }
+        assert_in_range(clock_now() - start, MILLIS(500), MILLIS(3000));
+        (void)close(fd);
+    }
+    stop_wary(wary);
+}
+
+static void slow_handler_is_not_cut_off(void **state)
+{
+    (void)state;
+    struct http_server *wary =
+        start_wary(&(struct http_server_options){ .receive_timeout = MILLIS(100) });
+    memset(answer, 0, sizeof answer);
+    parked = NULL;
+    int fd = connect_to(http_server_port(wary));
+    send_text(fd, "GET /park HTTP/1.1\r\n" END, strlen("GET /park HTTP/1.1\r\n" END));
+    loop_for(&loop, 1300);
+    assert_non_null(parked);
+    http_response_json(http_exchange_response(parked), 200, json_pack("{}"));
+    http_exchange_finish(parked);
+    loop_until(&loop, is_closed, &fd, 2000);
+    assert_starts_with(answer, "HTTP/1.1 200 ");
+    (void)close(fd);
+    stop_wary(wary);
+}
+
+static void one_address_gets_its_share_of_connections_only(void **state)
+{
+    (void)state;
+    struct http_server *wary =
+        start_wary(&(struct http_server_options){ .connections_per_address_max = 2 });
+    int fds[3];
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+        fds[i] = connect_to(http_server_port(wary));
+        loop_for(&loop, 20);
+    }
+    loop_until(&loop, is_gone, &fds[2], 1000);
+    assert_false(is_gone(&fds[0]));
+    (void)close(fds[0]);
+    loop_for(&loop, 50);
+    assert_starts_with(ask_port(http_server_port(wary), "GET /echo/x HTTP/1.1\r\n" END),
+                       "HTTP/1.1 200 ");
+    (void)close(fds[1]);
+    (void)close(fds[2]);
+    stop_wary(wary);
+}
+
 static bool redis_like_check(void *data, char *ret_why, size_t capacity)
 {
     if (*(bool *)data)
@@ -541,6 +632,10 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(
             server_listens_again_after_a_burst_of_half_open_connections, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(request_that_drips_is_cut_off, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(slow_handler_is_not_cut_off, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_address_gets_its_share_of_connections_only, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(admin_port_tells_health_readiness_and_metrics, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(key_cache_learns_new_keys_and_survives_the_key_server,
