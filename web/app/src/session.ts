@@ -2,10 +2,18 @@
 // SPDX-License-Identifier: Apache-2.0
 import { ConclaveClient, type LocalMedia, type Room } from '@conclave/sdk';
 import { useSyncExternalStore } from 'react';
+import { GuestKeeper } from './guest-keeper';
 import { readPrefs, writePrefs } from './prefs';
 
 export const client = new ConclaveClient();
 export const auth = client.auth;
+
+const keeper = new GuestKeeper(sessionStorage, window);
+auth.on('changed', () => {
+  const { guestIdentity, refreshToken } = auth;
+  if (guestIdentity && refreshToken) keeper.keep({ name: guestIdentity.name, refreshToken });
+  else if (auth.user) keeper.keep(null);
+});
 
 let version = 0;
 const subscribe = (listener: () => void) =>
@@ -48,7 +56,7 @@ export async function signOut(): Promise<void> {
 
 let identifying: { name: string; done: Promise<void> } | null = null;
 
-/** An account keeps its identity; everybody else becomes a guest of that name. */
+/** An account keeps its identity; everybody else is the guest of this tab if the name is the same, else a new one. */
 export function identify(name: string): Promise<void> {
   if (identifying?.name === name) return identifying.done;
   const mine = { name, done: identifyNow(name).finally(() => identifying === mine && (identifying = null)) };
@@ -59,6 +67,9 @@ export function identify(name: string): Promise<void> {
 async function identifyNow(name: string): Promise<void> {
   await restoreSession();
   if (auth.user || (auth.guestIdentity?.name === name && auth.signedIn)) return;
+  const { kept } = keeper;
+  if (kept?.name === name && (await auth.restore(kept.refreshToken))) return;
+  keeper.keep(null);
   await auth.guest(name);
 }
 

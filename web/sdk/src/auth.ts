@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { fromBase64url, fromBigInt, toBase64url, utf8, type Bytes } from './bytes.js';
 import { Emitter } from './emitter.js';
-import { ConclaveError } from './errors.js';
+import { ConclaveError, isRetryable } from './errors.js';
 import { GROUPS, privateKey, sameProof, SrpClient, verifierOf } from './srp.js';
 
 export interface User {
@@ -78,7 +78,8 @@ export interface AuthEvents {
 
 /**
  * One identity. Users of a browser keep their session in an HttpOnly cookie, so `restore()` works after a reload and no
- * script sees it. Guests keep theirs in memory: each tab is its own guest.
+ * script sees it. Guests keep theirs in memory: each tab is its own guest. Who wants a guest to outlive a reload stores
+ * `refreshToken` whenever `changed` fires, and gives it to `restore`.
  */
 export class AuthClient extends Emitter<AuthEvents> {
   readonly #base: string;
@@ -164,9 +165,19 @@ export class AuthClient extends Emitter<AuthEvents> {
     return reply.user;
   }
 
-  /** After a reload: takes up the cookie's session, if there is one. */
-  async restore(): Promise<boolean> {
-    this.#viaCookie = true;
+  /** Good for one more renewal, which replaces it. Null for sessions by cookie, which no script may see. */
+  get refreshToken(): string | null {
+    return this.#refreshToken;
+  }
+
+  /**
+   * After a reload: takes up the session of that refresh token, else of the cookie, if there is one. False when the server
+   * refuses it; throws when it cannot be asked now (`network`, `unavailable`, …) and a token was given, which stays good.
+   */
+  async restore(refreshToken?: string): Promise<boolean> {
+    this.#generation += 1;
+    this.#viaCookie = refreshToken === undefined;
+    this.#refreshToken = refreshToken ?? null;
     try {
       await this.#renew();
       const me = await this.me();
@@ -174,8 +185,10 @@ export class AuthClient extends Emitter<AuthEvents> {
       this.guestIdentity = me.guest ?? null;
       this.emit('changed');
       return true;
-    } catch {
+    } catch (error) {
+      const later = refreshToken !== undefined && isRetryable(error);
       this.#forget();
+      if (later) throw error;
       return false;
     }
   }
@@ -250,6 +263,7 @@ export class AuthClient extends Emitter<AuthEvents> {
       const tokens = await (locks ? locks.request(COOKIE_LOCK, work) : work());
       if (generation !== this.#generation) throw new ConclaveError('refresh-expired', 'The identity changed meanwhile.');
       this.#keep(tokens);
+      this.emit('changed');
       return tokens.access_token;
     } catch (error) {
       const code = error instanceof ConclaveError ? error.code : '';

@@ -74,6 +74,30 @@ describe('a guest', () => {
     expect(auth.signedIn).toBe(false);
   });
 
+  it('is the same guest again after a reload, by the refresh token', async () => {
+    routes['GET /v1/me'] = () => [200, { guest: { id: 'g_1', name: 'Ada' } }];
+    const before = client();
+    let kept: string | null = null;
+    before.on('changed', () => (kept = before.refreshToken));
+    await before.guest('Ada');
+    await before.token({ refresh: true });
+    expect(kept).toBe('r1');
+    before.dispose();
+    const after = client();
+    expect(await after.restore(kept!)).toBe(true);
+    expect(after.guestIdentity).toEqual({ id: 'g_1', name: 'Ada' });
+    expect(calls.filter((c) => c.route === 'POST /v1/guests')).toHaveLength(1);
+    expect(after.refreshToken).toBe('r2');
+    after.dispose();
+  });
+
+  it('is not restored by a refused token, and may try again when the server is away', async () => {
+    routes['POST /v1/token'] = () => [401, { error: 'refresh-expired', detail: 'x' }];
+    expect(await client().restore('r0')).toBe(false);
+    routes['POST /v1/token'] = () => [503, { error: 'unavailable', detail: 'x' }];
+    await expect(client().restore('r0')).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
   it('gets TURN credentials with the access token', async () => {
     const auth = client();
     await auth.guest('Ada');
