@@ -29,7 +29,8 @@ static const struct {
     [WIRE_BAD_TOKEN] = { "bad-token", "The token is not valid." },
     [WIRE_TOKEN_EXPIRED] = { "token-expired", "The token has expired." },
     [WIRE_BAD_ROOM_NAME] = { "bad-room-name",
-                             "A room name has 1 to 64 of the characters a-z 0-9 - _ ." },
+                             "A room name has 1 to 64 of the characters a-z 0-9 - _ . and starts with "
+                             "a letter or digit." },
     [WIRE_BAD_NAME] = { "bad-name", "A name has 1 to 64 printable characters." },
     [WIRE_BAD_TEXT] = { "bad-text", "A text has 1 to 4000 characters and no control characters." },
     [WIRE_BAD_SDP] = { "bad-sdp", "The SDP cannot be used." },
@@ -176,8 +177,9 @@ static void parse_room(struct parse *p)
         char c = text[i];
         if (c >= 'A' && c <= 'Z')
             c = (char)(c - 'A' + 'a');
-        is_good = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
-                  c == '.';
+        /* not first: no URL leads to the rooms "." and ".." */
+        bool is_mark = i > 0 && (c == '-' || c == '_' || c == '.');
+        is_good = is_mark || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
         p->m->room[i] = c;
     }
     if (!is_good)
