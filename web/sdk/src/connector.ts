@@ -53,16 +53,19 @@ export interface ConnectorOptions {
   backoff?: BackoffOptions;
   /** Give up after this long without success, in ms. */
   giveUpMs?: number;
+  /** An attempt failed and there will be another. */
+  onRetry?: (error: unknown) => void;
 }
 
 /**
  * The loop that runs while there is no connection. One at a time; `stop` ends it.
- * Resolves with what was done, rejects with the error that cannot be retried.
+ * Resolves with what was done (`kept`: nothing, see `callOff`), rejects with the error that cannot be retried.
  */
 export class Connector {
   readonly #sleeper = new Sleeper();
   #rejoin = false;
   #stopped = false;
+  #calledOff = false;
   attempt = 0;
 
   constructor(
@@ -73,6 +76,13 @@ export class Connector {
   /** From now on only a full rejoin will do. */
   demandRejoin(): void {
     this.#rejoin = true;
+    this.#calledOff = false;
+    this.#sleeper.wake();
+  }
+
+  /** What was there works again: no further attempt; one that is under way is finished. */
+  callOff(): void {
+    this.#calledOff = true;
     this.#sleeper.wake();
   }
 
@@ -86,7 +96,7 @@ export class Connector {
     this.#sleeper.wake();
   }
 
-  async run(start: 'resume' | 'rejoin', immediately: boolean): Promise<'resumed' | 'joined'> {
+  async run(start: 'resume' | 'rejoin', immediately: boolean): Promise<'resumed' | 'joined' | 'kept'> {
     const begin = Date.now();
     let tokenRefusals = 0;
     let wait = immediately ? 0 : null;
@@ -96,6 +106,7 @@ export class Connector {
       wait = null;
       if (delay > 0) await this.#sleeper.sleep(delay);
       if (this.#stopped) throw new ConclaveError('closed', 'The room was closed.');
+      if (this.#calledOff) return 'kept';
       const rejoin = this.#rejoin;
       try {
         if (!rejoin) {
@@ -125,6 +136,7 @@ export class Connector {
         } else if (error instanceof ConclaveError && error.retryAfterMs) {
           wait = error.retryAfterMs;
         }
+        this.options.onRetry?.(error);
       }
     }
   }

@@ -8,6 +8,7 @@ export { Devices, type Device, type DeviceList } from './devices.js';
 export { AudioOutput } from './audio-output.js';
 export { LevelMeter } from './level.js';
 export { AuthClient, type AuthOptions, type Guest, type User } from './auth.js';
+export { type MediaWatchOptions } from './media-watch.js';
 export { ConclaveError, isRetryable } from './errors.js';
 export { type Bars } from './quality.js';
 export { type InboundStats, type OutboundStats, type ParticipantStats, type RoomStats, type TransportStats } from './stats.js';

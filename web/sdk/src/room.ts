@@ -6,12 +6,13 @@ import { Emitter } from './emitter.js';
 import { codeOf, ConclaveError } from './errors.js';
 import { Intents } from './intents.js';
 import { LocalMedia } from './local-media.js';
+import { MediaWatch, type MediaHealth, type MediaWatchOptions } from './media-watch.js';
 import { Peer, type PeerOptions } from './peer.js';
 import { CloseCode, SOURCES, type LeftReason, type ServerEvent, type Snapshot, type Source, type Speaker, type ViewEntry, type WireSlot } from './protocol.js';
 import { barsOf, lossBetween, type Bars } from './quality.js';
 import { Signaling, type SignalingOptions } from './signaling.js';
 import { RoomState, type Change, type ChatMessage, type Participant } from './state.js';
-import { inboundByMid, outboundBySource, remoteLoss, reportsOf, SlotBaselines, transportOf, type InboundStats, type RoomStats } from './stats.js';
+import { arrivedOf, inboundByMid, outboundBySource, remoteLoss, reportsOf, SlotBaselines, transportOf, type InboundStats, type RoomStats } from './stats.js';
 import { Timeline, type JoinTimeline } from './timeline.js';
 import { ViewDebouncer } from './view.js';
 
@@ -38,6 +39,10 @@ export interface RoomOptions {
   playAudio?: boolean;
   /** Between quality samples, in ms; 0 turns them off. Default 2000. */
   qualityIntervalMs?: number;
+  /** When a media path counts as dead. */
+  mediaWatch?: MediaWatchOptions;
+  /** How long `join()` tries again when the server cannot take us, in ms. Default 15000. */
+  joinPatienceMs?: number;
 }
 
 export interface Quality {
@@ -55,6 +60,8 @@ export interface RoomEvents {
   /** Anything below happened. For stores that re-read everything. */
   changed: [];
   connection: [RoomConnection];
+  /** Joining or reconnecting failed and is tried again: why. */
+  retrying: [ConclaveError];
   'participant-joined': [Participant];
   'participant-updated': [Participant, Participant];
   'participant-left': [Participant, LeftReason];
@@ -91,6 +98,11 @@ export class Room extends Emitter<RoomEvents> {
   #signaling: Signaling | null = null;
   #peer: Peer | null = null;
   #connector: Connector | null = null;
+  #watch = new MediaWatch();
+  #watching = false;
+  #mediaLost = false;
+  /** We rejoin because media seem to be dead: called off when they come back. */
+  #suspicion = false;
   #resumeToken = '';
   #signald: string | null = null;
   #node: string | null = null;
@@ -124,6 +136,10 @@ export class Room extends Emitter<RoomEvents> {
   }
   get connection(): RoomConnection {
     return this.#connection;
+  }
+  /** `reconnecting` because nothing arrives from the media node, whether or not the signaling works. */
+  get mediaLost(): boolean {
+    return this.#mediaLost;
   }
   /** In the order of joining, oneself included. */
   get participants(): ReadonlyMap<string, Participant> {
@@ -173,7 +189,7 @@ export class Room extends Emitter<RoomEvents> {
     this.#setConnection('connecting');
     this.#listen();
     try {
-      await this.#connect('rejoin', true, { giveUpMs: 15_000 });
+      await this.#connect('rejoin', true, { giveUpMs: this.#options.joinPatienceMs ?? 15_000 });
     } catch (error) {
       this.#close(codeOf(error), error instanceof Error ? error.message : String(error));
       throw error;
@@ -292,10 +308,14 @@ export class Room extends Emitter<RoomEvents> {
 
   // ---- connecting -----------------------------------------------------------------------------------------------
 
-  async #connect(start: 'resume' | 'rejoin', immediately: boolean, extra: ConnectorOptions = {}): Promise<'resumed' | 'joined'> {
+  async #connect(start: 'resume' | 'rejoin', immediately: boolean, extra: ConnectorOptions = {}): Promise<'resumed' | 'joined' | 'kept'> {
     const connector = new Connector(
       { resume: () => this.#resume(), join: (refresh) => this.#joinOnce(refresh) },
-      { ...extra, ...this.#options.connector },
+      {
+        onRetry: (error) => this.emit('retrying', error instanceof ConclaveError ? error : new ConclaveError('internal', String(error))),
+        ...extra,
+        ...this.#options.connector,
+      },
     );
     this.#connector = connector;
     try {
@@ -312,7 +332,8 @@ export class Room extends Emitter<RoomEvents> {
       this.#close(remedy.reason, closeMessage(remedy.reason));
       return;
     }
-    this.#intents.goOffline();
+    // Media alone: the socket goes on being of use until a new one has joined.
+    if (!this.#signaling?.isOpen || remedy.do === 'resume') this.#intents.goOffline();
     if (this.#connector) {
       // Joining or resuming already: it notices a broken socket by itself.
       if (remedy.do === 'rejoin') this.#connector.demandRejoin();
@@ -320,13 +341,18 @@ export class Room extends Emitter<RoomEvents> {
     }
     this.#setConnection('reconnecting');
     this.#connect(remedy.do, remedy.do === 'rejoin' || remedy.immediately).then(
-      (how) => this.emit('reconnected', { rejoined: how === 'joined' }),
+      (how) => {
+        if (how !== 'kept') this.emit('reconnected', { rejoined: how === 'joined' });
+        else if (this.#signaling) this.#mediaBack();
+        // The socket broke while we still tried to join, and media are back: keep them.
+        else this.#recover({ do: 'resume', immediately: true });
+      },
       (error: unknown) => this.#close(codeOf(error), error instanceof Error ? error.message : String(error)),
     );
   }
 
+  /** Make before break: what there is of a socket and a peer connection stays until the new join is answered. */
   async #joinOnce(refreshToken: boolean): Promise<void> {
-    this.#dropSignaling(true);
     const { room, name, token } = this.#options;
     // All at once: a join costs the slowest of them and one round trip.
     const signalingReady = this.#openSignaling();
@@ -340,7 +366,11 @@ export class Room extends Emitter<RoomEvents> {
       peer = created.peer;
       const joined = await signaling.request('join', { token: jwt, room, ...(name ? { name } : {}), ...created.offer });
       this.#timeline.mark('joined');
-      if (this.#connection === 'closed') throw new ConclaveError('closed', 'The room was closed.');
+      if (this.#connection === 'closed') {
+        void signaling.request('leave', {}).catch(() => undefined);
+        throw new ConclaveError('closed', 'The room was closed.');
+      }
+      this.#dropSignaling(true);
       this.#adoptPeer(peer);
       this.#told.clear();
       this.#baselines.clear();
@@ -355,6 +385,11 @@ export class Room extends Emitter<RoomEvents> {
       void signalingReady.then((s) => s !== this.#signaling && s.close(), () => undefined);
       void peerReady.then((p) => p.peer !== this.#peer && p.peer.close(), () => undefined);
       void tokenReady.catch(() => undefined);
+      if (codeOf(error) === 'room-full' && this.#signaling) {
+        // Our own old seat may be the one that is missing.
+        this.#dropSignaling(true);
+        throw new ConclaveError('unavailable', 'The room is full.', 250);
+      }
       throw error;
     }
   }
@@ -423,6 +458,9 @@ export class Room extends Emitter<RoomEvents> {
   #adoptPeer(peer: Peer): void {
     this.#peer?.close();
     this.#peer = peer;
+    this.#watch = new MediaWatch(this.#options.mediaWatch);
+    this.#mediaLost = false;
+    this.#suspicion = false;
     peer.on('ice', (state) => {
       if (state === 'connected' || state === 'completed') this.#timeline.mark('ice');
     });
@@ -432,7 +470,7 @@ export class Room extends Emitter<RoomEvents> {
         this.#timeline.mark('dtls');
         this.#watchFirstFrame(peer);
       }
-      if (state === 'failed') this.#recover({ do: 'rejoin' });
+      if (state === 'failed') this.#mediaFailed();
       this.emit('changed');
     });
     for (const source of SOURCES) void peer.send(source, this.media.get(source).track).catch(() => undefined);
@@ -473,6 +511,8 @@ export class Room extends Emitter<RoomEvents> {
     this.#disposers.push(this.media.on('changed', (source) => this.#mediaChanged(source)));
     const interval = this.#options.qualityIntervalMs ?? 2000;
     if (interval) this.#timers.push(setInterval(() => void this.#sampleQuality(), interval));
+    const watch = this.#options.mediaWatch?.intervalMs ?? 500;
+    if (watch) this.#timers.push(setInterval(() => void this.#watchMedia(), watch));
     if (typeof window === 'undefined') return;
     const online = () => this.#connector?.wake();
     window.addEventListener('online', online);
@@ -501,7 +541,7 @@ export class Room extends Emitter<RoomEvents> {
       return;
     }
     if (event.op === 'media') {
-      if (event.state === 'failed') this.#recover({ do: 'rejoin' });
+      if (event.state === 'failed') this.#mediaFailed();
       return;
     }
     this.#announce(this.#state.apply(event));
@@ -613,6 +653,76 @@ export class Room extends Emitter<RoomEvents> {
     work.catch((error: unknown) => {
       if (codeOf(error) !== 'closed') this.emit('error', error instanceof ConclaveError ? error : new ConclaveError('internal', String(error)));
     });
+  }
+
+  // ---- a media path that dies ------------------------------------------------------------------------------------
+
+  async #watchMedia(): Promise<void> {
+    const peer = this.#peer;
+    if (!peer || this.#watching || !['connected', 'disconnected'].includes(peer.pc.connectionState)) return;
+    this.#watching = true;
+    try {
+      const arrived = arrivedOf(reportsOf(await peer.pc.getStats()));
+      if (peer !== this.#peer || this.#connection === 'closed') return;
+      const health = this.#watch.sample({ at: performance.now(), arrived, ice: peer.pc.iceConnectionState, busy: this.#busy() });
+      await this.#actOn(health, peer);
+    } catch {
+      // no statistics now: nothing is known
+    } finally {
+      this.#watching = false;
+    }
+  }
+
+  /** Packets must arrive: of somebody who is on, or feedback for what we send. */
+  #busy(): boolean {
+    const on = this.slots.some((slot) => {
+      const owner = slot.participant ? this.participants.get(slot.participant) : undefined;
+      return owner?.connected && slot.source && owner.tracks[slot.source]?.muted === false;
+    });
+    return on || SOURCES.some((source) => this.media.get(source).active && !this.media.get(source).muted);
+  }
+
+  async #actOn(health: MediaHealth, peer: Peer): Promise<void> {
+    if (health === 'alive') {
+      if (!this.#mediaLost) return;
+      if (this.#connector) {
+        if (this.#suspicion) this.#connector.callOff();
+      } else if (this.#signaling) this.#mediaBack();
+      return;
+    }
+    this.#noteMediaLost();
+    // Without a socket, or with a silent one, it is our network: resuming comes first.
+    if (health !== 'dead' || this.#connector || !this.#signaling?.isOpen) return;
+    if (!(await this.#signalingAnswers())) return;
+    if (peer === this.#peer && !this.#connector && this.#signaling?.isOpen) {
+      this.#suspicion = true;
+      this.#recover({ do: 'rejoin' });
+    }
+  }
+
+  #noteMediaLost(): void {
+    if (this.#connection === 'connected') this.#setConnection('reconnecting');
+    if (this.#mediaLost) return;
+    this.#mediaLost = true;
+    this.emit('changed');
+  }
+
+  /** Said by the browser or the server: no doubt, and no way back. */
+  #mediaFailed(): void {
+    this.#suspicion = false;
+    this.#noteMediaLost();
+    this.#recover({ do: 'rejoin' });
+  }
+
+  async #signalingAnswers(): Promise<boolean> {
+    return (await withTimeout(this.ping(), 2000)) !== undefined;
+  }
+
+  #mediaBack(): void {
+    this.#mediaLost = false;
+    this.#intents.goOnline(false);
+    this.#setConnection('connected');
+    this.emit('reconnected', { rejoined: false });
   }
 
   // ---- watching -------------------------------------------------------------------------------------------------

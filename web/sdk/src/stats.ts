@@ -167,6 +167,16 @@ export function transportOf(reports: Map<string, Report>, ice: string): Transpor
   };
 }
 
+/** Everything that arrived, in no unit: it rises as long as the path lives. Null when the browser reports no path. */
+export function arrivedOf(reports: Map<string, Report>): number | null {
+  let sum: number | null = null;
+  for (const r of reports.values()) {
+    if (r.type === 'transport') sum = (sum ?? 0) + num(r, 'bytesReceived');
+    if (r.type === 'candidate-pair') sum = (sum ?? 0) + num(r, 'bytesReceived') + num(r, 'responsesReceived') + num(r, 'requestsReceived');
+  }
+  return sum;
+}
+
 /** Loss as the server reported it for what we send, 0..1: the worst of our streams. */
 export function remoteLoss(reports: Map<string, Report>): number | null {
   let worst: number | null = null;

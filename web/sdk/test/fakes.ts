@@ -181,8 +181,11 @@ export class FakePeerConnection {
     this.remote.push(d.sdp);
     return Promise.resolve();
   }
+  /** Bytes that arrived; null: the browser reports no path. */
+  arrived: number | null = null;
   getStats() {
-    return Promise.resolve(new Map());
+    const path = { id: 'T', type: 'transport', bytesReceived: this.arrived };
+    return Promise.resolve(new Map(this.arrived === null ? [] : [['T', path]]));
   }
   setState(state: string) {
     this.connectionState = state;

@@ -350,6 +350,99 @@ describe('a broken connection', () => {
   });
 });
 
+describe('a media path that dies without a word', () => {
+  /** In a call in which something arrives until `room` says otherwise. */
+  async function inCall() {
+    const room = await joined();
+    await room.setMuted('microphone', false);
+    const states: string[] = [];
+    room.on('connection', (s) => states.push(s));
+    pc().arrived = 0;
+    pc().setState('connected');
+    await flow(2000);
+    return { room, states };
+  }
+  /** Time passes and packets arrive. */
+  async function flow(ms: number, path = pc()) {
+    for (let t = 0; t < ms; t += 250) {
+      path.arrived! += 1000;
+      await pass(250);
+    }
+  }
+
+  it('is said after 3 s and left after 6 s, by a new join', async () => {
+    const { room, states } = await inCall();
+    const old = server.socket;
+    await pass(2400);
+    expect(states).toEqual([]);
+    await pass(1200);
+    expect(states).toEqual(['reconnecting']);
+    expect(room.mediaLost).toBe(true);
+    expect(server.ops('join')).toHaveLength(1);
+    await pass(3000);
+    expect(server.ops('join')).toHaveLength(2);
+    expect(server.ops('leave')).toHaveLength(1);
+    expect(old.closedWith).toBe(1000);
+    expect(FakePeerConnection.all[0]!.closed).toBe(true);
+    expect(states).toEqual(['reconnecting', 'connected']);
+    expect(room.mediaLost).toBe(false);
+  });
+
+  it('is no reason to leave when it comes back in time', async () => {
+    const { room, states } = await inCall();
+    await pass(4500);
+    await flow(8000);
+    expect(states).toEqual(['reconnecting', 'connected']);
+    expect(room.mediaLost).toBe(false);
+    expect(await room.stats()).toMatchObject({ joins: 1, setRemoteDescriptionCalls: 1 });
+  });
+
+  it('keeps the old connection until a join is answered, and calls off when media come back', async () => {
+    const { room, states } = await inCall();
+    const old = pc();
+    const join = server.answers['join']!;
+    server.answers['join'] = () => ({ op: 'error', error: 'unavailable', message: 'x', retry_after_ms: 1000 });
+    await pass(10_000);
+    expect(server.ops('join').length).toBeGreaterThan(2);
+    expect(old.closed).toBe(false);
+    expect(server.ops('leave')).toHaveLength(0);
+    await flow(2500, old);
+    const joins = server.ops('join').length;
+    server.answers['join'] = join;
+    await flow(5000, old);
+    expect(server.ops('join')).toHaveLength(joins);
+    expect(states).toEqual(['reconnecting', 'connected']);
+    expect(room.peerConnection).toBe(old);
+    await room.sendChat('still here');
+    expect(await room.stats()).toMatchObject({ joins: 1, setRemoteDescriptionCalls: 1 });
+  });
+
+  it('is not blamed for a network that is away: the socket does not answer either', async () => {
+    await inCall();
+    server.answers['ping'] = () => undefined;
+    await pass(9000);
+    expect(server.ops('join')).toHaveLength(1);
+  });
+
+  it('is not seen in people who say nothing: STUN is enough', async () => {
+    const { room, states } = await inCall();
+    await room.setMuted('microphone', true);
+    for (let i = 0; i < 6; i++) {
+      await pass(5000);
+      pc().arrived! += 1;
+    }
+    expect(states).toEqual([]);
+  });
+
+  it('frees its own seat first in a full room', async () => {
+    const { states } = await inCall();
+    const join = server.answers['join']!;
+    server.answers['join'] = (m, s) => (server.ops('leave').length ? join(m, s) : { op: 'error', error: 'room-full', message: 'x' });
+    await pass(8000);
+    expect(states).toEqual(['reconnecting', 'connected']);
+  });
+});
+
 describe('local media', () => {
   it('throws away a device that arrives after the person changed their mind', async () => {
     const late: ((s: unknown) => void)[] = [];

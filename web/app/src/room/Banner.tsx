@@ -20,7 +20,7 @@ export function Banner({ room }: { room: Room }) {
     return (
       <div className="banner" role="status" data-testid="reconnecting">
         <span className="spinner" aria-hidden="true" />
-        Connection lost. Reconnecting…
+        {room.mediaLost ? 'Media connection lost. Reconnecting…' : 'Connection lost. Reconnecting…'}
       </div>
     );
   }
