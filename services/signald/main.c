@@ -13,7 +13,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sysexits.h>
 #include <unistd.h>
 
 #define TICK_MS 50
@@ -176,7 +175,7 @@ int main(int argc, char **argv)
     struct config *loaded = NULL;
     enum config_next next = signald_config_load(&config, argc, argv, environ, &loaded);
     if (next != CONFIG_RUN)
-        return next == CONFIG_EXIT_OK ? EX_OK : EX_USAGE;
+        return next == CONFIG_EXIT_OK ? 0 : DAEMON_EXIT_USAGE;
     log_init("signald", config.common.log_level, config.common.log_format);
     static uv_loop_t loop;
     check(uv_loop_init(&loop) == 0);
@@ -187,7 +186,7 @@ int main(int argc, char **argv)
     check(uv_timer_init(&loop, &tick_timer) == 0 && uv_timer_init(&loop, &stop_timer) == 0);
     start_hub(&config);
     if (!start_web() || !start(&config))
-        return EX_UNAVAILABLE; /* the process ends: nothing to give back */
+        return DAEMON_EXIT_UNAVAILABLE; /* the process ends: nothing to give back */
     admin_add_check(admin, "redis", redis_is_ready, cluster_redis(runtime.cluster));
     admin_add_check(admin, "jwks", jwks_is_ready, runtime.jwks);
     uv_timer_start(&tick_timer, on_tick, TICK_MS, TICK_MS);

@@ -298,7 +298,7 @@ enum err cluster_new(struct runtime *r, struct cluster **ret)
     random_bytes(key, sizeof(key));
     map_init(&c->rooms, key);
     struct redis_options options = { .url = r->config->common.redis_url,
-                                     .name = "signald",
+                                     .name = r->config->common.instance_id,
                                      .on_state = on_state,
                                      .data = c,
                                      .metrics = r->metrics,

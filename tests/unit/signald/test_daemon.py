@@ -350,6 +350,12 @@ def only_the_given_address_is_listened_on(c):
     raise AssertionError("127.0.0.2 answers too")
 
 
+def redis_connections_carry_the_instance_id(c):
+    names = [part for line in Redis(c.redis_port)("CLIENT", "LIST").splitlines() for part in line.split()
+             if part.startswith("name=")]
+    assert names.count("name=one") == 2 and names.count("name=two") == 2, names
+
+
 def other_subprotocols_and_paths_get_an_http_error(c):
     for protocol, path in (("other", "/ws"), ("conclave.v1", "/else")):
         try:
@@ -596,7 +602,7 @@ def draining_tells_clients_and_ends_in_time(c):
 
 
 TESTS = [web_app_is_served_with_caching_and_types, nothing_outside_of_the_web_root_is_served,
-         only_the_given_address_is_listened_on,
+         only_the_given_address_is_listened_on, redis_connections_carry_the_instance_id,
          other_subprotocols_and_paths_get_an_http_error, wrong_messages_get_stable_errors,
          refused_sdp_is_reported_and_seen_by_nobody, people_of_two_signalds_meet,
          a_broken_socket_resumes_at_the_other_signald,
