@@ -130,19 +130,36 @@ void http_connection_on_answered(struct http_server *s, struct MHD_Connection *c
         c->deadline = clock_now() + s->options.idle_timeout + s->options.receive_timeout;
 }
 
+static int fd_of(const struct http_connection *c)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    return info == NULL ? -1 : info->connect_fd;
+}
+
 /* libmicrohttpd has no call that ends a connection: it sees the end of the socket instead. */
-static void connection_end(struct http_server *s, struct http_connection *c)
+static void connection_end(struct http_connection *c)
+{
+    c->deadline = USEC_NEVER;
+    (void)shutdown(fd_of(c), SHUT_RDWR);
+}
+
+static void connection_end_slow(struct http_server *s, struct http_connection *c)
 {
     char text[NET_ADDRESS_CAPACITY] = "";
     const struct sockaddr *address = address_of(c->connection);
     if (address != NULL)
         net_address_host(address, text);
     limit_reached(s, HTTP_LIMIT_SLOW, text);
-    c->deadline = USEC_NEVER;
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(c->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    if (info != NULL)
-        (void)shutdown(info->connect_fd, SHUT_RDWR);
+    connection_end(c);
+}
+
+/* Everything was read and the client is gone. libmicrohttpd does not see that if the end was there
+ * with the last bytes already: it polls for edges and does not read again after a short read. */
+static bool is_ended(const struct http_connection *c)
+{
+    char byte;
+    return recv(fd_of(c), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
 void http_connections_expire(struct http_server *s, usec now)
@@ -150,8 +167,12 @@ void http_connections_expire(struct http_server *s, usec now)
     list_for_each(l, &s->connections)
     {
         struct http_connection *c = list_entry(l, struct http_connection, link);
+        if (c->deadline == USEC_NEVER)
+            continue;
         if (c->deadline <= now)
-            connection_end(s, c);
+            connection_end_slow(s, c);
+        else if (is_ended(c))
+            connection_end(c);
     }
 }
 

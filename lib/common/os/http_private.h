@@ -27,6 +27,7 @@ struct http_server {
     uv_timer_t stopper;
     unsigned open_count;
     struct list connections;
+    usec expired; /* when http_connections_expire() was called last */
     size_t connection_count;
     struct list exchanges; /* between the first byte of a request and its end */
     size_t exchange_count;
@@ -93,7 +94,7 @@ enum MHD_Result http_connection_may_begin(void *cls, const struct sockaddr *addr
 void http_connection_on_received(struct MHD_Connection *connection);
 /* It was answered: the next one may come. */
 void http_connection_on_answered(struct http_server *s, struct MHD_Connection *connection);
-/* Ends the connections whose request is overdue. */
+/* Ends the connections whose request is overdue, or cannot come any more. */
 void http_connections_expire(struct http_server *s, usec now);
 void http_connection_declare_metrics(struct http_server *s);
 /* http_exchange.c */

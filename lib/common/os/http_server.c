@@ -21,6 +21,7 @@
 #define STOP_POLL_MS            10
 #define RUNS_MAX                8 /* while there is more to do at once */
 #define RUN_INTERVAL_MS         1000
+#define RUN_INTERVAL_FULL_MS    50
 
 static void run(struct http_server *s);
 
@@ -47,6 +48,17 @@ static bool is_full(const struct http_server *s)
     return s->connection_count >= s->options.connections_max;
 }
 
+/* A walk over all connections: not at every run. */
+static void expire(struct http_server *s)
+{
+    usec now = clock_now();
+    usec pause = MILLIS(is_full(s) ? RUN_INTERVAL_FULL_MS : RUN_INTERVAL_MS);
+    if (now - s->expired < pause)
+        return;
+    s->expired = now;
+    http_connections_expire(s, now);
+}
+
 static void run(struct http_server *s)
 {
     if (s->mhd == NULL)
@@ -55,7 +67,7 @@ static void run(struct http_server *s)
     MHD_UNSIGNED_LONG_LONG timeout_ms = 0;
     bool is_more = true;
     s->is_running = true;
-    http_connections_expire(s, clock_now());
+    expire(s);
     for (int i = 0; i < RUNS_MAX && is_more; i++) {
         bool was_full = is_full(s);
         (void)MHD_run(s->mhd);
@@ -66,7 +78,8 @@ static void run(struct http_server *s)
     s->is_running = false;
     /* Never zero: libuv runs such a timer again without looking at anything else. Never none: a full
      * server does not listen, and only a run after one that ended connections listens again. */
-    timeout_ms = MAX(MIN(timeout_ms, RUN_INTERVAL_MS), 1);
+    timeout_ms = MIN(timeout_ms, is_full(s) ? RUN_INTERVAL_FULL_MS : RUN_INTERVAL_MS);
+    timeout_ms = MAX(timeout_ms, 1);
     check(uv_timer_start(&s->timer, on_timer, timeout_ms, 0) == 0);
 }
 

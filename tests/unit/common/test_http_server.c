@@ -374,6 +374,25 @@ static void server_listens_again_after_a_burst_of_half_open_connections(void **s
     metrics_free(m);
 }
 
+static void connections_that_ended_before_accept_hold_no_place(void **state)
+{
+    (void)state;
+    struct metrics *m = metrics_new("sfud");
+    struct admin *admin;
+    bool stopped = false;
+    assert_int_equal(admin_start(&loop, "127.0.0.1:0", m, &admin), OK);
+    for (size_t i = 0; i < 150; i++) { /* the loop does not run meanwhile */
+        int fd = connect_to(admin_port(admin));
+        send_text(fd, HALF_A_REQUEST, strlen(HALF_A_REQUEST));
+        (void)close(fd);
+    }
+    assert_starts_with(ask_port(admin_port(admin), "GET /healthz HTTP/1.1\r\n" END),
+                       "HTTP/1.1 200 ");
+    admin_stop(admin, on_stopped, &stopped);
+    loop_until(&loop, is_set, &stopped, 2000);
+    metrics_free(m);
+}
+
 static bool is_gone(void *data)
 {
     char byte;
@@ -632,6 +651,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(
             server_listens_again_after_a_burst_of_half_open_connections, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(connections_that_ended_before_accept_hold_no_place, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(request_that_drips_is_cut_off, set_up, tear_down),
         cmocka_unit_test_setup_teardown(slow_handler_is_not_cut_off, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_address_gets_its_share_of_connections_only, set_up,
