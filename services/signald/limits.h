@@ -41,6 +41,10 @@
 #define PING_PERIOD_SEC    15
 #define SILENCE_LIMIT_SEC  30
 
+/* Refused tokens of one address are recorded this often: the audit log only grows, and strangers must
+ * not be able to fill it. */
+#define REFUSED_AUDIT_PERIOD SECONDS(10)
+
 /* Messages of one socket. */
 #define MESSAGES_PER_SEC 50
 #define MESSAGES_BURST   100

@@ -143,10 +143,12 @@ static bool is_ok(const struct answer *a)
 
 static void refuse_token(struct session *s, enum wire_error error)
 {
-    json_t *fields = json_pack("{s:s,s:s,s:s,s:{s:s}}", "actor_kind", "anonymous", "address",
-                               s->address, "room", s->room, "meta", "error",
-                               wire_error_name(error));
-    hub_audit(s->hub, "token.refused", fields);
+    uint64_t suppressed;
+    if (limits_on_refused(&s->hub->limits, s->address, s->hub->now, &suppressed))
+        hub_audit(s->hub, "token.refused",
+                  json_pack("{s:s,s:s,s:s,s:{s:s,s:I}}", "actor_kind", "anonymous", "address",
+                            s->address, "room", s->room, "meta", "error", wire_error_name(error),
+                            "suppressed", (json_int_t)suppressed));
     session_join_failed(s, error, NULL);
     session_close_socket(s, 4401, "token refused");
 }

@@ -1,6 +1,8 @@
 /* limits.c - see limits.h. SPDX-License-Identifier: Apache-2.0 */
 #include "limits.h"
 
+#include "../limits.h"
+
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +12,8 @@ struct address_limit {
     char address[64];
     unsigned sockets;
     struct token_bucket joins;
+    usec refused_until; /* no refusal is recorded before */
+    uint64_t suppressed;
 };
 
 void limits_init(struct limits *l, unsigned sockets_max, double joins_per_sec, double joins_burst,
@@ -84,12 +88,25 @@ usec limits_on_join(struct limits *l, const char *address, usec now)
     return token_bucket_take(&a->joins, 1, now) ? 0 : token_bucket_wait(&a->joins, 1, now);
 }
 
+bool limits_on_refused(struct limits *l, const char *address, usec now, uint64_t *ret_suppressed)
+{
+    struct address_limit *a = obtain(l, address, now);
+    if (now < a->refused_until) {
+        a->suppressed++;
+        return false;
+    }
+    *ret_suppressed = a->suppressed;
+    a->suppressed = 0;
+    a->refused_until = now + REFUSED_AUDIT_PERIOD;
+    return true;
+}
+
 void limits_sweep(struct limits *l, usec now)
 {
     for (struct map_node *n = map_first(&l->addresses), *next; n != NULL; n = next) {
         next = map_next(&l->addresses, n);
         struct address_limit *a = container_of(n, struct address_limit, by_address);
-        if (a->sockets == 0 && token_bucket_is_full(&a->joins, now))
+        if (a->sockets == 0 && token_bucket_is_full(&a->joins, now) && now >= a->refused_until)
             forget(l, a);
     }
 }

@@ -66,6 +66,24 @@ static void idle_addresses_are_forgotten(void **state)
     limits_done(&l);
 }
 
+static void refusals_of_an_address_are_recorded_once_in_ten_seconds(void **state)
+{
+    struct limits l;
+    uint64_t suppressed = 99;
+    limits_init(&l, 2, 1, 2, key);
+    assert_true(limits_on_refused(&l, "a", 0, &suppressed));
+    assert_int_equal(suppressed, 0);
+    for (int i = 0; i < 260; i++)
+        assert_false(limits_on_refused(&l, "a", SECONDS(1), &suppressed));
+    assert_true(limits_on_refused(&l, "b", SECONDS(1), &suppressed));
+    limits_sweep(&l, SECONDS(9));
+    assert_true(limits_on_refused(&l, "a", SECONDS(10), &suppressed));
+    assert_int_equal(suppressed, 260);
+    limits_sweep(&l, SECONDS(20));
+    assert_int_equal(l.addresses.len, 0);
+    limits_done(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -73,6 +91,7 @@ int main(void)
         cmocka_unit_test(addresses_of_one_ipv6_network_count_as_one),
         cmocka_unit_test(joins_have_a_burst_and_a_rate),
         cmocka_unit_test(idle_addresses_are_forgotten),
+        cmocka_unit_test(refusals_of_an_address_are_recorded_once_in_ten_seconds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

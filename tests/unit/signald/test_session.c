@@ -78,6 +78,11 @@ static void a_refused_token_closes_the_socket(void **state)
     size_t b = world_open(&w);
     world_join(&w, b, "Ada");
     assert_string_equal(last_error(&w, b), "token-expired");
+    assert_int_equal(json_array_size(w.audited), 1);
+    w.now += SECONDS(10);
+    world_join(&w, world_open(&w), "Ada");
+    json_t *meta = json_object_get(world_audited(&w, "token.refused"), "meta");
+    assert_int_equal(json_integer_value(json_object_get(meta, "suppressed")), 1);
     w.verdict = ERR_BAD_STATE;
     size_t c = world_open(&w);
     world_join(&w, c, "Ada");
