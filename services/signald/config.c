@@ -1,7 +1,47 @@
 /* config.c - see config.h. SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define JOIN_RATE_MIN 0.1
+#define JOIN_RATE_MAX 100000.0
+
+/* http:// or https://, and a host. */
+static bool is_http_url(const char *url)
+{
+    const char *host = strncmp(url, "http://", 7) == 0    ? url + 7
+                       : strncmp(url, "https://", 8) == 0 ? url + 8
+                                                          : "";
+    return strcspn(host, "/?#:") > 0 && strpbrk(url, " \t\r\n") == NULL;
+}
+
+static bool is_readable_directory(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+static bool validate(void *data, char *ret_why, size_t capacity)
+{
+    const struct signald_config *c = data;
+    const char *why = NULL;
+    if (!(c->join_rate >= JOIN_RATE_MIN && c->join_rate <= JOIN_RATE_MAX)) /* nor not a number */
+        why = "join-rate must be from 0.1 to 100000";
+    else if (!is_http_url(c->jwks_url))
+        why = "jwks-url must be http://host… or https://host…";
+    else if (c->token_issuer[0] == 0)
+        why = "token-issuer must not be empty";
+    else if (c->web_root != NULL && !is_readable_directory(c->web_root))
+        why = "web-root is not a directory that can be read";
+    if (why != NULL)
+        snprintf(ret_why, capacity, "%s", why);
+    return why == NULL;
+}
 
 enum config_next signald_config_load(struct signald_config *c, int argc, char *const *argv,
                                      char *const *environment, struct config **ret)
@@ -33,6 +73,8 @@ enum config_next signald_config_load(struct signald_config *c, int argc, char *c
         .options = options,
         .option_count = ARRAY_LEN(options),
         .common = &c->common,
+        .validate = validate,
+        .data = c,
     };
     return config_load(&spec, argc, argv, environment, stdout, stderr, ret);
 }

@@ -356,6 +356,19 @@ def redis_connections_carry_the_instance_id(c):
     assert names.count("name=one") == 2 and names.count("name=two") == 2, names
 
 
+def configurations_that_make_no_sense_are_refused(c):
+    for key, value in (("join-rate", "-1"), ("join-rate", "0"), ("join-rate", "nan"),
+                       ("join-rate", "1e300"), ("jwks-url", "nonsense"), ("jwks-url", "ftp://x/"),
+                       ("jwks-url", "http://"), ("jwks-url", "http:///x"), ("jwks-url", ""),
+                       ("token-issuer", ""), ("web-root", "/nonexistent"),
+                       ("web-root", str(c.folder / "secret.txt"))):
+        p = subprocess.run([SIGNALD, "--check-config", f"--{key}={value}"], capture_output=True)
+        assert p.returncode == 64 and key in p.stderr.decode(), (key, value, p)
+    p = subprocess.run([SIGNALD, "--check-config", "--join-rate=0.1", "--jwks-url=https://[::1]:1/x",
+                        "--web-root", str(c.folder / "web")], capture_output=True)
+    assert p.returncode == 0, p
+
+
 def other_subprotocols_and_paths_get_an_http_error(c):
     for protocol, path in (("other", "/ws"), ("conclave.v1", "/else")):
         try:
@@ -603,6 +616,7 @@ def draining_tells_clients_and_ends_in_time(c):
 
 TESTS = [web_app_is_served_with_caching_and_types, nothing_outside_of_the_web_root_is_served,
          only_the_given_address_is_listened_on, redis_connections_carry_the_instance_id,
+         configurations_that_make_no_sense_are_refused,
          other_subprotocols_and_paths_get_an_http_error, wrong_messages_get_stable_errors,
          refused_sdp_is_reported_and_seen_by_nobody, people_of_two_signalds_meet,
          a_broken_socket_resumes_at_the_other_signald,
