@@ -14,6 +14,9 @@
 #define SUBPROTOCOL   "conclave.v1"
 #define HTTP_CHUNK    (16 * 1024)
 #define CLOSE_SECONDS 3
+/* Longer paths are cut here and answered 414; of a longer query the rest is skipped. All that we
+ * serve is shorter. */
+#define PATH_BYTES_MAX 1024
 /* LWS_WRITE_CLOSE of libwebsockets, which its public header names only in a comment. */
 #define WRITE_CLOSE ((enum lws_write_protocol)4)
 
@@ -341,6 +344,8 @@ static int on_http(struct lws *wsi, struct download *d, const char *path)
         answer_text(wsi, d, 405, "Only GET and HEAD.\n", true);
         return -1; /* a body may follow: do not read it as a request */
     }
+    if (strlen(path) >= PATH_BYTES_MAX)
+        return answer_text(wsi, d, 414, "The path is too long.\n", is_head);
     if (strcmp(path, "/ws") == 0)
         return answer_text(wsi, d, 426, "This is a WebSocket of the subprotocol conclave.v1.\n",
                            is_head);
@@ -371,6 +376,20 @@ static int on_http_writeable(struct lws *wsi, struct download *d)
     return complete(wsi);
 }
 
+/* As answer_text(), at once: for a connection that ends. */
+static int answer_and_close(struct lws *wsi, unsigned status, const char *text)
+{
+    unsigned char buffer[LWS_PRE + 128];
+    size_t len = strlen(text);
+    const char *fields[] = { "content-type:", "text/plain; charset=utf-8", "connection:", "close",
+                             NULL };
+    check(len <= sizeof(buffer) - LWS_PRE);
+    memcpy(buffer + LWS_PRE, text, len);
+    if (write_headers(wsi, status, fields, len) == 0)
+        (void)lws_write(wsi, buffer + LWS_PRE, len, LWS_WRITE_HTTP_FINAL);
+    return -1;
+}
+
 /* Exactly our path and our subprotocol, or an HTTP error before the connection opens. */
 static int on_upgrade(struct lws *wsi, const char *kind)
 {
@@ -391,9 +410,10 @@ static int on_upgrade(struct lws *wsi, const char *kind)
         status = 503;
     if (status == 0)
         return 0;
-    lws_return_http_status(wsi, status,
-                           status == 400 ? "The subprotocol must be conclave.v1." : NULL);
-    return -1;
+    const char *text = status == 400   ? "The subprotocol must be conclave.v1.\n"
+                       : status == 404 ? "Not found.\n"
+                                       : "Shutting down.\n";
+    return answer_and_close(wsi, status, text);
 }
 
 static int callback_http(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
@@ -451,6 +471,10 @@ static const lws_retry_bo_t idle_policy = {
     .secs_since_valid_hangup = SILENCE_LIMIT_SEC,
 };
 
+static const struct lws_token_limits token_limits = {
+    .token_limit = { [WSI_TOKEN_GET_URI] = PATH_BYTES_MAX, [WSI_TOKEN_HEAD_URI] = PATH_BYTES_MAX },
+};
+
 static void on_lws_log(int level, const char *line)
 {
     size_t len = strlen(line);
@@ -489,6 +513,7 @@ enum err ws_new(struct runtime *r, struct ws **ret)
         .keepalive_timeout = 60,
         .timeout_secs = 20,
         .max_http_header_data = 4096,
+        .token_limits = &token_limits,
         .pt_serv_buf_size = 16 * 1024,
         .fd_limit_per_thread = 0,
     };

@@ -350,6 +350,21 @@ def only_the_given_address_is_listened_on(c):
     raise AssertionError("127.0.0.2 answers too")
 
 
+def long_urls_are_answered(c):
+    assert http_get(c.one, "/" + "a" * 3000)[0] == 414
+    assert http_get(c.one, "/" + "a" * 1024)[0] == 414
+    assert http_get(c.one, "/" + "a" * 1000)[0] == 404
+    status, _, body = http_get(c.one, "/r/standup?x=" + "a" * 3000)
+    assert status == 200 and body == b"<!doctype html>"
+    assert http_get(c.one, "/r/standup?name=Ada&join=1")[2] == b"<!doctype html>"
+    try:
+        Client(c.one, "other", "/ws")
+    except AssertionError as e:
+        assert "text/plain" in str(e) and "<" not in str(e), e
+    else:
+        raise AssertionError("opened")
+
+
 def redis_connections_carry_the_instance_id(c):
     names = [part for line in Redis(c.redis_port)("CLIENT", "LIST").splitlines() for part in line.split()
              if part.startswith("name=")]
@@ -615,7 +630,7 @@ def draining_tells_clients_and_ends_in_time(c):
 
 
 TESTS = [web_app_is_served_with_caching_and_types, nothing_outside_of_the_web_root_is_served,
-         only_the_given_address_is_listened_on, redis_connections_carry_the_instance_id,
+         only_the_given_address_is_listened_on, redis_connections_carry_the_instance_id, long_urls_are_answered,
          configurations_that_make_no_sense_are_refused,
          other_subprotocols_and_paths_get_an_http_error, wrong_messages_get_stable_errors,
          refused_sdp_is_reported_and_seen_by_nobody, people_of_two_signalds_meet,
