@@ -21,8 +21,9 @@ static bool validate(void *data, char *ret_why, size_t capacity)
         snprintf(ret_why, capacity, "turn-urls names a TURN server, but turn-secret-file is not set");
         return false;
     }
-    if (c->access_token_ttl >= c->refresh_token_ttl) {
-        snprintf(ret_why, capacity, "access-token-ttl must be shorter than refresh-token-ttl");
+    if (c->access_token_ttl >= MIN(c->refresh_token_ttl, c->guest_token_ttl)) {
+        snprintf(ret_why, capacity,
+                 "access-token-ttl must be shorter than refresh-token-ttl and guest-token-ttl");
         return false;
     }
     return true;
@@ -53,8 +54,13 @@ enum config_next authd_config_load(int argc, char *const *argv, char *const *env
           .min = (uint64_t)SECONDS(1), .max = (uint64_t)SECONDS(86400),
           .ret = &c->access_token_ttl },
         { .key = "refresh-token-ttl", .type = CONFIG_DURATION, .fallback = "30d",
-          .help = "How long an unused session lives.", .group = "Tokens",
-          .min = (uint64_t)SECONDS(2), .ret = &c->refresh_token_ttl },
+          .help = "How long an unused session of a user lives.", .group = "Tokens",
+          .min = (uint64_t)SECONDS(2), .max = (uint64_t)SESSION_TTL_MAX,
+          .ret = &c->refresh_token_ttl },
+        { .key = "guest-token-ttl", .type = CONFIG_DURATION, .fallback = "24h",
+          .help = "How long an unused session of a guest lives.", .group = "Tokens",
+          .min = (uint64_t)SECONDS(2), .max = (uint64_t)SESSION_TTL_MAX,
+          .ret = &c->guest_token_ttl },
         { .key = "turn-urls", .type = CONFIG_STRINGS,
           .help = "stun: and turn: URLs for clients.", .group = "TURN", .ret = &c->turn_urls },
         { .key = "turn-secret-file", .type = CONFIG_STRING,

@@ -14,6 +14,7 @@ struct authd_config {
     const char *token_issuer;
     usec access_token_ttl;
     usec refresh_token_ttl;
+    usec guest_token_ttl;
     struct config_strings turn_urls;
     const char *turn_secret_file;
     usec turn_ttl;

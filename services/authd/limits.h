@@ -28,6 +28,8 @@
 #define LOGIN_TTL SECONDS(60)
 /* A refresh token that was answered may be shown once more for so long: its answer was lost. */
 #define REFRESH_GRACE SECONDS(10)
+/* More is a mistake, not a session. */
+#define SESSION_TTL_MAX SECONDS(366 * 86400)
 /* How long a key stays in the key set after its instance was last seen, beyond the access tokens
  * that it may have signed. */
 #define KEY_TTL_EXTRA SECONDS(300)

@@ -67,6 +67,7 @@ static void auth_configure(struct authd *d)
     d->auth = (struct auth){ .issuer = c->token_issuer,
                              .access_ttl = c->access_token_ttl,
                              .refresh_ttl = c->refresh_token_ttl,
+                             .guest_ttl = c->guest_token_ttl,
                              .turn_ttl = c->turn_ttl,
                              .turn_urls = c->turn_urls.items,
                              .turn_url_count = c->turn_urls.count,

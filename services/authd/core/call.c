@@ -102,6 +102,12 @@ const char *call_text(const struct call *call, const char *key, size_t max)
     return text;
 }
 
+/* How long this session lives without a refresh. */
+static usec session_ttl(const struct auth *auth, const struct session *session)
+{
+    return session->kind == TOKEN_KIND_GUEST ? auth->guest_ttl : auth->refresh_ttl;
+}
+
 void call_open_session(struct auth *auth, struct call *call, call_step *next)
 {
     memcpy(call->refresh.sid, call->session.sid, sizeof(call->refresh.sid));
@@ -111,7 +117,7 @@ void call_open_session(struct auth *auth, struct call *call, call_step *next)
     op->value = json_dumps(json, JSON_COMPACT);
     json_decref(json);
     refresh_token_hash(&call->refresh, op->hash);
-    op->ttl = auth->refresh_ttl;
+    op->ttl = session_ttl(auth, &call->session);
 }
 
 void call_set_cookie(struct call *call, const char *token, usec max_age)
@@ -140,7 +146,7 @@ bool call_put_tokens(struct auth *auth, struct call *call, const struct refresh_
     free(access);
     refresh_token_write(refresh, auth->secret, text);
     if (call->wants_cookie)
-        call_set_cookie(call, text, auth->refresh_ttl);
+        call_set_cookie(call, text, session_ttl(auth, &call->session));
     else
         fine = fine && json_object_set_new(answer, "refresh_token", json_string(text)) == 0;
     bytes_wipe(text, sizeof(text));

@@ -28,7 +28,8 @@ struct auth {
     /* given */
     const char *issuer;
     usec access_ttl;
-    usec refresh_ttl;
+    usec refresh_ttl; /* of users' sessions */
+    usec guest_ttl;   /* of guests' sessions */
     usec turn_ttl;
     const char *const *turn_urls;
     size_t turn_url_count;

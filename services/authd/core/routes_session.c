@@ -90,6 +90,7 @@ static void refresh_rotate(struct auth *auth, struct call *call)
     refresh_token_hash(&call->refresh, op->hash);
     refresh_token_hash(&call->refresh_next, op->next_hash);
     op->ttl = auth->refresh_ttl;
+    op->guest_ttl = auth->guest_ttl;
 }
 
 void route_refresh(struct auth *auth, struct call *call)

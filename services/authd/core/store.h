@@ -21,7 +21,7 @@ enum store_op_kind {
     STORE_LOGIN_TAKE,     /* key login id: OK and the value, which is gone then; ERR_NOT_FOUND */
     STORE_SESSION_PUT,    /* key sid, value record, hash, ttl: OK */
     STORE_SESSION_GET,    /* key sid: OK and the record, ERR_NOT_FOUND */
-    STORE_SESSION_ROTATE, /* key sid, hash shown, next_hash, ttl: OK, the record and `rotation`;
+    STORE_SESSION_ROTATE, /* key sid, hash shown, next_hash, ttls: OK, the record and `rotation`;
                            * ERR_NOT_FOUND */
     STORE_SESSION_REVOKE, /* key sid: OK and the record that was there, ERR_NOT_FOUND */
     STORE_THROTTLE,       /* charge: OK, or ERR_FULL and retry_after */
@@ -39,6 +39,7 @@ struct store_op {
     char hash[REFRESH_HASH_CAPACITY];
     char next_hash[REFRESH_HASH_CAPACITY];
     usec ttl;
+    usec guest_ttl; /* STORE_SESSION_ROTATE: in place of ttl if the record is a guest's */
     struct throttle_charge charge;
 };
 

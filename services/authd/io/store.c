@@ -27,7 +27,7 @@ static struct redis_script session_put = REDIS_SCRIPT(
     "return 1\n");
 
 /* session_rotation_decide() where all instances see the same session. The clock is Redis's.
- * KEYS[1] session · ARGV shown, next, ttl ms, grace ms → { record, 'rotated'|'repeated'|'reused' } */
+ * KEYS[1] session · ARGV shown, next, ttl ms, grace ms, guest ttl ms → { record, 'rotated'|'repeated'|'reused' } */
 static struct redis_script session_rotate = REDIS_SCRIPT(
     "local s = redis.call('HMGET', KEYS[1], 'record', 'current', 'previous', 'rotated')\n"
     "if not s[1] then return false end\n"
@@ -36,7 +36,8 @@ static struct redis_script session_rotate = REDIS_SCRIPT(
     "if s[2] == ARGV[1] then\n"
     "  redis.call('HSET', KEYS[1], 'current', ARGV[2], 'previous', ARGV[1],\n"
     "             'rotated', string.format('%.0f', now))\n"
-    "  redis.call('PEXPIRE', KEYS[1], ARGV[3])\n"
+    "  local is_guest = cjson.decode(s[1]).kind == 'guest'\n"
+    "  redis.call('PEXPIRE', KEYS[1], is_guest and ARGV[5] or ARGV[3])\n"
     "  return { s[1], 'rotated' }\n"
     "end\n"
     "if s[3] == ARGV[1] and s[2] == ARGV[2] and now - s[4] <= tonumber(ARGV[4]) then\n"
@@ -164,11 +165,12 @@ static struct bytes value_of(const struct store_op *op)
 
 static void rotate_perform(struct redis *redis, const struct store_op *op, struct pending *p)
 {
-    char key[KEY_MAX], ttl[NUMBER_MAX], grace[NUMBER_MAX];
+    char key[KEY_MAX], ttl[NUMBER_MAX], grace[NUMBER_MAX], guest_ttl[NUMBER_MAX];
     const struct bytes keys[] = { key_write(key, "session", op->key) };
     const struct bytes args[] = { bytes_of_str(op->hash), bytes_of_str(op->next_hash),
                                   millis_write(ttl, op->ttl),
-                                  millis_write(grace, REFRESH_GRACE) };
+                                  millis_write(grace, REFRESH_GRACE),
+                                  millis_write(guest_ttl, op->guest_ttl) };
     redis_eval(redis, &session_rotate, keys, 1, args, ARRAY_LEN(args), on_reply, p);
 }
 

@@ -97,7 +97,8 @@ static void rotate(struct memory_store *s, const struct store_op *op, struct mem
         memcpy(e->previous, op->hash, sizeof(e->previous));
         memcpy(e->current, op->next_hash, sizeof(e->current));
         e->rotated = s->now;
-        e->expires = s->now + op->ttl;
+        bool is_guest = strstr(e->value, "\"kind\":\"guest\"") != NULL;
+        e->expires = s->now + (is_guest ? op->guest_ttl : op->ttl);
     }
 }
 

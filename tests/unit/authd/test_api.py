@@ -127,11 +127,13 @@ def sessions(c, d, first):
     claims = claims_of(d, guest["access_token"])
     assert claims["kind"] == "guest" and not claims["grant"]["moderate"] and claims["grant"]["room"] == "*"
     assert claims["sub"] == guest["guest"]["id"]
+    assert "Max-Age=86400;" in cookie, cookie
     bearer = {"Authorization": "Bearer " + guest["access_token"]}
     assert d.ask("GET", "/v1/me", headers=bearer)[1]["guest"] == guest["guest"]
     cookie = {"Cookie": cookie.split(";")[0]}
     status, _, headers = d.ask("POST", "/v1/token", headers=cookie)
     assert status == 200
+    assert "Max-Age=86400;" in headers["Set-Cookie"], headers
     cookie = {"Cookie": headers["Set-Cookie"].split(";")[0]}
     assert d.ask("POST", "/v1/logout", headers=cookie)[0] == 204
     assert d.ask("POST", "/v1/token", headers=cookie)[0] == 401

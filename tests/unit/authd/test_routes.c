@@ -34,6 +34,7 @@ static int set_up(void **state)
     auth = (struct auth){ .issuer = "conclave",
                           .access_ttl = SECONDS(900),
                           .refresh_ttl = SECONDS(86400),
+                          .guest_ttl = SECONDS(7200),
                           .turn_ttl = SECONDS(3600),
                           .has_guests = true,
                           .throttle_scale = 1,
@@ -321,6 +322,23 @@ static void lost_answer_is_forgiven_for_a_short_time_only(void **state)
     assert_error("refresh-reused");
 }
 
+static void guests_session_has_its_own_life_which_a_refresh_renews(void **state)
+{
+    char token[256];
+    assert_int_equal(post("/v1/guests", "{\"name\":\"Grace\",\"cookie\":true}"), 201);
+    assert_non_null(strstr(http_response_get_header(&response, "Set-Cookie"), "Max-Age=7200;"));
+    assert_int_equal(post("/v1/guests", "{\"name\":\"Grace\"}"), 201);
+    for (int i = 0; i < 2; i++) {
+        snprintf(token, sizeof(token), "%s", member("refresh_token"));
+        store.now += auth.guest_ttl - SECONDS(1);
+        refresh_with(token, 200);
+    }
+    snprintf(token, sizeof(token), "%s", member("refresh_token"));
+    store.now += auth.guest_ttl + SECONDS(1);
+    refresh_with(token, 401);
+    assert_error("refresh-expired");
+}
+
 static void forged_refresh_token_revokes_nothing(void **state)
 {
     char first[256], forged[256];
@@ -461,6 +479,7 @@ int main(void)
         TEST(too_many_logins_wait),
         TEST(refresh_rotates_and_reuse_revokes),
         TEST(lost_answer_is_forgiven_for_a_short_time_only),
+        TEST(guests_session_has_its_own_life_which_a_refresh_renews),
         TEST(forged_refresh_token_revokes_nothing),
         TEST(cookie_carries_the_refresh_token_instead_of_the_body),
         TEST(me_ends_with_the_session),
