@@ -25,6 +25,24 @@ const SENTENCES: Record<string, string> = {
   timeout: 'The server did not answer in time. Please try again.',
 };
 
+/** Why joining is tried again. */
+export function joinSentence(error: ConclaveError): string {
+  switch (error.code) {
+    case 'network':
+    case 'disconnected':
+    case 'timeout':
+      return 'The server cannot be reached. Trying again…';
+    case 'no-node':
+      return 'No media server is free right now. Trying again…';
+    case 'node-timeout':
+      return 'The media server does not answer. Trying again…';
+    case 'rate-limited':
+      return 'The server is busy. Trying again…';
+    default:
+      return 'The server cannot take you in right now. Trying again…';
+  }
+}
+
 export function sentence(error: unknown): string {
   if (error instanceof ConclaveError) return SENTENCES[error.code] ?? error.message;
   return error instanceof Error && error.message ? error.message : 'Something went wrong. Please try again.';

@@ -78,6 +78,8 @@ export function makeRoom(room: string, name: string, media: LocalMedia): Room {
   return client.room(room, {
     name,
     media,
+    // There is a Cancel button: as long as the person waits.
+    joinPatienceMs: 300_000,
     token: async ({ refresh }) => {
       await identify(name);
       return auth.token({ refresh });

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { parseRoute, roomName, suggestRoom } from '../src/router';
 import { commandFor } from '../src/room/Shortcuts';
 import { colourOf, initials } from '../src/ui/bits';
-import { deviceSentence, sentence } from '../src/messages';
+import { deviceSentence, joinSentence, sentence } from '../src/messages';
 import { ConclaveError } from '@conclave/sdk';
 
 describe('routes', () => {
@@ -47,6 +47,8 @@ describe('words', () => {
   it('turn errors into sentences', () => {
     expect(sentence(new ConclaveError('bad-credentials', 'x'))).toMatch(/password is wrong/);
     expect(sentence(new ConclaveError('something-new', 'The server says so.'))).toBe('The server says so.');
+    expect(joinSentence(new ConclaveError('unavailable', 'x'))).toBe('The server cannot take you in right now. Trying again…');
+    expect(joinSentence(new ConclaveError('network', 'x'))).toMatch(/cannot be reached/);
     expect(deviceSentence(new DOMException('', 'NotAllowedError'), 'screen')).toBeNull();
     expect(deviceSentence(new DOMException('', 'NotFoundError'), 'camera')).toBe('No camera was found.');
   });

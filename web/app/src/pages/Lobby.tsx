@@ -15,11 +15,28 @@ interface LobbyProps {
   name: string;
   wants: { microphone: boolean; camera: boolean };
   busy: boolean;
+  /** Why joining takes long. */
+  problem?: string | undefined;
   error?: string | undefined;
   onJoin: (name: string) => void;
+  onCancel: () => void;
 }
 
-export function Lobby({ room, media, name, wants, busy, error, onJoin }: LobbyProps) {
+/** What is shown while joining takes long. */
+export function JoinProblem({ problem, onCancel }: { problem: string; onCancel: () => void }) {
+  return (
+    <div className="join-problem">
+      <p className="notice" role="status" data-testid="join-problem">
+        {problem}
+      </p>
+      <button type="button" className="button" onClick={onCancel} data-testid="join-cancel">
+        Cancel
+      </button>
+    </div>
+  );
+}
+
+export function Lobby({ room, media, name, wants, busy, problem: slow, error, onJoin, onCancel }: LobbyProps) {
   const auth = useAuth();
   useMedia(media);
   const [own, setOwn] = useState(name);
@@ -89,6 +106,7 @@ export function Lobby({ room, media, name, wants, busy, error, onJoin }: LobbyPr
             {busy ? <span className="spinner" aria-hidden="true" /> : null}
             {busy ? 'Joining…' : 'Join'}
           </button>
+          {busy && slow ? <JoinProblem problem={slow} onCancel={onCancel} /> : null}
         </div>
       </form>
     </Page>

@@ -2,13 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import { LocalMedia, type Room } from '@conclave/sdk';
 import { useCallback, useEffect, useRef, useState } from 'react';
-import { sentence } from '../messages';
+import { joinSentence, sentence } from '../messages';
 import { readPrefs, writePrefs } from '../prefs';
 import { navigate, type Route } from '../router';
 import { auth, makeRoom } from '../session';
 import { RoomView } from '../room/RoomView';
 import { Page } from '../ui/bits';
-import { Lobby } from './Lobby';
+import { JoinProblem, Lobby } from './Lobby';
 
 declare global {
   interface Window {
@@ -17,7 +17,11 @@ declare global {
   }
 }
 
-type Phase = { at: 'lobby'; error?: string } | { at: 'joining' } | { at: 'room'; room: Room } | { at: 'left'; reason: string; message: string };
+/** Longer than this is worth an explanation. */
+const PATIENCE_MS = 3000;
+const SLOW = 'This takes longer than usual. Please wait…';
+
+type Phase = { at: 'lobby'; error?: string } | { at: 'joining'; problem?: string } | { at: 'room'; room: Room } | { at: 'left'; reason: string; message: string };
 
 export function RoomRoute({ route }: { route: Extract<Route, { page: 'room' }> }) {
   const [media] = useState(() => {
@@ -33,10 +37,21 @@ export function RoomRoute({ route }: { route: Extract<Route, { page: 'room' }> }
       setPhase({ at: 'joining' });
       setName(as);
       if (!route.name) writePrefs({ name: as });
+      const room = makeRoom(route.room, as, media);
+      current.current = room;
+      // Quick ones need no words. Later say why it takes long, as soon as it is known.
+      let problem = SLOW;
+      let patienceOver = false;
+      const patience = setTimeout(() => {
+        patienceOver = true;
+        if (current.current === room) setPhase({ at: 'joining', problem });
+      }, PATIENCE_MS);
       try {
-        const room = makeRoom(route.room, as, media);
-        current.current = room;
         window.conclave = { room };
+        room.on('retrying', (error) => {
+          problem = joinSentence(error);
+          if (patienceOver && current.current === room && room.connection === 'connecting') setPhase({ at: 'joining', problem });
+        });
         room.on('closed', ({ reason, message }) => {
           if (current.current === room && room.self) {
             media.stop();
@@ -44,15 +59,25 @@ export function RoomRoute({ route }: { route: Extract<Route, { page: 'room' }> }
           }
         });
         await room.join(clickedAt);
+        clearTimeout(patience);
+        if (current.current !== room) return;
         const { speaker } = readPrefs();
         if (speaker) void room.selectSpeaker(speaker).catch(() => undefined);
         setPhase({ at: 'room', room });
       } catch (error) {
-        setPhase({ at: 'lobby', error: sentence(error) });
+        clearTimeout(patience);
+        if (current.current === room) setPhase({ at: 'lobby', error: sentence(error) });
       }
     },
     [media, route],
   );
+
+  const cancel = useCallback(() => {
+    const room = current.current;
+    current.current = null;
+    void room?.leave();
+    setPhase({ at: 'lobby' });
+  }, []);
 
   const started = useRef(false);
   useEffect(() => {
@@ -75,7 +100,7 @@ export function RoomRoute({ route }: { route: Extract<Route, { page: 'room' }> }
   switch (phase.at) {
     case 'lobby':
     case 'joining':
-      if (route.join && phase.at === 'joining') return <Joining room={route.room} />;
+      if (route.join && phase.at === 'joining') return <Joining room={route.room} problem={phase.problem} onCancel={cancel} />;
       return (
         <Lobby
           room={route.room}
@@ -83,6 +108,8 @@ export function RoomRoute({ route }: { route: Extract<Route, { page: 'room' }> }
           name={name}
           wants={{ microphone: route.audio, camera: route.video }}
           busy={phase.at === 'joining'}
+          problem={phase.at === 'joining' ? phase.problem : undefined}
+          onCancel={cancel}
           error={phase.at === 'lobby' ? phase.error : undefined}
           onJoin={(as) => void join(as, performance.now())}
         />
@@ -109,12 +136,13 @@ export function RoomRoute({ route }: { route: Extract<Route, { page: 'room' }> }
   }
 }
 
-function Joining({ room }: { room: string }) {
+function Joining({ room, problem, onCancel }: { room: string; problem?: string | undefined; onCancel: () => void }) {
   return (
     <Page>
-      <section className="left" role="status">
+      <section className="left">
         <span className="spinner" aria-hidden="true" />
-        <p>Joining {room}…</p>
+        <p role="status">Joining {room}…</p>
+        {problem ? <JoinProblem problem={problem} onCancel={onCancel} /> : null}
       </section>
     </Page>
   );
