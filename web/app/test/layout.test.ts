@@ -92,6 +92,15 @@ describe('what is large', () => {
     expect(layout(input({ mode: 'speaker', speaker: 'p1' })).tiles[0]!.participant).toBe('p1');
     expect(layout(input({ mode: 'speaker' })).tiles[0]!.participant).toBe('p0');
   });
+  it('somebody in speaker view, whoever left: first who is connected and has a picture', () => {
+    const main = (participants: Participant[]) => layout(input({ participants, mode: 'speaker', speaker: 'gone', pinned: 'gone/camera' })).tiles.filter((t) => t.main);
+    expect(main(room(2)).map((t) => t.participant)).toEqual(['p0']);
+    expect(main([person('me'), person('p0', { connected: false }), person('p1', { tracks: {} }), person('p2')])[0]!.participant).toBe('p2');
+    expect(main([person('me'), person('p0', { connected: false }), person('p1', { tracks: {} })])[0]!.participant).toBe('p1');
+    expect(main([person('me'), person('p0', { connected: false })])[0]!.participant).toBe('p0');
+    const alone = main([person('me')]);
+    expect(alone[0]).toMatchObject({ participant: 'me', left: 0, top: 0, width: 1256, height: 660 });
+  });
   it('nothing in the grid', () => {
     expect(layout(input({})).tiles.some((t) => t.main)).toBe(false);
   });

@@ -2,17 +2,25 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Room } from '@conclave/sdk';
 import { useEffect, useRef, useState } from 'react';
+import { SpeakerChooser } from './speaker';
 
 /** −dBov: quieter than this is not speaking. */
 export const AUDIBLE = 70;
 
-/** The other person who spoke last, for the speaker view. The server's list has the hysteresis. */
+/** The other person who is large in speaker view; null before anybody spoke. */
 export function useSpeaker(room: Room): string | null {
-  const last = useRef<string | null>(null);
-  const now = room.speakers.find((s) => s.level < AUDIBLE && s.participant !== room.self?.id);
-  if (now) last.current = now.participant;
-  if (last.current && !room.participants.has(last.current)) last.current = null;
-  return last.current;
+  const chooser = useRef<SpeakerChooser | null>(null);
+  chooser.current ??= new SpeakerChooser();
+  const [, wake] = useState(0);
+  const audible = room.speakers.filter((s) => s.level < AUDIBLE && s.participant !== room.self?.id).map((s) => s.participant);
+  const speaker = chooser.current.update(audible, (id) => id !== room.self?.id && room.participants.has(id), performance.now());
+  const { due } = chooser.current;
+  useEffect(() => {
+    if (due === null) return;
+    const timer = setTimeout(() => wake((n) => n + 1), Math.max(20, due - performance.now() + 5));
+    return () => clearTimeout(timer);
+  }, [due]);
+  return speaker;
 }
 
 export function useUnread(room: Room, reading: boolean): number {

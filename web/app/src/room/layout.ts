@@ -138,12 +138,19 @@ function place(input: LayoutInput): Layout {
 }
 
 /** In the grid something is large only if it is pinned or a screen. */
-function chooseMain(all: readonly TileSpec[], { mode, pinned, speaker }: LayoutInput): TileSpec | undefined {
+function chooseMain(all: readonly TileSpec[], { participants, mode, pinned, speaker }: LayoutInput): TileSpec | undefined {
   const byKey = pinned ? all.find((t) => t.key === pinned) : undefined;
   const screen = all.find((t) => t.source === 'screen' && !t.local) ?? all.find((t) => t.source === 'screen');
   if (byKey ?? screen) return byKey ?? screen;
   if (mode !== 'speaker') return undefined;
-  return all.find((t) => t.source === 'camera' && t.participant === speaker) ?? all.find((t) => !t.local) ?? all[0];
+  const spoke = all.find((t) => t.source === 'camera' && t.participant === speaker);
+  if (spoke) return spoke;
+  // Rather someone with a picture than someone whose connection is lost, who may be about to leave.
+  const here = new Map(participants.map((p) => [p.id, p]));
+  const others = all.filter((t) => !t.local);
+  const connected = others.filter((t) => here.get(t.participant)?.connected);
+  const visible = connected.find((t) => here.get(t.participant)?.tracks.camera?.muted === false);
+  return visible ?? connected[0] ?? others[0] ?? all[0];
 }
 
 function sideStrip(main: TileSpec, rest: readonly TileSpec[], { width, height, page, slots }: LayoutInput): Layout {
