@@ -135,6 +135,9 @@ export class Connector {
           throw error;
         } else if (error instanceof ConclaveError && error.retryAfterMs) {
           wait = error.retryAfterMs;
+        } else if (code === 'node-timeout') {
+          // The server has waited for us already, for seconds.
+          wait = backoffDelay(1, this.options.backoff ?? defaultBackoff);
         }
         this.options.onRetry?.(error);
       }

@@ -701,10 +701,10 @@ export class Room extends Emitter<RoomEvents> {
   }
 
   #noteMediaLost(): void {
-    if (this.#connection === 'connected') this.#setConnection('reconnecting');
-    if (this.#mediaLost) return;
+    if (this.#mediaLost && this.#connection !== 'connected') return;
     this.#mediaLost = true;
-    this.emit('changed');
+    if (this.#connection === 'connected') this.#setConnection('reconnecting');
+    else this.emit('changed');
   }
 
   /** Said by the browser or the server: no doubt, and no way back. */
