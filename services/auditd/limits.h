@@ -28,5 +28,6 @@
 #define SEEN_IDS_MAX 65536
 
 #define SEGMENT_BYTES_MIN (64 * 1024)
+#define SEGMENT_BYTES_MAX (1024 * 1024 * 1024)
 
 #endif

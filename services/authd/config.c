@@ -3,16 +3,58 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include "common/os/keyfile.h"
 #include "limits.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+/* RFC 7064, RFC 7065: a scheme and a host, not more than a port and a transport behind it. */
+static bool is_turn_url(const char *url)
+{
+    static const char *const schemes[] = { "stun:", "stuns:", "turn:", "turns:" };
+    for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
+        const char *host = url + strlen(schemes[i]);
+        if (strncmp(url, schemes[i], strlen(schemes[i])) == 0)
+            return host[strcspn(host, " /@\t")] == '\0' && strcspn(host, ":?") + (host[0] == '[') > 0;
+    }
+    return false;
+}
+
+static bool check_files(void *data, char *ret_why, size_t capacity)
+{
+    const struct authd_config *c = data;
+    char why[KEYFILE_WHY_CAPACITY] = "";
+    uint8_t *secret = NULL;
+    size_t len = 0;
+    if (c->turn_secret_file != NULL) {
+        if (keyfile_read(c->turn_secret_file, &secret, &len, why) != OK) {
+            snprintf(ret_why, capacity, "turn-secret-file: %.400s", why);
+            return false;
+        }
+        bytes_wipe(secret, len);
+        free(secret);
+    }
+    if (keyfile_directory_check(c->data_dir, why) != OK) {
+        snprintf(ret_why, capacity, "data-dir: %.400s", why);
+        return false;
+    }
+    return true;
+}
 
 static bool validate(void *data, char *ret_why, size_t capacity)
 {
     const struct authd_config *c = data;
     bool needs_secret = false;
-    for (size_t i = 0; i < c->turn_urls.count; i++)
+    for (size_t i = 0; i < c->turn_urls.count; i++) {
+        if (!is_turn_url(c->turn_urls.items[i])) {
+            snprintf(ret_why, capacity,
+                     "turn-urls: '%.200s' is not like stun:host:port or turn:host:port?transport=udp",
+                     c->turn_urls.items[i]);
+            return false;
+        }
         needs_secret = needs_secret || strncmp(c->turn_urls.items[i], "turn", 4) == 0;
+    }
     if (c->turn_urls.count > TURN_URLS_MAX) {
         snprintf(ret_why, capacity, "turn-urls: at most %d", TURN_URLS_MAX);
         return false;
@@ -68,7 +110,7 @@ enum config_next authd_config_load(int argc, char *const *argv, char *const *env
           .ret = &c->turn_secret_file },
         { .key = "turn-ttl", .type = CONFIG_DURATION, .fallback = "1h",
           .help = "How long TURN credentials are good for.", .group = "TURN",
-          .min = (uint64_t)SECONDS(60), .ret = &c->turn_ttl },
+          .min = (uint64_t)SECONDS(60), .max = (uint64_t)SECONDS(7 * 86400), .ret = &c->turn_ttl },
     };
     const struct config_spec spec = { .daemon = "authd",
                                       .summary = "Accounts, sessions and tokens of Conclave.",
@@ -77,6 +119,7 @@ enum config_next authd_config_load(int argc, char *const *argv, char *const *env
                                       .option_count = ARRAY_LEN(options),
                                       .common = &c->common,
                                       .validate = validate,
+                                      .check_files = check_files,
                                       .data = c };
     return config_load(&spec, argc, argv, environment, stdout, stderr, ret_owner);
 }

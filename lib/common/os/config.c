@@ -356,6 +356,15 @@ static bool finish_common(struct config *c)
     return true;
 }
 
+static bool check_files(struct config *c)
+{
+    char why[512] = "";
+    if (c->spec->check_files == NULL || c->spec->check_files(c->spec->data, why, sizeof why))
+        return true;
+    (void)fprintf(c->err, "%s\n", why);
+    return false;
+}
+
 static bool load_all(struct config *c, int argc, char *const *argv, char *const *environment)
 {
     bool ok = c->file == NULL || config_read_yaml(c, c->file);
@@ -393,6 +402,8 @@ enum config_next config_load(const struct config_spec *spec, int argc, char *con
         next = CONFIG_EXIT_USAGE;
     } else if (wishes.print) {
         config_print_values(c, out);
+    } else if (wishes.check && !check_files(c)) {
+        next = CONFIG_EXIT_USAGE;
     } else if (wishes.check) {
         (void)fprintf(out, "%s: configuration is fine\n", spec->daemon);
     } else {

@@ -28,7 +28,7 @@ enum config_type {
     CONFIG_UINT,     /* uint64_t *; min..max */
     CONFIG_BOOL,     /* bool *; true false yes no on off 1 0 */
     CONFIG_DOUBLE,   /* double * */
-    CONFIG_DURATION, /* usec *; "500ms" "10s" "5m" "24h" "7d", a bare number is seconds */
+    CONFIG_DURATION, /* usec *; "500ms" "10s" "5m" "24h" "7d"; only 0 needs no unit */
     CONFIG_STRINGS,  /* struct config_strings *; a YAML list, or "a,b,c" */
     CONFIG_ADDRESS,  /* const char **; checked with net_address_parse() */
     CONFIG_NETWORKS, /* struct config_strings *; each checked with net_cidr_is_valid() */
@@ -69,6 +69,8 @@ struct config_spec {
     /* Checks what spans options, after all were set. Returns false and writes one line (without a
      * newline) if it makes no sense. NULL = nothing to check. */
     bool (*validate)(void *data, char *ret_why, size_t capacity);
+    /* The same for --check-config only: the files and directories that a start would use. */
+    bool (*check_files)(void *data, char *ret_why, size_t capacity);
     void *data;
 };
 
@@ -93,7 +95,7 @@ enum config_next config_load(const struct config_spec *spec, int argc, char *con
                              char *const *environment, FILE *out, FILE *err, struct config **ret);
 void config_free(struct config *config);
 
-/* "500ms" → 500000. A bare number is seconds. ERR_MALFORMED. */
+/* "500ms" → 500000. Only 0 needs no unit. ERR_MALFORMED. */
 MUST_USE enum err config_parse_duration(const char *text, usec *ret);
 
 #endif

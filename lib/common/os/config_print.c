@@ -99,10 +99,13 @@ void config_print_help(const struct config *c, FILE *out)
                   "the later wins.\n\n",
                   c->spec->daemon, CONCLAVE_VERSION, c->spec->summary, c->spec->daemon);
     (void)fprintf(out, "  --config FILE               The YAML file (env CONCLAVE_CONFIG).\n"
-                       "  --check-config              Check everything, then exit.\n"
+                       "  --check-config              Check the values of all options%s,\n"
+                       "                              then exit. Not checked: Redis, other daemons,\n"
+                       "                              whether addresses are free.\n"
                        "  --print-config              Print what is in effect, then exit.\n"
                        "  --version                   Print the version, then exit.\n"
-                       "  --help                      Print this, then exit.\n");
+                       "  --help                      Print this, then exit.\n",
+                  c->spec->check_files == NULL ? "" : ", files and directories");
     for (size_t i = 0; i < c->row_count; i++) {
         if (!is_first_of_group(c, i))
             continue;

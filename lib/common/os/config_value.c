@@ -12,7 +12,7 @@ enum err config_parse_duration(const char *text, usec *ret)
     static const struct {
         const char *unit;
         double usecs;
-    } units[] = { { "", 1e6 },  { "us", 1 },    { "ms", 1e3 },   { "s", 1e6 },
+    } units[] = { { "us", 1 },    { "ms", 1e3 },   { "s", 1e6 },
                   { "m", 60e6 }, { "h", 3600e6 }, { "d", 86400e6 } };
     size_t digits = strspn(text, "0123456789.");
     if (digits == 0 || digits > 18 || text[0] == '.')
@@ -21,6 +21,10 @@ enum err config_parse_duration(const char *text, usec *ret)
     double number = strtod(text, &end);
     if (end != text + digits)
         return ERR_MALFORMED;
+    if (strcmp(text, "0") == 0) {
+        *ret = 0;
+        return OK;
+    }
     for (size_t i = 0; i < ARRAY_LEN(units); i++) {
         if (strcmp(text + digits, units[i].unit) == 0) {
             double usecs = number * units[i].usecs;
@@ -46,11 +50,15 @@ static bool parse_bool(const char *text, bool *ret)
     return false;
 }
 
-static bool parse_uint(const char *text, uint64_t *ret)
+static bool is_digits(const char *text)
 {
     size_t len = strlen(text);
-    if (len == 0 || strspn(text, "0123456789") != len)
-        return false;
+    return len > 0 && strspn(text, "0123456789") == len;
+}
+
+/* False if it is more than 64 bits hold. */
+static bool parse_uint(const char *text, uint64_t *ret)
+{
     errno = 0;
     unsigned long long value = strtoull(text, NULL, 10);
     *ret = value;
@@ -145,9 +153,9 @@ static const char *store(struct config *c, const struct config_option *o, const 
         *(const char **)o->ret = kept;
         return NULL;
     case CONFIG_UINT:
-        if (!parse_uint(kept, &number))
+        if (!is_digits(kept))
             return "a whole number";
-        if (!in_range(o, number))
+        if (!parse_uint(kept, &number) || !in_range(o, number))
             return "";
         *(uint64_t *)o->ret = number;
         return NULL;
@@ -161,7 +169,7 @@ static const char *store(struct config *c, const struct config_option *o, const 
         return NULL;
     case CONFIG_DURATION:
         if (config_parse_duration(kept, &duration) != OK)
-            return "a duration such as 500ms, 10s, 5m or 24h";
+            return "a duration with its unit such as 500ms, 10s, 5m or 24h";
         if (!in_range(o, (uint64_t)duration))
             return "a duration in the allowed range";
         *(usec *)o->ret = duration;
@@ -189,9 +197,9 @@ bool config_set(struct config *c, struct config_row *row, const char *text, cons
     }
     (void)fprintf(c->err, "%s: bad value for '%s': ", where, o->key);
     if (o->type == CONFIG_UINT && expected[0] == '\0') {
-        (void)fprintf(c->err, "expected a whole number from %llu", (unsigned long long)o->min);
-        if (o->max != 0)
-            (void)fprintf(c->err, " to %llu", (unsigned long long)o->max);
+        (void)fprintf(c->err, "expected a whole number from %llu to %llu",
+                      (unsigned long long)o->min,
+                      (unsigned long long)(o->max == 0 ? UINT64_MAX : o->max));
     } else {
         (void)fprintf(c->err, "expected %s", expected);
     }

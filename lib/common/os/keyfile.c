@@ -223,6 +223,33 @@ enum err keyfile_secret(const char *path, size_t len, uint8_t *ret, size_t capac
     return e;
 }
 
+enum err keyfile_directory_check(const char *path, char why[KEYFILE_WHY_CAPACITY])
+{
+    static const char probe[] = "/.check-XXXXXX";
+    char at[4096];
+    size_t len = strlen(path);
+    if (len == 0 || len + sizeof probe > sizeof at)
+        return fail(ERR_FULL, why, "%.64s: the path is empty or too long", path);
+    memcpy(at, path, len + 1);
+    struct stat st;
+    while (stat(at, &st) != 0) {
+        if (errno != ENOENT)
+            return fail(ERR_SYSTEM, why, "%.400s: %s", path, strerror(errno));
+        char *slash = strrchr(at, '/');
+        if (slash == NULL || slash == at)
+            (void)snprintf(at, sizeof at, "%s", slash == NULL ? "." : "/");
+        else
+            *slash = '\0';
+    }
+    len = strlen(at);
+    if (!S_ISDIR(st.st_mode))
+        return fail(ERR_SYSTEM, why, "%.400s: is not a directory", at);
+    memcpy(at + len, probe, sizeof probe);
+    if (mkdtemp(at) == NULL || rmdir(at) != 0)
+        return fail(ERR_SYSTEM, why, "%.400s: cannot be used: %s", path, strerror(errno));
+    return OK;
+}
+
 EVP_PKEY *keyfile_p256_generate(void)
 {
     return EVP_EC_gen("P-256");

@@ -39,6 +39,10 @@ MUST_USE enum err keyfile_p256(const char *path, EVP_PKEY **ret,
  * long), ERR_SYSTEM. */
 MUST_USE enum err keyfile_directory(const char *path, char ret_why[KEYFILE_WHY_CAPACITY]);
 
+/* Whether keyfile_directory() would succeed and files could be made there; by making a directory with
+ * a random name in it, or in what exists above it, and removing that at once. */
+MUST_USE enum err keyfile_directory_check(const char *path, char ret_why[KEYFILE_WHY_CAPACITY]);
+
 /* A fresh P-256 key, not stored. NULL if OpenSSL fails. */
 EVP_PKEY *keyfile_p256_generate(void);
 

@@ -200,6 +200,21 @@ def failed_starts(c):
     assert "what=listen" in start("--listen", "192.0.2.1:1", "--data-dir", os.path.join(c.dir, "a/b"))
 
 
+def checked_config(c):
+    """--check-config refuses what a start would."""
+    def check(*options):
+        return subprocess.run([AUTHD, "--check-config", "--data-dir", os.path.join(c.dir, "x/y"), *options],
+                              capture_output=True, text=True, timeout=10, env=WITHOUT_LEAK_CHECK)
+    assert check().returncode == 0 and not os.path.exists(os.path.join(c.dir, "x"))
+    for why, *options in (("turn-secret-file: /nonexist", "--turn-secret-file", "/nonexist"),
+                          ("turn-urls: 'banana'", "--turn-urls", "banana"),
+                          ("data-dir: /proc/x", "--data-dir", "/proc/x"),
+                          ("with its unit", "--access-token-ttl", "5"),
+                          ("from 0 to 1000", "--throttle-scale", "99999999999999999999")):
+        r = check(*options)
+        assert r.returncode == 64 and why in r.stderr, r
+
+
 def main():
     with Cluster() as c:
         secret_file = os.path.join(c.dir, "turn-secret")
@@ -209,6 +224,7 @@ def main():
                    "--admins", "ada"]
         data = os.path.join(c.dir, "data")
         c.redis()
+        checked_config(c)
         d = c.daemon(AUTHD, "--data-dir", data, *options)
         for name in os.listdir(data):
             assert stat.S_IMODE(os.stat(os.path.join(data, name)).st_mode) == 0o600, name

@@ -135,7 +135,7 @@ static void errors_in_the_file_name_their_place(void **state)
         { "limit: 101\n",
           ":1:8: bad value for 'limit': expected a whole number from 1 to 100, got '101'\n" },
         { "\n\ntoken:\n  ttl: soon\n",
-          ":4:8: bad value for 'token-ttl': expected a duration such as 500ms, 10s, 5m or 24h, got "
+          ":4:8: bad value for 'token-ttl': expected a duration with its unit such as 500ms, 10s, 5m or 24h, got "
           "'soon'\n" },
         { "io: kqueue\n", ":1:5: bad value for 'io': expected auto|uring|epoll, got 'kqueue'\n" },
         { "limit: 1\nlimit: 2\n", ":2:1: this key is here twice\n" },
@@ -269,6 +269,8 @@ static void help_version_and_check_exit_well(void **state)
     assert_string_equal(out_text, "sfud " CONCLAVE_VERSION "\n");
     assert_int_equal(load("limit: 3\n", NULL, "--check-config", NULL), CONFIG_EXIT_OK);
     assert_int_equal(load("limit: x\n", NULL, "--check-config", NULL), CONFIG_EXIT_USAGE);
+    assert_int_equal(load("limit: 99999999999999999999\n", NULL, "--check-config", NULL),
+                     CONFIG_EXIT_USAGE);
 }
 
 static void durations_have_units(void **state)
@@ -278,13 +280,13 @@ static void durations_have_units(void **state)
     static const struct {
         const char *text;
         usec d;
-    } good[] = { { "500ms", MILLIS(500) }, { "10", SECONDS(10) }, { "1.5s", MILLIS(1500) },
+    } good[] = { { "500ms", MILLIS(500) }, { "10s", SECONDS(10) }, { "1.5s", MILLIS(1500) },
                  { "5m", SECONDS(300) }, { "30d", SECONDS(30 * 86400) }, { "0", 0 } };
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
         assert_int_equal(config_parse_duration(good[i].text, &d), OK);
         assert_true(d == good[i].d);
     }
-    static const char *const bad[] = { "", "s", "-1s", "1w", "1 s", "1.2.3s", "99999999999d" };
+    static const char *const bad[] = { "", "s", "10", "1.5", "-1s", "1w", "1 s", "1.2.3s", "99999999999d" };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_int_equal(config_parse_duration(bad[i], &d), ERR_MALFORMED);
 }
