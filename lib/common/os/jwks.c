@@ -13,6 +13,7 @@
 
 #define BODY_MAX    (64 * 1024)
 #define WAITING_MAX 1024
+#define START_GRACE SECONDS(5)
 
 /* A token that waits for the fetch that is running. */
 struct waiting {
@@ -47,7 +48,7 @@ struct jwks {
     struct list waiting;
     size_t waiting_count;
     bool is_fetching, is_closing, is_timer_closed;
-    usec last_fetch;
+    usec started, last_fetch;
 };
 
 static void curl_init(void)
@@ -149,8 +150,11 @@ static void take_result(struct jwks *j, struct fetch *f)
         log_debug("jwks.fetched", KV_U64("keys", token_keys_count(keys)));
         return;
     }
-    log_warn("jwks.fetch-failed", KV_STR("url", f->url), KV_I64("status", f->status),
-             KV_ERR("err", e), KV_STR("why", f->why), KV_BOOL("has_keys", j->keys != NULL));
+    /* Daemons that start together do not wait for each other. */
+    bool is_early = j->keys == NULL && clock_now() - j->started < START_GRACE;
+    log_at(is_early ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "jwks.fetch-failed", KV_STR("url", f->url),
+           KV_I64("status", f->status), KV_ERR("err", e), KV_STR("why", f->why),
+           KV_BOOL("has_keys", j->keys != NULL));
 }
 
 static void on_timer(uv_timer_t *timer);
@@ -218,6 +222,7 @@ enum err jwks_new(uv_loop_t *loop, const struct jwks_options *o, struct jwks **r
     j->refresh = o->refresh == 0 ? SECONDS(300) : o->refresh;
     j->refresh_min = o->refresh_min == 0 ? SECONDS(2) : o->refresh_min;
     j->timeout = o->timeout == 0 ? SECONDS(3) : o->timeout;
+    j->started = clock_now();
     list_init(&j->waiting);
     check(uv_timer_init(loop, &j->timer) == 0);
     j->timer.data = j;

@@ -2,6 +2,7 @@
  *
  * The last good set stays in use while authd is away. It is fetched at start, every `refresh`, and
  * when a token names an unknown kid (at most once per `refresh_min`, for strangers can invent kids).
+ * A failure is logged as a warning, without a set in the first 5 s as info: authd may start later.
  * Fetching runs in the loop's thread pool (libcurl); nothing here blocks. Loop thread only.
  *
  * SPDX-License-Identifier: Apache-2.0 */
