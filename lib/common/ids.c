@@ -122,6 +122,24 @@ static bool is_forbidden_in_names(uint32_t c)
            c == 0xfffe || c == 0xffff;
 }
 
+/* Spaces, and what takes no room: joiners, fillers, selectors, tags. Names may have them (ZWJ and
+ * selectors make emoji), but not consist of them. */
+static bool is_invisible(uint32_t c)
+{
+    static const struct {
+        uint32_t first, last;
+    } ranges[] = { { 0x20, 0x20 },     { 0xa0, 0xa0 },     { 0xad, 0xad },     { 0x34f, 0x34f },     { 0x61c, 0x61c },
+                   { 0x115f, 0x1160 }, { 0x1680, 0x1680 }, { 0x17b4, 0x17b5 }, { 0x180b, 0x180f },
+                   { 0x2000, 0x200f }, { 0x2028, 0x202f }, { 0x205f, 0x206f }, { 0x2800, 0x2800 },
+                   { 0x3000, 0x3000 }, { 0x3164, 0x3164 }, { 0xfe00, 0xfe0f }, { 0xfeff, 0xfeff },
+                   { 0xffa0, 0xffa0 }, { 0xfff0, 0xfffb }, { 0x1bca0, 0x1bca3 },
+                   { 0x1d173, 0x1d17a }, { 0xe0000, 0xe0fff } };
+    for (size_t i = 0; i < ARRAY_LEN(ranges); i++)
+        if (c >= ranges[i].first && c <= ranges[i].last)
+            return true;
+    return false;
+}
+
 static enum err name_check(struct bytes name, size_t bytes_max, size_t chars_max,
                            const char *forbidden)
 {
@@ -132,13 +150,17 @@ static enum err name_check(struct bytes name, size_t bytes_max, size_t chars_max
     if (name.data[0] == ' ' || name.data[name.len - 1] == ' ')
         return ERR_MALFORMED;
     size_t chars = 0;
+    bool is_visible = false;
     uint32_t c;
     for (struct bytes left = name; left.len > 0; chars++) {
         size_t n = utf8_decode(left, &c);
         if (n == 0 || is_forbidden_in_names(c) || (c < 0x80 && strchr(forbidden, (int)c) != NULL))
             return ERR_MALFORMED;
+        is_visible = is_visible || !is_invisible(c);
         left = bytes_of(left.data + n, left.len - n);
     }
+    if (!is_visible)
+        return ERR_MALFORMED;
     return chars > chars_max ? ERR_FULL : OK;
 }
 

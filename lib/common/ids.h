@@ -40,7 +40,7 @@ bool uuid_is_valid(const char *text);
 
 /* All of them: well-formed UTF-8 (RFC 3629), no control characters (C0, C1, DEL), no invisible
  * direction changes (U+202A-E, U+2066-9), no line or paragraph separators, no leading or trailing
- * space, not empty. OK, ERR_MALFORMED, or ERR_FULL (too long). */
+ * space, at least one visible character. OK, ERR_MALFORMED, or ERR_FULL (too long). */
 
 /* Room and channel names: also without / \ { } * which mean something in paths, keys and grants. */
 MUST_USE enum err room_name_check(struct bytes name);

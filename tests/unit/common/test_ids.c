@@ -93,6 +93,29 @@ static void display_names_may_be_anything_printable(void **state)
     assert_int_equal(display_name_check(bytes_of_str("a\tb")), ERR_MALFORMED);
 }
 
+static void names_that_nobody_can_see_are_refused(void **state)
+{
+    (void)state;
+    static const char *const invisible[] = {
+        "\xe2\x80\x8b",                 /* zero width space */
+        "\xe2\x80\x8d\xef\xb8\x8f",     /* joiner, selector */
+        "\xc2\xa0\xe3\x80\x80",         /* wide spaces */
+        "\xe3\x85\xa4",                 /* Hangul filler */
+        "\xe2\xa0\x80",                 /* blank Braille */
+        "\xf3\xa0\x80\xa0",             /* tag space */
+        "a\xe2\x80\xae" "b",            /* right-to-left override */
+        "\xe2\x80\x8f",                 /* right-to-left mark */
+        "a\xe2\x81\xa6" "b",            /* isolate */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(invisible); i++) {
+        assert_int_equal(display_name_check(bytes_of_str(invisible[i])), ERR_MALFORMED);
+        assert_int_equal(room(invisible[i]), ERR_MALFORMED);
+    }
+    assert_int_equal(display_name_check(bytes_of_str("\xf0\x9f\x91\xa9\xe2\x80\x8d"
+                                                     "\xf0\x9f\x92\xbb")), OK); /* emoji, joined */
+    assert_int_equal(display_name_check(bytes_of_str("\xd7\xa9\xd7\x9c\xd7\x95\xd7\x9d")), OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -102,6 +125,7 @@ int main(void)
         cmocka_unit_test(room_names_are_checked),
         cmocka_unit_test(org_names_are_dns_labels),
         cmocka_unit_test(display_names_may_be_anything_printable),
+        cmocka_unit_test(names_that_nobody_can_see_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
