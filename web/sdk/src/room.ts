@@ -83,6 +83,7 @@ export interface RoomEvents {
   error: [ConclaveError];
 }
 
+const STUCK_JOIN_MS = 1500;
 const NO_QUALITY: Quality = { own: 4, participants: new Map(), rtt: null, loss: null };
 
 export class Room extends Emitter<RoomEvents> {
@@ -103,6 +104,8 @@ export class Room extends Emitter<RoomEvents> {
   #mediaLost = false;
   /** We rejoin because media seem to be dead: called off when they come back. */
   #suspicion = false;
+  /** The socket of a join that is under way. */
+  #joining: { signaling: Signaling; since: number } | null = null;
   #resumeToken = '';
   #signald: string | null = null;
   #node: string | null = null;
@@ -364,6 +367,7 @@ export class Room extends Emitter<RoomEvents> {
       const [opened, created, jwt] = await Promise.all([signalingReady, peerReady, tokenReady]);
       signaling = opened;
       peer = created.peer;
+      this.#joining = { signaling, since: Date.now() };
       const joined = await signaling.request('join', { token: jwt, room, ...(name ? { name } : {}), ...created.offer });
       this.#timeline.mark('joined');
       if (this.#connection === 'closed') {
@@ -391,6 +395,8 @@ export class Room extends Emitter<RoomEvents> {
         throw new ConclaveError('unavailable', 'The room is full.', 250);
       }
       throw error;
+    } finally {
+      this.#joining = null;
     }
   }
 
@@ -541,7 +547,10 @@ export class Room extends Emitter<RoomEvents> {
       return;
     }
     if (event.op === 'media') {
-      if (event.state === 'failed') this.#mediaFailed();
+      if (event.state === 'failed') {
+        this.#abandonStuckJoin();
+        this.#mediaFailed();
+      }
       return;
     }
     this.#announce(this.#state.apply(event));
@@ -712,6 +721,12 @@ export class Room extends Emitter<RoomEvents> {
     this.#suspicion = false;
     this.#noteMediaLost();
     this.#recover({ do: 'rejoin' });
+  }
+
+  /** A join that has not been answered by now waits for the node that has just been declared dead: do it anew. */
+  #abandonStuckJoin(): void {
+    const joining = this.#joining;
+    if (joining && Date.now() - joining.since > STUCK_JOIN_MS) joining.signaling.close();
   }
 
   async #signalingAnswers(): Promise<boolean> {

@@ -434,6 +434,20 @@ describe('a media path that dies without a word', () => {
     expect(states).toEqual([]);
   });
 
+  it('does not wait for a join at a node that the server has given up meanwhile', async () => {
+    const { states } = await inCall();
+    const first = server.socket;
+    const join = server.answers['join']!;
+    server.answers['join'] = () => undefined;
+    await pass(8500);
+    expect(server.ops('join')).toHaveLength(2);
+    server.answers['join'] = join;
+    first.say({ op: 'media', state: 'failed' });
+    await pass(500);
+    expect(server.ops('join')).toHaveLength(3);
+    expect(states).toEqual(['reconnecting', 'connected']);
+  });
+
   it('frees its own seat first in a full room', async () => {
     const { states } = await inCall();
     const join = server.answers['join']!;
