@@ -12,9 +12,9 @@
 /* A limit that holds is said so often; the metric counts every time. */
 #define LIMIT_LOG_INTERVAL SECONDS(10)
 
-static const char *const limit_names[HTTP_LIMIT_COUNT] = { [HTTP_LIMIT_FULL] = "full",
-                                                           [HTTP_LIMIT_ADDRESS] = "address",
-                                                           [HTTP_LIMIT_SLOW] = "slow" };
+static const char *const limit_names[HTTP_LIMIT_COUNT] = {
+    [HTTP_LIMIT_FULL] = "full", [HTTP_LIMIT_ADDRESS] = "address", [HTTP_LIMIT_SLOW] = "slow"
+};
 
 static const char *limit_name(unsigned index)
 {
@@ -35,7 +35,8 @@ static void limit_reached(struct http_server *s, enum http_limit limit, const ch
         return;
     s->limit_logged[limit] = now;
     log_warn("http.connection-limited", KV_STR("listener", listener_name(s)),
-             KV_STR("why", limit_name(limit)), KV_STR("address", address), KV_U64("connections", s->connection_count),
+             KV_STR("why", limit_name(limit)), KV_STR("address", address),
+             KV_U64("connections", s->connection_count),
              KV_U64("connections_max", s->options.connections_max));
 }
 
@@ -184,8 +185,8 @@ void http_connection_declare_metrics(struct http_server *s)
     for (unsigned i = 0; i < HTTP_LIMIT_COUNT; i++) {
         (void)snprintf(labels, sizeof labels, "listener=\"%s\",why=\"%s\"", listener_name(s),
                        limit_name(i));
-        s->limited[i] = metrics_counter(s->options.metrics,
-                                        "conclave_http_connections_limited_total",
-                                        "Times that a limit on HTTP connections was met.", labels);
+        s->limited[i] =
+            metrics_counter(s->options.metrics, "conclave_http_connections_limited_total",
+                            "Times that a limit on HTTP connections was met.", labels);
     }
 }
