@@ -244,6 +244,7 @@ void hub_on_nodes(struct hub *h, const json_t *nodes)
         if ((s->state == SESSION_JOINED || s->state == SESSION_DETACHED) && !s->media_failed &&
             placement_is_lost(&h->placement, s->node, s->node_epoch, h->now))
             session_media_failed(s);
+        session_on_nodes(s);
     }
 }
 

@@ -388,6 +388,17 @@ static void place(struct session *s, const char *lost, const char *lost_epoch)
                          lost_epoch));
 }
 
+void session_on_nodes(struct session *s)
+{
+    bool waits = s->state == SESSION_JOINING && s->is_on_node && s->joined == NULL;
+    if (!waits || s->place_attempts >= PLACE_ATTEMPTS_MAX ||
+        !placement_is_lost(&s->hub->placement, s->node, s->node_epoch, s->hub->now))
+        return;
+    s->join_attempt++; /* an answer would be too late */
+    s->is_on_node = false;
+    place(s, s->node, s->node_epoch);
+}
+
 /* ---- resume ---- */
 
 static void take_text(char *ret, size_t capacity, const json_t *record, const char *key)

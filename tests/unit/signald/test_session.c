@@ -23,6 +23,15 @@ static const char *last_error(struct world *w, size_t socket)
     return text(world_last(w, socket, "error"), "error");
 }
 
+static size_t received(struct world *w, size_t socket, const char *op)
+{
+    size_t count = 0, i;
+    json_t *m;
+    json_array_foreach(w->sockets[socket].received, i, m)
+        count += strcmp(text(m, "op"), op) == 0;
+    return count;
+}
+
 static void joining_answers_with_everybody_and_ones_slots(void **state)
 {
     struct world w;
@@ -196,6 +205,27 @@ static void a_room_moves_when_its_node_is_lost(void **state)
     size_t b = world_open(&w);
     world_join(&w, b, "Bob");
     assert_string_equal(node_of(&w, b), "sfud-2");
+    world_done(&w);
+}
+
+static void a_join_that_waits_for_a_node_that_is_lost_goes_elsewhere(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w), b = world_open(&w);
+    world_join(&w, a, "Ada");
+    w.node_is_missing = true;
+    world_pass(&w, SECONDS(2));
+    w.holds_nodes = true;
+    world_join(&w, b, "Bob");
+    w.holds_nodes = false;
+    world_pass(&w, SECONDS(1));
+    assert_null(world_last(&w, b, "joined"));
+    world_pass(&w, SECONDS(2));
+    assert_string_equal(node_of(&w, b), "sfud-2");
+    world_release_held(&w); /* the answer of the first one comes after all */
+    assert_null(world_last(&w, b, "error"));
+    assert_int_equal(received(&w, b, "joined"), 1);
     world_done(&w);
 }
 
@@ -530,15 +560,6 @@ static void private_chat_reaches_only_its_two(void **state)
     world_done(&w);
 }
 
-static size_t received(struct world *w, size_t socket, const char *op)
-{
-    size_t count = 0, i;
-    json_t *m;
-    json_array_foreach(w->sockets[socket].received, i, m)
-        count += strcmp(text(m, "op"), op) == 0;
-    return count;
-}
-
 static void chat_that_was_missed_arrives_once_whatever_the_clocks_say(void **state)
 {
     struct world w;
@@ -705,6 +726,7 @@ int main(void)
         cmocka_unit_test(an_unclear_join_is_undone),
         cmocka_unit_test(a_room_stays_on_a_node_that_one_look_did_not_show),
         cmocka_unit_test(a_room_moves_when_its_node_is_lost),
+        cmocka_unit_test(a_join_that_waits_for_a_node_that_is_lost_goes_elsewhere),
         cmocka_unit_test(a_room_moves_away_from_a_node_that_is_ending),
         cmocka_unit_test(a_room_of_a_node_that_has_restarted_is_placed_anew),
         cmocka_unit_test(a_join_without_any_node_may_be_tried_again),

@@ -323,7 +323,8 @@ static void perform(struct world *w, struct action *a)
 void world_pump(struct world *w)
 {
     for (struct action *a; (a = hub_next_action(w->hub)) != NULL;) {
-        if (w->holds_scripts && a->kind == ACTION_SCRIPT) {
+        if ((w->holds_scripts && a->kind == ACTION_SCRIPT) ||
+            (w->holds_nodes && a->kind == ACTION_NODE)) {
             list_push_back(&w->held, &a->link);
             continue;
         }

@@ -36,6 +36,7 @@ struct world {
     bool node_is_silent;
     bool was_removed;     /* SCRIPT_RESTORE refuses: a moderator had removed them */
     bool redis_fails;     /* scripts: ERR_BAD_STATE */
+    bool holds_nodes; /* requests to nodes wait likewise */
     bool holds_scripts;   /* answers are kept back in held */
     bool loses_events;
     unsigned subscribed;  /* rooms now subscribed */
