@@ -29,8 +29,6 @@ const SENTENCES: Record<string, string> = {
 export function joinSentence(error: ConclaveError): string {
   switch (error.code) {
     case 'network':
-    case 'disconnected':
-    case 'timeout':
       return 'The server cannot be reached. Trying again…';
     case 'no-node':
       return 'No media server is free right now. Trying again…';
