@@ -12,7 +12,7 @@
 #define NORETURN          __attribute__((noreturn))
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
 /* CLEANUP(thing_freep) struct thing *t = NULL; frees t when it leaves scope. io code only. */
-#define CLEANUP(fn)       __attribute__((cleanup(fn)))
+#define CLEANUP(fn) __attribute__((cleanup(fn)))
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 #define MIN(a, b)    ((a) < (b) ? (a) : (b))
@@ -52,10 +52,10 @@ typedef int64_t usec;
 /* Wall clock: microseconds since 1970-01-01T00:00:00Z. */
 typedef int64_t wall_usec;
 
-#define USEC_NEVER    INT64_MAX
-#define USEC_PER_MS   ((usec)1000)
-#define USEC_PER_SEC  ((usec)1000000)
-#define SECONDS(n)    ((usec)(n) * USEC_PER_SEC)
-#define MILLIS(n)     ((usec)(n) * USEC_PER_MS)
+#define USEC_NEVER   INT64_MAX
+#define USEC_PER_MS  ((usec)1000)
+#define USEC_PER_SEC ((usec)1000000)
+#define SECONDS(n)   ((usec)(n)*USEC_PER_SEC)
+#define MILLIS(n)    ((usec)(n)*USEC_PER_MS)
 
 #endif

@@ -11,8 +11,8 @@
 #include "common/bytes.h"
 
 /* Bytes needed for the text and a terminating zero; bytes that a text of that length decodes to. */
-#define BASE64URL_CAPACITY(len)   (((len) * 4 + 2) / 3 + 1)
-#define BASE64URL_DECODED(chars)  ((chars) * 3 / 4)
+#define BASE64URL_CAPACITY(len)  (((len)*4 + 2) / 3 + 1)
+#define BASE64URL_DECODED(chars) ((chars)*3 / 4)
 
 /* ret needs BASE64URL_CAPACITY(data.len). Returns the length without the zero. */
 size_t base64url_write(char *ret, struct bytes data);

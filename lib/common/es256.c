@@ -58,8 +58,7 @@ enum err es256_sign(EVP_PKEY *key, struct bytes data, uint8_t ret[ES256_SIGNATUR
     uint8_t der[DER_LEN_MAX];
     size_t der_len = sizeof der;
     EVP_MD_CTX *context = EVP_MD_CTX_new();
-    bool ok = context != NULL &&
-              EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, key) == 1 &&
+    bool ok = context != NULL && EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, key) == 1 &&
               EVP_DigestSign(context, der, &der_len, data.data, data.len) == 1;
     EVP_MD_CTX_free(context);
     return ok ? raw_from_der(der, der_len, ret) : ERR_SYSTEM;

@@ -44,7 +44,7 @@ struct http_field {
 struct http_request {
     enum http_method method; /* http_route_find() makes a HEAD that a GET row serves a GET … */
     bool is_head;            /* … and says so here; the body is then left out by the server */
-    const char *path; /* as sent, without the query, not percent-decoded */
+    const char *path;        /* as sent, without the query, not percent-decoded */
     struct http_field query[HTTP_QUERY_MAX]; /* percent-decoded */
     size_t query_count;
     struct http_field headers[HTTP_HEADERS_MAX];
@@ -57,9 +57,9 @@ struct http_request {
     size_t param_count;
     struct bytes body;
     const char *client_address; /* "192.0.2.7" or "2001:db8::1", no port; after X-Forwarded-For */
-    bool is_https; /* by X-Forwarded-Proto, if a trusted proxy has set it */
+    bool is_https;              /* by X-Forwarded-Proto, if a trusted proxy has set it */
     const char *request_id;
-    usec now;       /* when it was complete */
+    usec now; /* when it was complete */
     wall_usec wall;
 };
 
@@ -81,9 +81,9 @@ struct bytes http_request_cookie(const struct http_request *r, const char *name)
  * +json) if sent. ret: caller json_decref()s. ERR_MALFORMED, ERR_UNSUPPORTED (content type). */
 MUST_USE enum err http_request_json(const struct http_request *r, json_t **ret);
 
-/* A body that is produced while it is sent (exports). read() returns bytes written into buffer, 0 at
- * the end, -1 to abort the connection; it runs on the loop thread and must not wait for the network.
- * done() is called exactly once. */
+/* A body that is produced while it is sent (exports). read() returns bytes written into buffer, 0
+ * at the end, -1 to abort the connection; it runs on the loop thread and must not wait for the
+ * network. done() is called exactly once. */
 struct http_source {
     ssize_t (*read)(void *data, char *buffer, size_t capacity);
     void (*done)(void *data);
@@ -92,7 +92,7 @@ struct http_source {
 
 /* Zero-initialise; http_response_clear() when finished with. Owned: header texts and body. */
 struct http_response {
-    int status; /* 0 = nothing set yet */
+    int status;             /* 0 = nothing set yet */
     const char *request_id; /* given, borrowed: goes into problem documents; NULL = none */
     struct {
         char *name;
@@ -117,8 +117,8 @@ void http_response_empty(struct http_response *r, int status);
 void http_response_stream(struct http_response *r, int status, const char *content_type,
                           struct http_source source);
 /* RFC 9457: {"type":"urn:conclave:error:<id>","error":"<id>","title","status","detail",
- * "request_id"} as application/problem+json. error is the stable identifier for programs; detail (printf) is for
- * people and carries no secret; NULL = no detail. */
+ * "request_id"} as application/problem+json. error is the stable identifier for programs; detail
+ * (printf) is for people and carries no secret; NULL = no detail. */
 void http_response_problem(struct http_response *r, int status, const char *error,
                            const char *detail, ...) PRINTF_LIKE(4, 5);
 /* The same with members of `more` added (a reference is taken over). */
@@ -138,8 +138,8 @@ struct http_route {
     enum http_method method;
     const char *pattern;
     void (*handle)(struct http_exchange *exchange, void *data); /* for http_server; NULL in cores */
-    size_t body_max;  /* 0 = the server's limit */
-    const void *tag;  /* whatever the core wants to find: its own handler row, a grant */
+    size_t body_max;                                            /* 0 = the server's limit */
+    const void *tag; /* whatever the core wants to find: its own handler row, a grant */
 };
 
 /* Finds the row and fills request->params.

@@ -72,8 +72,8 @@ static enum err match(const char *pattern, struct http_request *r, unsigned *ret
         struct bytes want = take_segment(&pattern);
         struct bytes have = take_segment(&path);
         if (is_param(want) && want.data[want.len - 2] == '*') {
-            struct bytes rest = bytes_of(have.data, (size_t)(path - (const char *)have.data) +
-                                                        strlen(path));
+            struct bytes rest =
+                bytes_of(have.data, (size_t)(path - (const char *)have.data) + strlen(path));
             return param_add(r, bytes_of(want.data + 1, want.len - 3), rest, true);
         }
         if (is_param(want)) {

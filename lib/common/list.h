@@ -1,4 +1,5 @@
-/* list.h - an intrusive doubly linked list. The link lives inside the object; the list owns nothing.
+/* list.h - an intrusive doubly linked list. The link lives inside the object; the list owns
+ * nothing.
  *
  * Pure, no allocation. An object may be in as many lists as it has links. A link that is in no list
  * points to itself after list_link_init() or list_remove(), so removing twice is harmless.

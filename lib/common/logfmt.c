@@ -309,8 +309,8 @@ size_t logfmt_write(char *out, size_t capacity, const struct log_record *record,
         if (w.failed)
             w.at = before; /* whole pairs only, so the line stays valid */
     }
-    const char *tail = w.failed ? (is_json ? truncated_json : truncated_logfmt)
-                                : (is_json ? "}\n" : "\n");
+    const char *tail =
+        w.failed ? (is_json ? truncated_json : truncated_logfmt) : (is_json ? "}\n" : "\n");
     size_t len = writer_len(&w), tail_len = strlen(tail);
     memcpy(out + len, tail, tail_len);
     return len + tail_len;

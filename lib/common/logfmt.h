@@ -55,8 +55,8 @@ struct log_record {
 };
 
 /* Writes `ts=… lvl=… svc=… evt=… key=value…\n` (or the JSON object) and returns its length without
- * a terminating zero. A line that does not fit ends with truncated=true and is still one valid line.
- * capacity must be at least 256. */
+ * a terminating zero. A line that does not fit ends with truncated=true and is still one valid
+ * line. capacity must be at least 256. */
 size_t logfmt_write(char *out, size_t capacity, const struct log_record *record,
                     enum log_format format);
 

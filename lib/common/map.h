@@ -1,8 +1,8 @@
 /* map.h - an intrusive hash map from text keys to objects. The map owns its bucket array, never the
  * objects or their keys.
  *
- * Pure but for the bucket array (malloc when it grows). SipHash-2-4 under a key given at init: names
- * chosen by strangers cannot be aimed at one bucket.
+ * Pure but for the bucket array (malloc when it grows). SipHash-2-4 under a key given at init:
+ * names chosen by strangers cannot be aimed at one bucket.
  *
  *     struct room { struct map_node by_name; char name[…]; };
  *     map_insert(&rooms, &room->by_name, room->name);        // name borrowed while inserted
@@ -37,7 +37,8 @@ void map_init(struct map *m, const uint8_t hash_key[16]);
 /* Frees the buckets; the objects stay. Usable again after another map_init(). */
 void map_done(struct map *m);
 
-/* OK; ERR_BAD_STATE if the key is there already; ERR_SYSTEM without memory for the first buckets. */
+/* OK; ERR_BAD_STATE if the key is there already; ERR_SYSTEM without memory for the first buckets.
+ */
 MUST_USE enum err map_insert(struct map *m, struct map_node *node, const char *key);
 
 /* The node, or NULL. */

@@ -59,12 +59,12 @@ json_t *token_claims_to_json(const struct token_claims *claims)
     json_t *grant = grant_to_json(&claims->grant);
     if (grant == NULL)
         return NULL;
-    json_t *json = json_pack(
-        "{ss ss ss ss ss ss ss sI sI so}", "iss", claims->iss, "sub", claims->sub, "name",
-        claims->name, "org", claims->org, "kind",
-        claims->kind == TOKEN_KIND_GUEST ? "guest" : "user", "sid", claims->sid, "jti", claims->jti,
-        "iat", (json_int_t)(claims->iat / USEC_PER_SEC), "exp",
-        (json_int_t)(claims->exp / USEC_PER_SEC), "grant", grant);
+    json_t *json =
+        json_pack("{ss ss ss ss ss ss ss sI sI so}", "iss", claims->iss, "sub", claims->sub, "name",
+                  claims->name, "org", claims->org, "kind",
+                  claims->kind == TOKEN_KIND_GUEST ? "guest" : "user", "sid", claims->sid, "jti",
+                  claims->jti, "iat", (json_int_t)(claims->iat / USEC_PER_SEC), "exp",
+                  (json_int_t)(claims->exp / USEC_PER_SEC), "grant", grant);
     if (json != NULL && claims->aud[0] != '\0' &&
         json_object_set_new(json, "aud", json_string(claims->aud)) != 0) {
         json_decref(json);

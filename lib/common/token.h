@@ -85,9 +85,9 @@ struct token_keys;
 #define TOKEN_KEYS_MAX 32
 #define TOKEN_KID_MAX  63
 
-/* Parses a JWK set: {"keys":[{"kty":"EC","crv":"P-256","x","y","kid","alg"?,"use"?}]}. Keys of other
- * kinds, with another alg or use, or without a kid are skipped. ERR_MALFORMED (not a set, or a
- * P-256 point that is not on the curve), ERR_FULL, ERR_SYSTEM. */
+/* Parses a JWK set: {"keys":[{"kty":"EC","crv":"P-256","x","y","kid","alg"?,"use"?}]}. Keys of
+ * other kinds, with another alg or use, or without a kid are skipped. ERR_MALFORMED (not a set, or
+ * a P-256 point that is not on the curve), ERR_FULL, ERR_SYSTEM. */
 MUST_USE enum err token_keys_parse(struct bytes json, struct token_keys **ret);
 /* One key, for tests and for authd verifying its own tokens. The key is referenced, not taken. */
 MUST_USE enum err token_keys_of(EVP_PKEY *key, const char *kid, struct token_keys **ret);
@@ -125,7 +125,8 @@ struct token_expect {
 MUST_USE enum err token_verify(const struct token_keys *keys, struct bytes token,
                                const struct token_expect *expect, struct token_claims *ret);
 
-/* ES256 over bytes: 64 bytes r || s. For token.c, its tests, and signed requests between daemons. */
+/* ES256 over bytes: 64 bytes r || s. For token.c, its tests, and signed requests between daemons.
+ */
 #define ES256_SIGNATURE_LEN 64
 MUST_USE enum err es256_sign(EVP_PKEY *key, struct bytes data, uint8_t ret[ES256_SIGNATURE_LEN]);
 MUST_USE enum err es256_verify(EVP_PKEY *key, struct bytes data, struct bytes signature);

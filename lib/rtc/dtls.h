@@ -8,7 +8,8 @@
  * A struct dtls and its OpenSSL state are on the heap and may allocate during the handshake, never
  * after it on behalf of media. OpenSSL's state (60 KiB) goes DTLS_SETTLE_TIME after the handshake:
  * from then on final flights are repeated and close_notify is sent and understood, nothing else;
- * application data is dropped from the start. One thread at a time per object; a context may be shared by threads.
+ * application data is dropped from the start. One thread at a time per object; a context may be
+ * shared by threads.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef RTC_DTLS_H
@@ -38,8 +39,9 @@ MUST_USE enum err dtls_fingerprint_parse(struct bytes algorithm, struct bytes he
 /* Our certificate and settings, shared by all transports of a process. */
 struct dtls_context;
 
-/* Generates a self-signed ECDSA P-256 certificate, valid from wall_now - 1 day for ten years: longer
- * than any process runs, and a process makes a new one at every start. NULL if OpenSSL or memory fails. */
+/* Generates a self-signed ECDSA P-256 certificate, valid from wall_now - 1 day for ten years:
+ * longer than any process runs, and a process makes a new one at every start. NULL if OpenSSL or
+ * memory fails. */
 struct dtls_context *dtls_context_new(wall_usec wall_now);
 void dtls_context_free(struct dtls_context *c);
 /* SHA-256 of our certificate, "AB:CD:…" in upper case, for a=fingerprint:sha-256. */

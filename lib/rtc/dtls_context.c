@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#define DAY_SECONDS         86400
+#define DAY_SECONDS 86400
 /* Nobody looks at the dates: participants verify the fingerprint they got by signaling (RFC 8122
  * §6.2), and this only has to outlast the process for those that look all the same. */
 #define CERTIFICATE_DAYS    (10 * 365)

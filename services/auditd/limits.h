@@ -11,7 +11,8 @@
 /* A line of a segment: an event and at most 200 bytes of frame around it. */
 #define LINE_BYTES_MAX (EVENT_BYTES_MAX + 256)
 
-/* One read of the stream, one write, one fdatasync. Bounds memory and the loss of a batch's work. */
+/* One read of the stream, one write, one fdatasync. Bounds memory and the loss of a batch's work.
+ */
 #define BATCH_EVENTS_MAX 256
 /* How long a read of the stream may wait for something new: bounds how late a stop is noticed. */
 #define READ_BLOCK SECONDS(1)
@@ -23,8 +24,8 @@
 /* After a failed write (disk full) or an error of Redis. */
 #define RETRY_INTERVAL SECONDS(1)
 
-/* Ids that are remembered to drop repetitions. An emitter repeats what it had in flight, auditd what
- * it had not acknowledged: both are far below. 1 MiB of ids. */
+/* Ids that are remembered to drop repetitions. An emitter repeats what it had in flight, auditd
+ * what it had not acknowledged: both are far below. 1 MiB of ids. */
 #define SEEN_IDS_MAX 65536
 
 #define SEGMENT_BYTES_MIN (64 * 1024)

@@ -69,7 +69,8 @@ static void on_stop(void *data)
 
 static bool fail(const char *what, enum err err, const char *why)
 {
-    log_error("daemon.start-failed", KV_STR("what", what), KV_ERR("reason", err), KV_STR("why", why));
+    log_error("daemon.start-failed", KV_STR("what", what), KV_ERR("reason", err),
+              KV_STR("why", why));
     return false;
 }
 
@@ -84,17 +85,17 @@ static enum err api_begin(struct auditd *d)
     return api_start(&d->loop, &api, &d->api, &d->server);
 }
 
-/* Starts the parts in the order of their dependencies. On failure main() exits: nothing is undone. */
+/* Starts the parts in the order of their dependencies. On failure main() exits: nothing is undone.
+ */
 static bool start(struct auditd *d)
 {
     const struct auditd_config *c = &d->config;
     char why[JOURNAL_WHY_CAPACITY] = "";
     enum err err;
-    const struct journal_options journal = {
-        .dir = c->data_dir,
-        .instance = c->common.instance_id,
-        .policy = { .bytes_max = c->segment_bytes_max, .age_max = c->segment_age_max }
-    };
+    const struct journal_options journal = { .dir = c->data_dir,
+                                             .instance = c->common.instance_id,
+                                             .policy = { .bytes_max = c->segment_bytes_max,
+                                                         .age_max = c->segment_age_max } };
     if ((err = journal_open(&journal, why, &d->journal)) != OK)
         return fail("data-dir", err, why);
     const struct daemon_options daemon = { .on_stop = on_stop, .data = d };

@@ -16,7 +16,8 @@ static bool is_turn_url(const char *url)
     for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
         const char *host = url + strlen(schemes[i]);
         if (strncmp(url, schemes[i], strlen(schemes[i])) == 0)
-            return host[strcspn(host, " /@\t")] == '\0' && strcspn(host, ":?") + (host[0] == '[') > 0;
+            return host[strcspn(host, " /@\t")] == '\0' &&
+                   strcspn(host, ":?") + (host[0] == '[') > 0;
     }
     return false;
 }
@@ -48,9 +49,10 @@ static bool validate(void *data, char *ret_why, size_t capacity)
     bool needs_secret = false;
     for (size_t i = 0; i < c->turn_urls.count; i++) {
         if (!is_turn_url(c->turn_urls.items[i])) {
-            snprintf(ret_why, capacity,
-                     "turn-urls: '%.200s' is not like stun:host:port or turn:host:port?transport=udp",
-                     c->turn_urls.items[i]);
+            snprintf(
+                ret_why, capacity,
+                "turn-urls: '%.200s' is not like stun:host:port or turn:host:port?transport=udp",
+                c->turn_urls.items[i]);
             return false;
         }
         needs_secret = needs_secret || strncmp(c->turn_urls.items[i], "turn", 4) == 0;
@@ -60,7 +62,8 @@ static bool validate(void *data, char *ret_why, size_t capacity)
         return false;
     }
     if (needs_secret && c->turn_secret_file == NULL) {
-        snprintf(ret_why, capacity, "turn-urls names a TURN server, but turn-secret-file is not set");
+        snprintf(ret_why, capacity,
+                 "turn-urls names a TURN server, but turn-secret-file is not set");
         return false;
     }
     if (c->access_token_ttl >= MIN(c->refresh_token_ttl, c->guest_token_ttl)) {
@@ -76,41 +79,84 @@ enum config_next authd_config_load(int argc, char *const *argv, char *const *env
 {
     struct authd_config *c = ret;
     const struct config_option options[] = {
-        { .key = "listen", .type = CONFIG_ADDRESS, .fallback = "127.0.0.1:7883",
-          .help = "Address of the API.", .ret = &c->listen },
-        { .key = "data-dir", .type = CONFIG_STRING, .fallback = "/var/lib/conclave/authd",
-          .help = "Directory of the signing key; made with mode 0700, parents too.", .ret = &c->data_dir },
-        { .key = "trusted-proxies", .type = CONFIG_NETWORKS, .fallback = "127.0.0.0/8,::1",
-          .help = "Networks whose X-Forwarded-For is believed.", .ret = &c->trusted_proxies },
-        { .key = "guests", .type = CONFIG_BOOL, .fallback = "true",
-          .help = "Whether people may join without an account.", .ret = &c->guests },
-        { .key = "admins", .type = CONFIG_STRINGS,
-          .help = "User names of administrators.", .ret = &c->admins },
-        { .key = "throttle-scale", .type = CONFIG_UINT, .fallback = "1", .max = 1000,
+        { .key = "listen",
+          .type = CONFIG_ADDRESS,
+          .fallback = "127.0.0.1:7883",
+          .help = "Address of the API.",
+          .ret = &c->listen },
+        { .key = "data-dir",
+          .type = CONFIG_STRING,
+          .fallback = "/var/lib/conclave/authd",
+          .help = "Directory of the signing key; made with mode 0700, parents too.",
+          .ret = &c->data_dir },
+        { .key = "trusted-proxies",
+          .type = CONFIG_NETWORKS,
+          .fallback = "127.0.0.0/8,::1",
+          .help = "Networks whose X-Forwarded-For is believed.",
+          .ret = &c->trusted_proxies },
+        { .key = "guests",
+          .type = CONFIG_BOOL,
+          .fallback = "true",
+          .help = "Whether people may join without an account.",
+          .ret = &c->guests },
+        { .key = "admins",
+          .type = CONFIG_STRINGS,
+          .help = "User names of administrators.",
+          .ret = &c->admins },
+        { .key = "throttle-scale",
+          .type = CONFIG_UINT,
+          .fallback = "1",
+          .max = 1000,
           .help = "Multiplies all rate limits; 0 turns them off (load tests only).",
           .ret = &c->throttle_scale },
-        { .key = "token-issuer", .type = CONFIG_STRING, .fallback = "conclave",
-          .help = "The iss of access tokens.", .group = "Tokens", .ret = &c->token_issuer },
-        { .key = "access-token-ttl", .type = CONFIG_DURATION, .fallback = "15m",
-          .help = "How long an access token is good for.", .group = "Tokens",
-          .min = (uint64_t)SECONDS(1), .max = (uint64_t)SECONDS(86400),
+        { .key = "token-issuer",
+          .type = CONFIG_STRING,
+          .fallback = "conclave",
+          .help = "The iss of access tokens.",
+          .group = "Tokens",
+          .ret = &c->token_issuer },
+        { .key = "access-token-ttl",
+          .type = CONFIG_DURATION,
+          .fallback = "15m",
+          .help = "How long an access token is good for.",
+          .group = "Tokens",
+          .min = (uint64_t)SECONDS(1),
+          .max = (uint64_t)SECONDS(86400),
           .ret = &c->access_token_ttl },
-        { .key = "refresh-token-ttl", .type = CONFIG_DURATION, .fallback = "30d",
-          .help = "How long an unused session of a user lives.", .group = "Tokens",
-          .min = (uint64_t)SECONDS(2), .max = (uint64_t)SESSION_TTL_MAX,
+        { .key = "refresh-token-ttl",
+          .type = CONFIG_DURATION,
+          .fallback = "30d",
+          .help = "How long an unused session of a user lives.",
+          .group = "Tokens",
+          .min = (uint64_t)SECONDS(2),
+          .max = (uint64_t)SESSION_TTL_MAX,
           .ret = &c->refresh_token_ttl },
-        { .key = "guest-token-ttl", .type = CONFIG_DURATION, .fallback = "24h",
-          .help = "How long an unused session of a guest lives.", .group = "Tokens",
-          .min = (uint64_t)SECONDS(2), .max = (uint64_t)SESSION_TTL_MAX,
+        { .key = "guest-token-ttl",
+          .type = CONFIG_DURATION,
+          .fallback = "24h",
+          .help = "How long an unused session of a guest lives.",
+          .group = "Tokens",
+          .min = (uint64_t)SECONDS(2),
+          .max = (uint64_t)SESSION_TTL_MAX,
           .ret = &c->guest_token_ttl },
-        { .key = "turn-urls", .type = CONFIG_STRINGS,
-          .help = "stun: and turn: URLs for clients.", .group = "TURN", .ret = &c->turn_urls },
-        { .key = "turn-secret-file", .type = CONFIG_STRING,
-          .help = "File (0600) with coturn's static-auth-secret.", .group = "TURN",
+        { .key = "turn-urls",
+          .type = CONFIG_STRINGS,
+          .help = "stun: and turn: URLs for clients.",
+          .group = "TURN",
+          .ret = &c->turn_urls },
+        { .key = "turn-secret-file",
+          .type = CONFIG_STRING,
+          .help = "File (0600) with coturn's static-auth-secret.",
+          .group = "TURN",
           .ret = &c->turn_secret_file },
-        { .key = "turn-ttl", .type = CONFIG_DURATION, .fallback = "1h",
-          .help = "How long TURN credentials are good for.", .group = "TURN",
-          .min = (uint64_t)SECONDS(60), .max = (uint64_t)SECONDS(7 * 86400), .ret = &c->turn_ttl },
+        { .key = "turn-ttl",
+          .type = CONFIG_DURATION,
+          .fallback = "1h",
+          .help = "How long TURN credentials are good for.",
+          .group = "TURN",
+          .min = (uint64_t)SECONDS(60),
+          .max = (uint64_t)SECONDS(7 * 86400),
+          .ret = &c->turn_ttl },
     };
     const struct config_spec spec = { .daemon = "authd",
                                       .summary = "Accounts, sessions and tokens of Conclave.",

@@ -12,8 +12,8 @@
 #define SALT_LEN_MIN 16
 #define SALT_LEN_MAX 64
 
-/* The client's key derivation: floors from docs/api.md; ceilings so that nobody can store an account
- * whose owner's browser runs out of memory. */
+/* The client's key derivation: floors from docs/api.md; ceilings so that nobody can store an
+ * account whose owner's browser runs out of memory. */
 #define KDF_MEMORY_KIB_MIN      8192
 #define KDF_MEMORY_KIB_MAX      (1024 * 1024)
 #define KDF_MEMORY_KIB_DEFAULT  19456
@@ -24,7 +24,8 @@
 #define KDF_PARALLELISM_MAX     16
 #define KDF_PARALLELISM_DEFAULT 1
 
-/* Between the two steps of a login: a slow phone's Argon2id fits, a hoard of open logins does not. */
+/* Between the two steps of a login: a slow phone's Argon2id fits, a hoard of open logins does not.
+ */
 #define LOGIN_TTL SECONDS(60)
 /* A refresh token that was answered may be shown once more for so long: its answer was lost. */
 #define REFRESH_GRACE SECONDS(10)

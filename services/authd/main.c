@@ -64,17 +64,17 @@ static enum err turn_secret_load(struct authd *d, char *ret_why)
 static void auth_configure(struct authd *d)
 {
     const struct authd_config *c = &d->config;
-    d->auth = (struct auth){ .issuer = c->token_issuer,
-                             .access_ttl = c->access_token_ttl,
-                             .refresh_ttl = c->refresh_token_ttl,
-                             .guest_ttl = c->guest_token_ttl,
-                             .turn_ttl = c->turn_ttl,
-                             .turn_urls = c->turn_urls.items,
-                             .turn_url_count = c->turn_urls.count,
-                             .has_guests = c->guests,
-                             .throttle_scale = (unsigned)c->throttle_scale,
-                             .policy = { .admins = c->admins.items,
-                                         .admin_count = c->admins.count } };
+    d->auth =
+        (struct auth){ .issuer = c->token_issuer,
+                       .access_ttl = c->access_token_ttl,
+                       .refresh_ttl = c->refresh_token_ttl,
+                       .guest_ttl = c->guest_token_ttl,
+                       .turn_ttl = c->turn_ttl,
+                       .turn_urls = c->turn_urls.items,
+                       .turn_url_count = c->turn_urls.count,
+                       .has_guests = c->guests,
+                       .throttle_scale = (unsigned)c->throttle_scale,
+                       .policy = { .admins = c->admins.items, .admin_count = c->admins.count } };
 }
 
 static void on_audit_flushed(size_t left, void *data)
@@ -111,11 +111,13 @@ static void on_stop(void *data)
 
 static bool fail(const char *what, enum err err, const char *why)
 {
-    log_error("daemon.start-failed", KV_STR("what", what), KV_ERR("reason", err), KV_STR("why", why));
+    log_error("daemon.start-failed", KV_STR("what", what), KV_ERR("reason", err),
+              KV_STR("why", why));
     return false;
 }
 
-/* Starts the parts in the order of their dependencies. On failure main() exits: nothing is undone. */
+/* Starts the parts in the order of their dependencies. On failure main() exits: nothing is undone.
+ */
 static bool start(struct authd *d)
 {
     const struct authd_config *c = &d->config;

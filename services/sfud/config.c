@@ -79,7 +79,8 @@ enum config_next sfud_config_load(int argc, char *const *argv, struct sfud_confi
         { .key = "region",
           .type = CONFIG_STRING,
           .fallback = "",
-          .help = "Where this node is: a label of its registration and audit events. Placement ignores it.",
+          .help = "Where this node is: a label of its registration and audit events. Placement "
+                  "ignores it.",
           .ret = &ret->region },
     };
     struct config_spec spec = { .daemon = "sfud",

@@ -37,7 +37,7 @@ enum {
 
     /* Per participant. */
     TRANSPORT_MEDIA_MAX = SDP_MEDIA_MAX,
-    TRACK_ENCODINGS_MAX = 3,     /* rids q, h, f */
+    TRACK_ENCODINGS_MAX = 3, /* rids q, h, f */
     SOURCES_COUNT_MAX = 4,
 
     /* slots.set names of tracks not here yet are kept in the slot itself. */
@@ -49,9 +49,9 @@ enum {
     /* One UDP GSO send: the kernel takes up to 64 segments and 64 KiB. */
     OUTBOX_SEGMENTS_MAX = 64,
     OUTBOX_SEND_BYTES_MAX = 65000,
-    OUTBOX_SCRATCH_BYTES = 256 * 1024, /* suggested; at least OUTBOX_SCRATCH_BYTES_MIN */
+    OUTBOX_SCRATCH_BYTES = 256 * 1024,    /* suggested; at least OUTBOX_SCRATCH_BYTES_MIN */
     OUTBOX_SCRATCH_BYTES_MIN = 64 * 1024, /* one whole GSO send */
-    OUTBOX_SENDS_MAX = 512, /* suggested */
+    OUTBOX_SENDS_MAX = 512,               /* suggested */
 };
 
 /* Times in microseconds. */
@@ -61,8 +61,8 @@ enum {
 #define KEYFRAME_INTERVAL_MIN       MILLIS(200) /* requests per encoding, all askers together */
 #define KEYFRAME_RETRY_TIME         MILLIS(500) /* asked, none came: the request or it was lost */
 #define KEYFRAME_RETRIES_MAX        20          /* then wait until somebody asks again, or waits */
-#define KEYFRAME_WAITERS_INTERVAL   SECONDS(2)  /* looking for slots that wait and nobody asks for */
-#define ENCODING_SILENT_TIME        SECONDS(1)  /* a layer that pauses is not active any more */
+#define KEYFRAME_WAITERS_INTERVAL   SECONDS(2) /* looking for slots that wait and nobody asks for */
+#define ENCODING_SILENT_TIME        SECONDS(1) /* a layer that pauses is not active any more */
 #define ENCODING_FORGET_TIME        SECONDS(60) /* its memory goes back to the pool */
 #define RTCP_REPORT_INTERVAL        SECONDS(1)  /* SR and RR; well below 5 % of any call */
 #define RTCP_FIRST_REPORT_TIME      MILLIS(200) /* lip sync wants a sender report soon */

@@ -28,21 +28,22 @@
 #define REAP_GONE SECONDS(6)
 /* A media node's key must be seen away for this long before its participants count as lost. The key
  * lives 5 s and is written every second, so the node has then been silent for 8 to 9 s. Four looks:
- * a hiccup of one side does not cut off everybody. Only while our own link to Redis is up throughout. */
+ * a hiccup of one side does not cut off everybody. Only while our own link to Redis is up
+ * throughout. */
 #define NODE_LOST SECONDS(4)
-/* The same for a node that we have not seen since our link came up: after an outage it may need up to
- * 2 s of backoff and 2 s for a connection, twice, before its key is back. */
+/* The same for a node that we have not seen since our link came up: after an outage it may need up
+ * to 2 s of backoff and 2 s for a connection, twice, before its key is back. */
 #define NODE_LOST_UNSEEN SECONDS(10)
-#define RETRY_AFTER MILLIS(1000)
+#define RETRY_AFTER      MILLIS(1000)
 /* A room may be found on a lost node, and be moved by others meanwhile, this often in one join. */
 #define PLACE_ATTEMPTS_MAX 4
 /* Draining sockets are told over this time, so that not everybody resumes in one instant. */
-#define DRAIN_SPREAD SECONDS(2)
-#define PING_PERIOD_SEC    15
-#define SILENCE_LIMIT_SEC  30
+#define DRAIN_SPREAD      SECONDS(2)
+#define PING_PERIOD_SEC   15
+#define SILENCE_LIMIT_SEC 30
 
-/* Refused tokens of one address are recorded this often: the audit log only grows, and strangers must
- * not be able to fill it. */
+/* Refused tokens of one address are recorded this often: the audit log only grows, and strangers
+ * must not be able to fill it. */
 #define REFUSED_AUDIT_PERIOD SECONDS(10)
 
 /* Messages of one socket. */
@@ -52,24 +53,24 @@
 #define EXCESS_PER_SEC 10
 #define EXCESS_BURST   200
 
-#define VIEW_ENTRIES_MAX  64
-#define SLOTS_MAX         160
-#define SOURCES_MAX       16
-#define MID_BYTES_MAX     16
-#define CHAT_CHARS_MAX    4000
-#define CHAT_HISTORY_MAX  100
-#define CHAT_ID_MAX       31
-#define DIMENSION_MAX     16384
-#define PARTICIPANT_ID_MAX 31
-#define INSTANCE_ID_MAX   127
+#define VIEW_ENTRIES_MAX    64
+#define SLOTS_MAX           160
+#define SOURCES_MAX         16
+#define MID_BYTES_MAX       16
+#define CHAT_CHARS_MAX      4000
+#define CHAT_HISTORY_MAX    100
+#define CHAT_ID_MAX         31
+#define DIMENSION_MAX       16384
+#define PARTICIPANT_ID_MAX  31
+#define INSTANCE_ID_MAX     127
 #define ROOM_WIRE_CHARS_MAX 64
 /* <org>/<name> */
 #define ROOM_ID_MAX 135
 /* Events kept while a snapshot is under way; beyond, another snapshot is read. */
 #define ROOM_WAITING_MAX 512
-#define NODES_MAX 256
+#define NODES_MAX        256
 /* Recompute slots of a busy room at most this often. */
-#define SLOTS_PERIOD MILLIS(50)
+#define SLOTS_PERIOD    MILLIS(50)
 #define SPEAKERS_PERIOD MILLIS(200)
 /* Requests to a node that must arrive are repeated this often, one second apart. */
 #define NODE_ATTEMPTS_MAX 30

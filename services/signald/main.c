@@ -1,4 +1,8 @@
 /* main.c - signald: start, wire, run, drain. SPDX-License-Identifier: Apache-2.0 */
+#include "common/os/clock.h"
+#include "common/os/daemon.h"
+#include "common/os/log.h"
+#include "common/os/random.h"
 #include "config.h"
 #include "io/cluster.h"
 #include "io/nodes.h"
@@ -6,10 +10,6 @@
 #include "io/scan.h"
 #include "io/web.h"
 #include "io/ws.h"
-#include "common/os/clock.h"
-#include "common/os/daemon.h"
-#include "common/os/log.h"
-#include "common/os/random.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,9 +117,9 @@ static void start_hub(const struct signald_config *c)
 static bool start(const struct signald_config *c)
 {
     const char *stage = "daemon";
-    enum err e = daemon_start(runtime.loop,
-                              &(struct daemon_options){ .on_stop = on_stop, .on_reload = on_reload },
-                              &daemon_handle);
+    enum err e = daemon_start(
+        runtime.loop, &(struct daemon_options){ .on_stop = on_stop, .on_reload = on_reload },
+        &daemon_handle);
     if (e == OK) {
         stage = "redis";
         e = cluster_new(&runtime, &runtime.cluster);

@@ -44,7 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     line_check(bytes_of(data, len));
     if (event_parse(bytes_of(data, len), &event, &why) != OK) {
         check(why != NULL);
-        check(event_reject("1790000000000-0", bytes_of(data, len), why, "auditd-1", 0, &event) == OK);
+        check(event_reject("1790000000000-0", bytes_of(data, len), why, "auditd-1", 0, &event) ==
+              OK);
     }
     struct bytes canonical = bytes_of(event.canonical, event.canonical_len);
     check(event.canonical_len <= EVENT_BYTES_MAX);

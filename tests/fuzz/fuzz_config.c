@@ -28,8 +28,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static FILE *null;
     if (null == NULL)
         null = fopen("/dev/null", "we");
-    const struct config_spec spec = { .daemon = "fuzz", .summary = "", .options = options,
-                                      .option_count = ARRAY_LEN(options), .common = &common,
+    const struct config_spec spec = { .daemon = "fuzz",
+                                      .summary = "",
+                                      .options = options,
+                                      .option_count = ARRAY_LEN(options),
+                                      .common = &common,
                                       .admin_listen_default = "127.0.0.1:1" };
     char *argv[] = { (char[]){ "fuzz" }, (char[]){ "--config" }, path };
     struct config *config;

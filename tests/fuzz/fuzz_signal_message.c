@@ -1,7 +1,7 @@
 /* fuzz_signal_message.c - what clients send, as text and through the whole session state machine.
  *
- * Lines are messages of one of two sockets (first byte's lowest bit), or, starting with '!', a fault
- * of the cluster. SPDX-License-Identifier: Apache-2.0 */
+ * Lines are messages of one of two sockets (first byte's lowest bit), or, starting with '!', a
+ * fault of the cluster. SPDX-License-Identifier: Apache-2.0 */
 #include "../unit/signald/world.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,8 +1,8 @@
 /* fuzz_worker.c - bytes as commands, time and datagrams of two connected participants and of
  * strangers. What the worker sends must open at the receiver, each packet once.
  *
- * The handshake is left out: transports are given SRTP keys directly, so that the bytes reach what is
- * behind the decryption.
+ * The handshake is left out: transports are given SRTP keys directly, so that the bytes reach what
+ * is behind the decryption.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "fuzz_input.h"
@@ -214,10 +214,9 @@ static void receive(const struct net_addr *from, struct bytes d)
     size_t len = MIN(d.len, sizeof bench.arena[0]);
     if (len > 0)
         memcpy(memory, d.data, len);
-    const struct datagram in = { .from = *from,
-                                 .data = memory,
-                                 .len = (uint32_t)len,
-                                 .arrival = bench.now };
+    const struct datagram in = {
+        .from = *from, .data = memory, .len = (uint32_t)len, .arrival = bench.now
+    };
     worker_receive(bench.worker, &in, bench.now);
 }
 
@@ -226,9 +225,8 @@ static void send_rtp(struct peer *p, struct bytes clear)
     uint8_t sealed[DATAGRAM_SIZE_MAX + 64];
     struct writer w = writer_of(sealed, sizeof sealed);
     size_t head = seal_rtp_header_len(clear);
-    if (head == 0 ||
-        sealer_rtp(p->sealer, load_be16(clear.data + 2), bytes_of(clear.data, head),
-                   bytes_of(clear.data + head, clear.len - head), &w) != OK)
+    if (head == 0 || sealer_rtp(p->sealer, load_be16(clear.data + 2), bytes_of(clear.data, head),
+                                bytes_of(clear.data + head, clear.len - head), &w) != OK)
         return;
     receive(&p->addr, bytes_of(sealed, writer_len(&w)));
 }
@@ -315,7 +313,9 @@ static void come_or_go(unsigned who)
 
 static void step(struct reader *r)
 {
-    static const struct net_addr stranger = { .family = NET_IPV4, .port = 9, .ip = { 203, 0, 113 } };
+    static const struct net_addr stranger = { .family = NET_IPV4,
+                                              .port = 9,
+                                              .ip = { 203, 0, 113 } };
     struct command *c;
     switch (reader_u8(r) % 10) {
     case 0:

@@ -11,8 +11,8 @@
 void fail_alloc_at(unsigned nth);
 
 /* Runs body with its 1st, 2nd, … allocation failing until it makes no more of them, then once
- * without failure. body checks for itself that it got an error or a right result, and leaks nothing.
- * Returns how many allocations were failed, so that a test can see that there were any. */
+ * without failure. body checks for itself that it got an error or a right result, and leaks
+ * nothing. Returns how many allocations were failed, so that a test can see that there were any. */
 unsigned fail_alloc_each(void (*body)(void *data), void *data);
 
 #endif

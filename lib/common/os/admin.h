@@ -1,4 +1,5 @@
-/* admin.h - the admin port: /healthz, /readyz, /metrics. For the operator's network, not the public.
+/* admin.h - the admin port: /healthz, /readyz, /metrics. For the operator's network, not the
+ * public.
  *
  * /healthz is 200 while the loop turns. /readyz is 200 {"ready":true} or 503
  * {"ready":false,"failing":[{"check":"redis","why":"connecting"}]}.

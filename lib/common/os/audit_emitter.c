@@ -1,5 +1,5 @@
-/* A ring of events. The first `sent` of them are on their way to Redis; a confirmed one at the front
- * leaves. After a failure everything not confirmed is sent again, in order.
+/* A ring of events. The first `sent` of them are on their way to Redis; a confirmed one at the
+ * front leaves. After a failure everything not confirmed is sent again, in order.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "common/os/audit_emitter.h"
 
@@ -27,10 +27,10 @@ struct audit_emitter {
     size_t capacity, first, count;
     uv_timer_t timer;
     /* state */
-    size_t sent;         /* of the first ones, in the present round */
-    unsigned in_flight;  /* callbacks still to come, of any round */
-    uint64_t round;      /* a failure begins a new one; older answers are ignored */
-    bool is_broken;      /* wait for the timer or for Redis before sending */
+    size_t sent;        /* of the first ones, in the present round */
+    unsigned in_flight; /* callbacks still to come, of any round */
+    uint64_t round;     /* a failure begins a new one; older answers are ignored */
+    bool is_broken;     /* wait for the timer or for Redis before sending */
     bool is_closing;
     bool is_timer_closed;
     uint64_t dropped;
@@ -101,7 +101,8 @@ static void count_dropped(struct audit_emitter *a)
         metric_inc(a->dropped_metric);
 }
 
-/* Redis will refuse this one each time (too large, wrong type of key): it must not block the rest. */
+/* Redis will refuse this one each time (too large, wrong type of key): it must not block the rest.
+ */
 static bool is_hopeless(enum err e, const redisReply *reply)
 {
     return e == ERR_MALFORMED && reply != NULL && strncmp(reply->str, "ERR ", 4) == 0;
@@ -144,9 +145,10 @@ static void send_one(struct audit_emitter *a, const struct record *record)
     check(d != NULL);
     *d = (struct delivery){ .emitter = a, .round = a->round };
     const struct bytes args[] = {
-        bytes_of_str("XADD"), bytes_of_str(a->options.stream), bytes_of_str("MAXLEN"),
-        bytes_of_str("~"),    bytes_of_str(STREAM_MAX),        bytes_of_str("*"),
-        bytes_of_str("e"),    bytes_of(record->json, record->len),
+        bytes_of_str("XADD"),     bytes_of_str(a->options.stream),
+        bytes_of_str("MAXLEN"),   bytes_of_str("~"),
+        bytes_of_str(STREAM_MAX), bytes_of_str("*"),
+        bytes_of_str("e"),        bytes_of(record->json, record->len),
     };
     a->in_flight++;
     a->sent++;
@@ -238,9 +240,9 @@ static json_t *event_to_json(const struct audit_emitter *a, const struct audit_e
     if (json == NULL)
         return NULL;
     json_t *actor = json_object_get(json, "actor");
-    bool ok = add_text(actor, "id", event->actor_id) && add_text(actor, "name", event->actor_name) &&
-              add_text(json, "org", event->org) && add_text(json, "room", event->room) &&
-              add_text(json, "address", event->address) &&
+    bool ok = add_text(actor, "id", event->actor_id) &&
+              add_text(actor, "name", event->actor_name) && add_text(json, "org", event->org) &&
+              add_text(json, "room", event->room) && add_text(json, "address", event->address) &&
               (event->meta == NULL || json_object_set(json, "meta", event->meta) == 0);
     if (ok)
         return json;

@@ -1,9 +1,10 @@
-/* audit_emitter.h - sends audit events to the stream that auditd consumes (XADD cc:audit … e <json>).
+/* audit_emitter.h - sends audit events to the stream that auditd consumes (XADD cc:audit … e
+ * <json>).
  *
  * At least once, in order: an event leaves the buffer when Redis has confirmed it; after an unclear
  * answer it is sent again with the same id (auditd drops duplicates by id). While Redis is away
- * events wait in memory; beyond the capacity the newest is dropped and counted, so that what is kept
- * has no hole. The record is typed and has its own schema; it is never derived from logs:
+ * events wait in memory; beyond the capacity the newest is dropped and counted, so that what is
+ * kept has no hole. The record is typed and has its own schema; it is never derived from logs:
  *
  *   {"id":"<uuid7>","time":"2026-08-21T10:11:12.123456Z","type":"room.joined","service":"signald",
  *    "instance":"signald_…","actor":{"kind":"user","id":"u_…","name":"…"},"org":"…","room":"…",
@@ -28,13 +29,15 @@
 struct audit_emitter;
 
 struct audit_options {
-    struct redis *redis;  /* borrowed; must outlive the emitter. The owner forwards its on_state to
+    struct redis
+        *redis;           /* borrowed; must outlive the emitter. The owner forwards its on_state to
                            * audit_emitter_on_redis_state(); without that a retry each second works too */
     const char *service;  /* "signald"; borrowed */
     const char *instance; /* borrowed */
     size_t capacity;      /* events; 0 = AUDIT_BUFFER_DEFAULT */
     const char *stream;   /* NULL = AUDIT_STREAM; borrowed */
-    /* Optional: <service>_audit_events_total{result="emitted"|"dropped"}, <service>_audit_buffered. */
+    /* Optional: <service>_audit_events_total{result="emitted"|"dropped"}, <service>_audit_buffered.
+     */
     struct metrics *metrics;
 };
 
@@ -63,7 +66,8 @@ void audit_emitter_on_redis_state(struct audit_emitter *a, bool is_connected);
 size_t audit_emitter_pending(const struct audit_emitter *a);
 uint64_t audit_emitter_dropped(const struct audit_emitter *a);
 
-/* Calls on_flushed (from the loop) when nothing is pending, or at the deadline with what is left. */
+/* Calls on_flushed (from the loop) when nothing is pending, or at the deadline with what is left.
+ */
 void audit_emitter_flush(struct audit_emitter *a, usec timeout,
                          void (*on_flushed)(size_t left, void *data), void *data);
 /* Forgets what is pending. Frees when the loop has closed the handles. NULL is fine. */

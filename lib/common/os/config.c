@@ -143,22 +143,39 @@ static struct config *config_new(const struct config_spec *spec, FILE *err)
 {
     struct config_common *m = spec->common;
     const struct config_option common[COMMON_COUNT] = {
-        { .key = "redis-url", .type = CONFIG_STRING, .fallback = "redis://127.0.0.1:6379",
+        { .key = "redis-url",
+          .type = CONFIG_STRING,
+          .fallback = "redis://127.0.0.1:6379",
           .help = "Redis: redis://[user:password@]host[:port][/db] or unix:///path.",
-          .group = "Common", .ret = &m->redis_url },
-        { .key = "log-level", .type = CONFIG_STRING, .fallback = "info",
-          .help = "What is logged.", .choices = "debug|info|warn|error", .group = "Common",
+          .group = "Common",
+          .ret = &m->redis_url },
+        { .key = "log-level",
+          .type = CONFIG_STRING,
+          .fallback = "info",
+          .help = "What is logged.",
+          .choices = "debug|info|warn|error",
+          .group = "Common",
           .ret = &m->log_level_text },
-        { .key = "log-format", .type = CONFIG_STRING, .fallback = "logfmt",
-          .help = "One line per event on stderr.", .choices = "logfmt|json", .group = "Common",
+        { .key = "log-format",
+          .type = CONFIG_STRING,
+          .fallback = "logfmt",
+          .help = "One line per event on stderr.",
+          .choices = "logfmt|json",
+          .group = "Common",
           .ret = &m->log_format_text },
-        { .key = "admin-listen", .type = CONFIG_ADDRESS, .fallback = spec->admin_listen_default,
+        { .key = "admin-listen",
+          .type = CONFIG_ADDRESS,
+          .fallback = spec->admin_listen_default,
           .help = "Where /healthz, /readyz and /metrics are served; empty = nowhere.",
-          .group = "Common", .ret = &m->admin_listen },
-        { .key = "instance-id", .type = CONFIG_NAME,
-          .help = "Name of this process in the cluster, up to 64 of a-z A-Z 0-9 . _ -; unset = a new "
-                  "one at each start.",
-          .group = "Common", .ret = &m->instance_id },
+          .group = "Common",
+          .ret = &m->admin_listen },
+        { .key = "instance-id",
+          .type = CONFIG_NAME,
+          .help =
+              "Name of this process in the cluster, up to 64 of a-z A-Z 0-9 . _ -; unset = a new "
+              "one at each start.",
+          .group = "Common",
+          .ret = &m->instance_id },
     };
     struct config *c = calloc(1, sizeof *c);
     check(c != NULL);
@@ -183,7 +200,8 @@ static const char *value_of(const char *pair, const char *name)
 static void key_of_env(const char *pair, char *ret, size_t capacity)
 {
     size_t n = 0;
-    for (const char *p = pair + strlen(ENV_PREFIX); *p != '\0' && *p != '=' && n + 1 < capacity; p++)
+    for (const char *p = pair + strlen(ENV_PREFIX); *p != '\0' && *p != '=' && n + 1 < capacity;
+         p++)
         ret[n++] = *p == '_' ? '-' : (char)tolower((unsigned char)*p);
     ret[n] = '\0';
 }

@@ -1,8 +1,9 @@
 /* config.h - options of a daemon: declared in one table, set by file < environment < flags.
  *
- * A key `redis-url` is `redis-url: …` in YAML (or `redis:` with `url: …` under it), CONCLAVE_REDIS_URL
- * in the environment, and `--redis-url …` or `--redis-url=…` on the command line (`--flag` alone is
- * true for a bool, `--no-flag` false). Unknown keys and bad values are refused, with the place
+ * A key `redis-url` is `redis-url: …` in YAML (or `redis:` with `url: …` under it),
+ * CONCLAVE_REDIS_URL in the environment, and `--redis-url …` or `--redis-url=…` on the command line
+ * (`--flag` alone is true for a bool, `--no-flag` false). Unknown keys and bad values are refused,
+ * with the place
  * ("conclave.yaml:3:1: unknown key 'redis-ulr' (did you mean 'redis-url'?)") and exit code 64.
  * The file is named by --config or CONCLAVE_CONFIG; there is no other search path.
  *
@@ -47,7 +48,8 @@ struct config_option {
     const char *choices;  /* CONFIG_STRING: "a|b|c"; NULL = any */
 };
 
-/* The options that every daemon has: redis-url, log-level, log-format, admin-listen, instance-id. */
+/* The options that every daemon has: redis-url, log-level, log-format, admin-listen, instance-id.
+ */
 struct config_common {
     const char *redis_url; /* redis://[user:password@]host[:port][/db] or unix:///path[?db=n] */
     enum log_level log_level;
@@ -60,9 +62,9 @@ struct config_common {
 };
 
 struct config_spec {
-    const char *daemon;  /* "sfud" */
-    const char *summary; /* one line for --help */
-    const char *admin_listen_default; /* "127.0.0.1:9101" */
+    const char *daemon;                  /* "sfud" */
+    const char *summary;                 /* one line for --help */
+    const char *admin_listen_default;    /* "127.0.0.1:9101" */
     const struct config_option *options; /* without the common ones */
     size_t option_count;
     struct config_common *common;

@@ -58,8 +58,7 @@ static void print_option(const struct config_row *row, FILE *out)
 {
     const struct config_option *o = &row->option;
     char head[128];
-    (void)snprintf(head, sizeof head, "  --%s%s", o->key,
-                   o->choices != NULL ? "" : placeholder(o));
+    (void)snprintf(head, sizeof head, "  --%s%s", o->key, o->choices != NULL ? "" : placeholder(o));
     size_t width = width_of(head);
     (void)fputs(head, out);
     if (o->choices != NULL) {
@@ -98,13 +97,14 @@ void config_print_help(const struct config *c, FILE *out)
                   "Every option is a key of the YAML file, an environment variable, or a flag;\n"
                   "the later wins.\n\n",
                   c->spec->daemon, CONCLAVE_VERSION, c->spec->summary, c->spec->daemon);
-    (void)fprintf(out, "  --config FILE               The YAML file (env CONCLAVE_CONFIG).\n"
-                       "  --check-config              Check the values of all options%s,\n"
-                       "                              then exit. Not checked: Redis, other daemons,\n"
-                       "                              whether addresses are free.\n"
-                       "  --print-config              Print what is in effect, then exit.\n"
-                       "  --version                   Print the version, then exit.\n"
-                       "  --help                      Print this, then exit.\n",
+    (void)fprintf(out,
+                  "  --config FILE               The YAML file (env CONCLAVE_CONFIG).\n"
+                  "  --check-config              Check the values of all options%s,\n"
+                  "                              then exit. Not checked: Redis, other daemons,\n"
+                  "                              whether addresses are free.\n"
+                  "  --print-config              Print what is in effect, then exit.\n"
+                  "  --version                   Print the version, then exit.\n"
+                  "  --help                      Print this, then exit.\n",
                   c->spec->check_files == NULL ? "" : ", files and directories");
     for (size_t i = 0; i < c->row_count; i++) {
         if (!is_first_of_group(c, i))

@@ -4,7 +4,7 @@
 
 #include "common/os/config.h"
 
-#define CONFIG_ENV_CAPACITY 80
+#define CONFIG_ENV_CAPACITY   80
 #define CONFIG_WHERE_CAPACITY 512
 
 /* One option and what is known about its value. */

@@ -12,7 +12,7 @@ enum err config_parse_duration(const char *text, usec *ret)
     static const struct {
         const char *unit;
         double usecs;
-    } units[] = { { "us", 1 },    { "ms", 1e3 },   { "s", 1e6 },
+    } units[] = { { "us", 1 },   { "ms", 1e3 },   { "s", 1e6 },
                   { "m", 60e6 }, { "h", 3600e6 }, { "d", 86400e6 } };
     size_t digits = strspn(text, "0123456789.");
     if (digits == 0 || digits > 18 || text[0] == '.')

@@ -135,7 +135,8 @@ static bool read_document(struct source *s)
     do {
         if (!next(s))
             return false;
-    } while (s->event.type == YAML_STREAM_START_EVENT || s->event.type == YAML_DOCUMENT_START_EVENT);
+    } while (s->event.type == YAML_STREAM_START_EVENT ||
+             s->event.type == YAML_DOCUMENT_START_EVENT);
     if (s->event.type == YAML_STREAM_END_EVENT)
         return true; /* nothing but comments */
     if (s->event.type != YAML_MAPPING_START_EVENT)

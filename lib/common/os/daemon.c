@@ -96,8 +96,8 @@ enum err daemon_notify_send(const char *socket_path, const char *text)
     if (fd < 0)
         return ERR_SYSTEM;
     socklen_t address_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
-    ssize_t n = sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&address,
-                       address_len);
+    ssize_t n =
+        sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&address, address_len);
     (void)close(fd);
     return n < 0 ? ERR_SYSTEM : OK;
 }

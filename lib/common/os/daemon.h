@@ -11,8 +11,8 @@
 
 #include <uv.h>
 
-/* Exit status of every daemon (sysexits.h): the configuration is wrong; starting failed, the last log
- * line (daemon.start-failed) says why. 0 is the end after SIGTERM. */
+/* Exit status of every daemon (sysexits.h): the configuration is wrong; starting failed, the last
+ * log line (daemon.start-failed) says why. 0 is the end after SIGTERM. */
 #define DAEMON_EXIT_USAGE       64
 #define DAEMON_EXIT_UNAVAILABLE 69
 

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <strings.h>
 
-/* How much more than the limit of a refused body is read and thrown away, so that the client gets to
- * see why instead of a reset: closing while it still sends would lose the answer on the way. */
+/* How much more than the limit of a refused body is read and thrown away, so that the client gets
+ * to see why instead of a reset: closing while it still sends would lose the answer on the way. */
 #define DISCARD_MAX (1024 * 1024)
 
 const struct http_request *http_exchange_request(const struct http_exchange *x)
@@ -98,7 +98,8 @@ static void find_client(struct http_exchange *x)
         return;
     memcpy(list, forwarded, strlen(forwarded) + 1);
     char hop[NET_ADDRESS_CAPACITY];
-    while (http_server_trusts(x->server, x->client_address) && list[0] != '\0' && take_last(list, hop))
+    while (http_server_trusts(x->server, x->client_address) && list[0] != '\0' &&
+           take_last(list, hop))
         memcpy(x->client_address, hop, sizeof hop);
 }
 
@@ -239,7 +240,8 @@ static void prepare(struct http_exchange *x, const char *url, const char *method
     } else if (strlen(url) > HTTP_PATH_BYTES_MAX) {
         http_response_problem(&x->response, 400, "bad-request", "The path is too long.");
     } else if (http_method_parse(method, &r->method) != OK) {
-        http_response_problem(&x->response, 501, "not-implemented", "This method is not supported.");
+        http_response_problem(&x->response, 501, "not-implemented",
+                              "This method is not supported.");
     } else if (!collect_query(x)) {
         http_response_problem(&x->response, 400, "bad-request", "The query is not well formed.");
     } else if (o->handle_all == NULL &&
@@ -350,8 +352,7 @@ static struct MHD_Response *body_new(struct http_response *r)
 
 static void add_default(struct http_response *r, const char *name, const char *value)
 {
-    if (http_response_get_header(r, name) == NULL &&
-        r->header_count < ARRAY_LEN(r->headers))
+    if (http_response_get_header(r, name) == NULL && r->header_count < ARRAY_LEN(r->headers))
         http_response_header(r, name, value);
 }
 

@@ -32,7 +32,7 @@ struct http_server {
     struct list exchanges; /* between the first byte of a request and its end */
     size_t exchange_count;
     uint16_t port;
-    bool is_running;  /* inside MHD_run() */
+    bool is_running; /* inside MHD_run() */
     bool is_stopping;
     usec stop_deadline;
     void (*on_stopped)(void *data);
@@ -53,14 +53,15 @@ struct http_connection {
     struct list_link link;
     struct MHD_Connection *connection;
     struct http_origin origin;
-    /* When the request that is expected or arriving must be here; USEC_NEVER while one is answered. */
+    /* When the request that is expected or arriving must be here; USEC_NEVER while one is answered.
+     */
     usec deadline;
 };
 
 /* One request and its response. Freed when both the connection and the handler are done with it. */
 struct http_exchange {
     struct list_link link;
-    struct http_server *server;      /* NULL once the connection is gone */
+    struct http_server *server; /* NULL once the connection is gone */
     struct MHD_Connection *connection;
     struct http_request request;
     struct http_response response;

@@ -76,8 +76,9 @@ static void run(struct http_server *s)
         is_more = timeout_ms == 0 || (was_full && !is_full(s));
     }
     s->is_running = false;
-    /* Never zero: libuv runs such a timer again without looking at anything else. Never none: a full
-     * server does not listen, and only a run after one that ended connections listens again. */
+    /* Never zero: libuv runs such a timer again without looking at anything else. Never none: a
+     * full server does not listen, and only a run after one that ended connections listens again.
+     */
     timeout_ms = MIN(timeout_ms, is_full(s) ? RUN_INTERVAL_FULL_MS : RUN_INTERVAL_MS);
     timeout_ms = MAX(timeout_ms, 1);
     check(uv_timer_start(&s->timer, on_timer, timeout_ms, 0) == 0);
@@ -126,15 +127,13 @@ static int listen_on(const struct sockaddr_storage *address, uint16_t *ret_port)
 static struct MHD_Daemon *mhd_start(struct http_server *s, int fd)
 {
     return MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
-        http_connection_may_begin, s,
-        http_exchange_on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, http_connection_may_begin,
+        s, http_exchange_on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL,
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, http_exchange_on_completed, s,
         MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_CONNECTION_LIMIT,
         s->options.connections_max, MHD_OPTION_NOTIFY_CONNECTION, http_connection_on_change, s,
-        MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)(s->options.idle_timeout / USEC_PER_SEC), MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)CONNECTION_MEMORY, MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(s->options.idle_timeout / USEC_PER_SEC),
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_END);
 }
 
 static void declare_metrics(struct http_server *s)

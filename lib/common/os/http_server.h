@@ -29,19 +29,19 @@
 struct http_server;
 
 struct http_server_options {
-    const char *listen; /* net_address_parse(); port 0 = any free one */
+    const char *listen;              /* net_address_parse(); port 0 = any free one */
     const struct http_route *routes; /* borrowed while the server lives */
     size_t route_count;
     /* If set: gets every request that fits the limits, instead of the route table. */
     void (*handle_all)(struct http_exchange *exchange, void *data);
-    void *data;           /* for handlers */
-    size_t body_max;      /* 0 = HTTP_BODY_MAX_DEFAULT */
+    void *data;               /* for handlers */
+    size_t body_max;          /* 0 = HTTP_BODY_MAX_DEFAULT */
     unsigned connections_max; /* 0 = 1024 */
     /* Of one address that is no trusted proxy; 0 = a quarter. More are closed at once. */
     unsigned connections_per_address_max;
-    usec idle_timeout;    /* 0 = 30 s */
-    /* From accept to the end of a request, however busily its bytes drip; 0 = 15 s. The next request
-     * of a connection also has the idle timeout before it. Checked once a second. */
+    usec idle_timeout; /* 0 = 30 s */
+    /* From accept to the end of a request, however busily its bytes drip; 0 = 15 s. The next
+     * request of a connection also has the idle timeout before it. Checked once a second. */
     usec receive_timeout;
     /* CIDRs whose X-Forwarded-For is believed; NULL = loopback only. Borrowed. */
     const char *const *trusted_proxies;

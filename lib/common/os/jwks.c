@@ -106,8 +106,9 @@ enum err jwks_verify(struct jwks *j, struct bytes token, wall_usec now, struct t
 {
     if (j->keys == NULL)
         return ERR_BAD_STATE;
-    const struct token_expect expect = { .issuer = j->issuer, .audience = j->audience, .now = now,
-                                         .leeway = j->leeway };
+    const struct token_expect expect = {
+        .issuer = j->issuer, .audience = j->audience, .now = now, .leeway = j->leeway
+    };
     return token_verify(j->keys, token, &expect, ret);
 }
 

@@ -1,9 +1,9 @@
 /* jwks.h - verifying tokens with authd's public keys, fetched over HTTP and kept.
  *
  * The last good set stays in use while authd is away. It is fetched at start, every `refresh`, and
- * when a token names an unknown kid (at most once per `refresh_min`, for strangers can invent kids).
- * A failure is logged as a warning, without a set in the first 5 s as info: authd may start later.
- * Fetching runs in the loop's thread pool (libcurl); nothing here blocks. Loop thread only.
+ * when a token names an unknown kid (at most once per `refresh_min`, for strangers can invent
+ * kids). A failure is logged as a warning, without a set in the first 5 s as info: authd may start
+ * later. Fetching runs in the loop's thread pool (libcurl); nothing here blocks. Loop thread only.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef COMMON_OS_JWKS_H
@@ -32,7 +32,8 @@ MUST_USE enum err jwks_new(uv_loop_t *loop, const struct jwks_options *options, 
  * handles. NULL is fine. */
 void jwks_free(struct jwks *j);
 
-/* Against the keys at hand. Errors of token_verify(); ERR_BAD_STATE while there is no set at all. */
+/* Against the keys at hand. Errors of token_verify(); ERR_BAD_STATE while there is no set at all.
+ */
 MUST_USE enum err jwks_verify(struct jwks *j, struct bytes token, wall_usec now,
                               struct token_claims *ret);
 

@@ -1,6 +1,7 @@
 /* keyfile.h - secrets on disk: made on first start, mode 0600, refused if others can read them.
  *
- * Blocking file i/o: start-up and reload only. Errors come with one line for the operator in ret_why
+ * Blocking file i/o: start-up and reload only. Errors come with one line for the operator in
+ * ret_why
  * ("/var/lib/conclave/turn.key: readable by group or others (mode 0640), expected 0600").
  *
  * SPDX-License-Identifier: Apache-2.0 */
@@ -15,9 +16,9 @@
 #define KEYFILE_WHY_CAPACITY 512
 #define KEYFILE_BYTES_MAX    (64 * 1024)
 
-/* Reads a file that must be regular, and not accessible to group or others. ret is malloc()ed with a
- * terminating zero beyond ret_len; wipe and free it. ERR_NOT_FOUND, ERR_AUTH (permissions), ERR_FULL
- * (too large), ERR_SYSTEM. */
+/* Reads a file that must be regular, and not accessible to group or others. ret is malloc()ed with
+ * a terminating zero beyond ret_len; wipe and free it. ERR_NOT_FOUND, ERR_AUTH (permissions),
+ * ERR_FULL (too large), ERR_SYSTEM. */
 MUST_USE enum err keyfile_read(const char *path, uint8_t **ret, size_t *ret_len,
                                char ret_why[KEYFILE_WHY_CAPACITY]);
 /* Writes atomically: temporary file in the same directory (0600), fsync, rename, fsync directory.
@@ -35,12 +36,12 @@ MUST_USE enum err keyfile_secret(const char *path, size_t len, uint8_t *ret, siz
  * another kind of key, ERR_MALFORMED. */
 MUST_USE enum err keyfile_p256(const char *path, EVP_PKEY **ret,
                                char ret_why[KEYFILE_WHY_CAPACITY]);
-/* Makes a directory and what is missing above it, mode 0700; fine if it is there. ERR_FULL (path too
- * long), ERR_SYSTEM. */
+/* Makes a directory and what is missing above it, mode 0700; fine if it is there. ERR_FULL (path
+ * too long), ERR_SYSTEM. */
 MUST_USE enum err keyfile_directory(const char *path, char ret_why[KEYFILE_WHY_CAPACITY]);
 
-/* Whether keyfile_directory() would succeed and files could be made there; by making a directory with
- * a random name in it, or in what exists above it, and removing that at once. */
+/* Whether keyfile_directory() would succeed and files could be made there; by making a directory
+ * with a random name in it, or in what exists above it, and removing that at once. */
 MUST_USE enum err keyfile_directory_check(const char *path, char ret_why[KEYFILE_WHY_CAPACITY]);
 
 /* A fresh P-256 key, not stored. NULL if OpenSSL fails. */

@@ -90,11 +90,15 @@ void log_emit(enum log_level level, const char *event, const struct kv *kvs, siz
     memcpy(all + n, kvs + 1, (kv_count - 1) * sizeof *kvs);
     n += kv_count - 1;
     char line[LOG_LINE_MAX];
-    const struct log_record record = { .time = clock_wall(), .level = level,
-                                       .service = sink.service, .event = event,
-                                       .kvs = all, .kv_count = n };
+    const struct log_record record = { .time = clock_wall(),
+                                       .level = level,
+                                       .service = sink.service,
+                                       .event = event,
+                                       .kvs = all,
+                                       .kv_count = n };
     size_t len = logfmt_write(line, sizeof line, &record, (enum log_format)sink.format);
-    /* One write: lines of threads do not mix. A log that cannot be written is lost, not waited for. */
+    /* One write: lines of threads do not mix. A log that cannot be written is lost, not waited for.
+     */
     ssize_t written = write(sink.fd, line, len);
     (void)written;
 }

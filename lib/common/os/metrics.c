@@ -356,8 +356,7 @@ static void put_series(struct metrics_text *out, const struct family *f, const s
         metrics_text_value(out, s->labels, metric_gauge_value(&s->as.gauge));
     } else {
         put_name(out->out, f->name, "", s->labels);
-        (void)fprintf(out->out, "%llu\n",
-                      (unsigned long long)metric_counter_value(&s->as.counter));
+        (void)fprintf(out->out, "%llu\n", (unsigned long long)metric_counter_value(&s->as.counter));
     }
 }
 

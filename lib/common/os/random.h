@@ -5,7 +5,8 @@
 #include "common/base.h"
 #include "common/ids.h"
 
-/* Fills len bytes (getrandom). Aborts if the kernel has none: nobody can go on without. Any thread. */
+/* Fills len bytes (getrandom). Aborts if the kernel has none: nobody can go on without. Any thread.
+ */
 void random_bytes(void *ret, size_t len);
 
 /* id_write() and uuid7_write() with fresh randomness (and the wall clock). */

@@ -1,4 +1,5 @@
-/* Commands: a queue of what waits for its reply, with deadlines. SPDX-License-Identifier: Apache-2.0 */
+/* Commands: a queue of what waits for its reply, with deadlines. SPDX-License-Identifier:
+ * Apache-2.0 */
 #include "common/os/redis.h"
 
 #include "common/base64url.h"
@@ -141,8 +142,8 @@ void redis_command(struct redis *r, const struct bytes *args, size_t arg_count,
     send_plain(r, r->command_timeout, false, args, arg_count, callback, data);
 }
 
-void redis_command_within(struct redis *r, usec timeout, const struct bytes *args,
-                          size_t arg_count, redis_callback *callback, void *data)
+void redis_command_within(struct redis *r, usec timeout, const struct bytes *args, size_t arg_count,
+                          redis_callback *callback, void *data)
 {
     send_plain(r, timeout, true, args, arg_count, callback, data);
 }
@@ -274,7 +275,8 @@ static void on_down(void *data)
         r->on_state(r, false, r->data);
 }
 
-/* Tells those whose deadline has passed. They stay in the queue, because their reply may yet come. */
+/* Tells those whose deadline has passed. They stay in the queue, because their reply may yet come.
+ */
 static void expire(struct redis *r, usec now)
 {
     bool again = true;

@@ -1,8 +1,10 @@
-/* redis.h - an asynchronous Redis client that never blocks and never gives up (hiredis on a uv loop).
+/* redis.h - an asynchronous Redis client that never blocks and never gives up (hiredis on a uv
+ * loop).
  *
- * One `struct redis` is two connections: commands, and (opened by the first subscribe) pub/sub. Both
- * reconnect with exponential backoff and full jitter (50 ms to 2 s). A PING each second notices a
- * stopped or half-open server; a connection whose PING is not answered in time is dropped.
+ * One `struct redis` is two connections: commands, and (opened by the first subscribe) pub/sub.
+ * Both reconnect with exponential backoff and full jitter (50 ms to 2 s). A PING each second
+ * notices a stopped or half-open server; a connection whose PING is not answered in time is
+ * dropped.
  *
  * Each command gets exactly one callback, always from the loop, never from within redis_command():
  *   OK             reply is not NULL and not an error
@@ -12,10 +14,11 @@
  *   ERR_FULL       too many in flight; certainly not executed
  *   ERR_MALFORMED  Redis answered with an error; reply->str is its text ("WRONGTYPE …"). "LOADING",
  *                  "READONLY" and the like are ERR_BAD_STATE, with the reply
- * Replies are hiredis' redisReply, borrowed for the callback: reply->type is REDIS_REPLY_*. hiredis is
- * used as it is there (reply->element[i]->str, ->len, ->integer).
+ * Replies are hiredis' redisReply, borrowed for the callback: reply->type is REDIS_REPLY_*. hiredis
+ * is used as it is there (reply->element[i]->str, ->len, ->integer).
  *
- * SIGPIPE must be ignored (daemon_start() does). Loop thread only. SPDX-License-Identifier: Apache-2.0 */
+ * SIGPIPE must be ignored (daemon_start() does). Loop thread only. SPDX-License-Identifier:
+ * Apache-2.0 */
 #ifndef COMMON_OS_REDIS_H
 #define COMMON_OS_REDIS_H
 
@@ -31,9 +34,9 @@ struct redis;
 #define REDIS_NAME_CAPACITY 65 /* an instance-id */
 
 struct redis_options {
-    const char *url; /* redis://[user:password@]host[:port][/db] or unix:///path[?db=n]; copied */
+    const char *url;  /* redis://[user:password@]host[:port][/db] or unix:///path[?db=n]; copied */
     const char *name; /* CLIENT SETNAME: the instance-id; copied; NULL = none */
-    usec command_timeout; /* 0 = 2 s */
+    usec command_timeout;   /* 0 = 2 s */
     unsigned in_flight_max; /* 0 = 10,000 */
     /* Connected (after AUTH/SELECT) or lost. May be NULL. Called from the loop. */
     void (*on_state)(struct redis *r, bool is_connected, void *data);
@@ -61,9 +64,9 @@ MUST_USE enum err redis_new(uv_loop_t *loop, const struct redis_options *options
                             struct redis **ret);
 /* Fails what is in flight (ERR_BAD_STATE, called back now), disconnects, frees when the loop has
  * closed the handles: keep the loop running a little (uv_run until it is empty). NULL is fine.
- * Also allowed from inside a callback of the same client. Its subscriptions are gone with it (do not
- * unsubscribe them afterwards). Commands given from then on, by the callbacks that it calls, are
- * dropped without a callback. */
+ * Also allowed from inside a callback of the same client. Its subscriptions are gone with it (do
+ * not unsubscribe them afterwards). Commands given from then on, by the callbacks that it calls,
+ * are dropped without a callback. */
 void redis_free(struct redis *r);
 
 bool redis_is_connected(const struct redis *r);
@@ -82,16 +85,20 @@ void redis_commandv(struct redis *r, redis_callback *callback, void *data, ...)
     __attribute__((sentinel));
 /* For blocking reads (XREADGROUP … BLOCK): another deadline for this command. Use a client of its
  * own for blocking commands, since others queue behind them; PINGs pause while one is in flight. */
-void redis_command_within(struct redis *r, usec timeout, const struct bytes *args,
-                          size_t arg_count, redis_callback *callback, void *data);
+void redis_command_within(struct redis *r, usec timeout, const struct bytes *args, size_t arg_count,
+                          redis_callback *callback, void *data);
 
-/* A Lua script, sent by its SHA1 (EVALSHA) and, when the server does not have it (restart, failover,
- * SCRIPT FLUSH), once more as EVAL. Statically allocated is fine; the sha is computed on first use. */
+/* A Lua script, sent by its SHA1 (EVALSHA) and, when the server does not have it (restart,
+ * failover, SCRIPT FLUSH), once more as EVAL. Statically allocated is fine; the sha is computed on
+ * first use. */
 struct redis_script {
     const char *source; /* zero-terminated Lua, borrowed */
     char sha[41];       /* derived */
 };
-#define REDIS_SCRIPT(text) { .source = (text) }
+#define REDIS_SCRIPT(text)                                                                         \
+    {                                                                                              \
+        .source = (text)                                                                           \
+    }
 void redis_eval(struct redis *r, struct redis_script *script, const struct bytes *keys,
                 size_t key_count, const struct bytes *args, size_t arg_count,
                 redis_callback *callback, void *data);

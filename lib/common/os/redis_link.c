@@ -9,12 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BACKOFF_MIN      MILLIS(50)
-#define BACKOFF_MAX      SECONDS(2)
-#define CONNECT_TIMEOUT  SECONDS(2) /* from the first packet to the last reply of the handshake */
-#define READ_CHUNK       (64 * 1024)
+#define BACKOFF_MIN     MILLIS(50)
+#define BACKOFF_MAX     SECONDS(2)
+#define CONNECT_TIMEOUT SECONDS(2) /* from the first packet to the last reply of the handshake */
+#define READ_CHUNK      (64 * 1024)
 
-/* One attempt. Has its own life: an abandoned socket closes while the next one is opened already. */
+/* One attempt. Has its own life: an abandoned socket closes while the next one is opened already.
+ */
 struct attempt {
     struct redis_link *link; /* NULL once abandoned */
     uv_getaddrinfo_t resolve;

@@ -1,5 +1,5 @@
-/* redis_link.h - one connection to Redis that comes back: resolve, connect, AUTH/SELECT, read, write,
- * reconnect. Knows bytes and replies, not what they mean. Used by redis.c (commands) and
+/* redis_link.h - one connection to Redis that comes back: resolve, connect, AUTH/SELECT, read,
+ * write, reconnect. Knows bytes and replies, not what they mean. Used by redis.c (commands) and
  * redis_pubsub.c. hiredis' reader and formatter are used, its async layer is not: version 0.14
  * resolves names while blocking, and loses connection errors in its libuv adapter.
  *
@@ -12,13 +12,14 @@
 struct redis_link;
 
 struct redis_link_handler {
-    void (*on_up)(void *data);                      /* authenticated, database selected */
+    void (*on_up)(void *data);                       /* authenticated, database selected */
     void (*on_reply)(redisReply *reply, void *data); /* borrowed for the call */
-    void (*on_down)(void *data);                    /* only after on_up */
+    void (*on_down)(void *data);                     /* only after on_up */
     void *data;
 };
 
-/* kind: "commands" or "subscriptions", for logs. address and name are copied. NULL without memory. */
+/* kind: "commands" or "subscriptions", for logs. address and name are copied. NULL without memory.
+ */
 struct redis_link *redis_link_new(uv_loop_t *loop, const struct redis_address *address,
                                   const char *name, const char *kind,
                                   const struct redis_link_handler *handler);

@@ -129,7 +129,8 @@ static void on_message(struct channel *ch, struct bytes payload)
     }
 }
 
-/* ["message", channel, payload], ["subscribe", channel, n], ["unsubscribe", …], or a PING's answer. */
+/* ["message", channel, payload], ["subscribe", channel, n], ["unsubscribe", …], or a PING's answer.
+ */
 static void on_reply(redisReply *reply, void *data)
 {
     struct redis_pubsub *p = data;

@@ -1,4 +1,5 @@
-/* redis://[user:password@]host[:port][/db], unix:///path[?db=n]. SPDX-License-Identifier: Apache-2.0 */
+/* redis://[user:password@]host[:port][/db], unix:///path[?db=n]. SPDX-License-Identifier:
+ * Apache-2.0 */
 #include "common/http.h"
 #include "common/os/redis.h"
 
@@ -71,8 +72,7 @@ static enum err parse_user(struct bytes user, struct redis_address *ret)
     enum err e = copy(bytes_of(user.data, name_len), ret->user, sizeof ret->user);
     if (e != OK)
         return e;
-    return copy(bytes_of(colon + 1, user.len - name_len - 1), ret->password,
-                sizeof ret->password);
+    return copy(bytes_of(colon + 1, user.len - name_len - 1), ret->password, sizeof ret->password);
 }
 
 static enum err parse_host(const char *at, struct redis_address *ret)

@@ -64,8 +64,8 @@ static void record_hash(const uint8_t prev[CHAIN_HASH_LEN], uint64_t seq, struct
 {
     uint8_t number[8];
     store_be64(number, seq);
-    const struct bytes parts[] = { bytes_of(prev, CHAIN_HASH_LEN),
-                                   bytes_of(number, sizeof(number)), event };
+    const struct bytes parts[] = { bytes_of(prev, CHAIN_HASH_LEN), bytes_of(number, sizeof(number)),
+                                   event };
     hash_of(parts, ARRAY_LEN(parts), ret);
 }
 
@@ -79,12 +79,12 @@ static void hashes_write(struct writer *w, const uint8_t prev[CHAIN_HASH_LEN],
 }
 
 static void header_line_write(struct writer *w, const struct header *h,
-                              const uint8_t prev[CHAIN_HASH_LEN], const uint8_t hash[CHAIN_HASH_LEN])
+                              const uint8_t prev[CHAIN_HASH_LEN],
+                              const uint8_t hash[CHAIN_HASH_LEN])
 {
-    writer_printf(w,
-                  "{\"chain\":\"%s\",\"segment\":%" PRIu64 ",\"first\":%" PRIu64
-                  ",\"created\":\"%s\",",
-                  h->id, h->segment, h->first, h->created);
+    writer_printf(
+        w, "{\"chain\":\"%s\",\"segment\":%" PRIu64 ",\"first\":%" PRIu64 ",\"created\":\"%s\",",
+        h->id, h->segment, h->first, h->created);
     hashes_write(w, prev, hash);
     writer_put(w, bytes_of_str("}\n"));
 }
@@ -184,7 +184,8 @@ static bool hash_take(struct reader *r, uint8_t ret[CHAIN_HASH_LEN])
     return true;
 }
 
-static bool hashes_take(struct reader *r, uint8_t prev[CHAIN_HASH_LEN], uint8_t hash[CHAIN_HASH_LEN])
+static bool hashes_take(struct reader *r, uint8_t prev[CHAIN_HASH_LEN],
+                        uint8_t hash[CHAIN_HASH_LEN])
 {
     return literal_take(r, "\"prev\":\"") && hash_take(r, prev) &&
            literal_take(r, "\",\"hash\":\"") && hash_take(r, hash) && literal_take(r, "\"");

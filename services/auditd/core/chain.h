@@ -1,6 +1,7 @@
 /* chain.h - the hash chain: writing its next line, and checking that a line is the next one.
  *
- * Pure. A chain is a sequence of lines, cut into segments. The first line of a segment is its header:
+ * Pure. A chain is a sequence of lines, cut into segments. The first line of a segment is its
+ * header:
  *
  *     {"chain":"c_…","segment":1,"first":1,"created":"2026-…Z","prev":"<hex>","hash":"<hex>"}
  *     {"seq":1,"prev":"<hex>","hash":"<hex>","event":{…}}
@@ -9,9 +10,9 @@
  *     header:  hash = SHA-256("conclave-audit-segment" | prev | segment | first | chain | created)
  *     record:  hash = SHA-256(prev | seq | event)
  *
- * prev is the hash of the line before, 32 raw bytes in the hash, also across segments; the first line
- * of all has 32 zero bytes. Numbers are 8 bytes big-endian, texts are their bytes as on the line.
- * The frame is byte-exact: a line has one spelling, so there is nothing to hide in.
+ * prev is the hash of the line before, 32 raw bytes in the hash, also across segments; the first
+ * line of all has 32 zero bytes. Numbers are 8 bytes big-endian, texts are their bytes as on the
+ * line. The frame is byte-exact: a line has one spelling, so there is nothing to hide in.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef AUDITD_CORE_CHAIN_H
@@ -63,8 +64,8 @@ MUST_USE enum chain_fault chain_read_header(struct chain *c, struct bytes line);
 MUST_USE enum chain_fault chain_read_record(struct chain *c, struct bytes line,
                                             struct bytes *ret_event);
 
-/* The first header seen by a verification that starts in the middle: takes id, segment, prev and seq
- * from it on trust, and checks only its hash. */
+/* The first header seen by a verification that starts in the middle: takes id, segment, prev and
+ * seq from it on trust, and checks only its hash. */
 MUST_USE enum chain_fault chain_adopt_header(struct chain *c, struct bytes line);
 
 #endif

@@ -33,7 +33,8 @@ static const char *text_of(const json_t *json, const char *key)
 {
     const json_t *value = json_object_get(json, key);
     const char *text = json_string_value(value);
-    bool fine = text != NULL && strlen(text) == json_string_length(value) && strlen(text) <= TEXT_MAX;
+    bool fine =
+        text != NULL && strlen(text) == json_string_length(value) && strlen(text) <= TEXT_MAX;
     return fine ? text : NULL;
 }
 

@@ -15,8 +15,8 @@ struct seen {
     uint8_t ids[SEEN_IDS_MAX][16]; /* a ring */
     size_t next;
     size_t count;
-    uint32_t heads[SEEN_BUCKETS];    /* 1 + index of the newest id of the bucket, 0 = none */
-    uint32_t chained[SEEN_IDS_MAX];  /* the one before it in its bucket */
+    uint32_t heads[SEEN_BUCKETS];   /* 1 + index of the newest id of the bucket, 0 = none */
+    uint32_t chained[SEEN_IDS_MAX]; /* the one before it in its bucket */
 };
 
 /* Zero memory is an empty set (2 MiB: allocate it). */

@@ -212,8 +212,8 @@ static bool is_stillborn(struct journal *j, uint64_t number)
     return segment_file_read(j->dir_fd, number, &reader, &report) == OK && report.line == 0;
 }
 
-/* Where recovery begins to read: so far back that the last SEEN_IDS_MAX ids are known again, and one
- * segment before the last in any case. An unreadable header is left to the reading itself. */
+/* Where recovery begins to read: so far back that the last SEEN_IDS_MAX ids are known again, and
+ * one segment before the last in any case. An unreadable header is left to the reading itself. */
 static size_t recovery_start(struct journal *j, const uint64_t *numbers, size_t count)
 {
     uint64_t last = 0, first = 0;

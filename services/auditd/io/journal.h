@@ -22,8 +22,8 @@ struct journal_options {
 
 #define JOURNAL_WHY_CAPACITY KEYFILE_WHY_CAPACITY
 
-/* Locks the directory, checks its last segments (two, or as many as hold SEEN_IDS_MAX records), cuts
- * off an unfinished last line (and records that), or begins a new chain.
+/* Locks the directory, checks its last segments (two, or as many as hold SEEN_IDS_MAX records),
+ * cuts off an unfinished last line (and records that), or begins a new chain.
  *
  * ERR_BAD_STATE  another process has the directory
  * ERR_MALFORMED  the log is broken: it is left as it is for `auditd --verify`
@@ -35,8 +35,8 @@ void journal_close(struct journal *j);
 /* Whether an event with that id is among the last that were stored. */
 bool journal_has(const struct journal *j, const char *id);
 
-/* Stores up to BATCH_EVENTS_MAX events, all or none: on OK they survive a crash. ERR_SYSTEM: nothing
- * was stored, try again later (errno). */
+/* Stores up to BATCH_EVENTS_MAX events, all or none: on OK they survive a crash. ERR_SYSTEM:
+ * nothing was stored, try again later (errno). */
 MUST_USE enum err journal_append(struct journal *j, const struct event *events, size_t count,
                                  wall_usec now);
 

@@ -14,7 +14,7 @@ MUST_USE enum err segment_files_list(int dir_fd, uint64_t **ret, size_t *ret_cou
 /* What was found in one file. */
 struct segment_report {
     enum chain_fault fault;
-    uint64_t line;        /* of the fault, from 1 */
+    uint64_t line; /* of the fault, from 1 */
     uint64_t records;
     uint64_t bytes_whole; /* up to and with the last newline */
     uint64_t bytes_torn;  /* after it: an unfinished write */

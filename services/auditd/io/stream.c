@@ -271,8 +271,8 @@ static bool gap_record(struct stream *s)
 {
     const struct lag *lag = &s->lag;
     struct event event = { 0 };
-    enum err err = event_gap(lag->after, lag->before, lag->lost, s->options.instance, clock_wall(),
-                             &event);
+    enum err err =
+        event_gap(lag->after, lag->before, lag->lost, s->options.instance, clock_wall(), &event);
     bool is_new = err == OK && !journal_has(s->options.journal, event.id);
     if (is_new)
         err = journal_append(s->options.journal, &event, 1, clock_wall());
@@ -401,9 +401,9 @@ struct stream *stream_start(uv_loop_t *loop, const struct stream_options *option
                                "Entries that were read and are not acknowledged.", NULL);
     s->lost = metrics_counter(options->metrics, "auditd_events_lost_total",
                               "Entries that were trimmed before they were stored.", NULL);
-    s->append_seconds =
-        metrics_histogram(options->metrics, "auditd_append_seconds", "Write and fdatasync of a batch.",
-                          NULL, METRIC_SECONDS_BOUNDS, METRIC_SECONDS_BOUND_COUNT);
+    s->append_seconds = metrics_histogram(options->metrics, "auditd_append_seconds",
+                                          "Write and fdatasync of a batch.", NULL,
+                                          METRIC_SECONDS_BOUNDS, METRIC_SECONDS_BOUND_COUNT);
     check(uv_timer_init(loop, &s->retry) == 0);
     s->retry.data = s;
     s->is_timer_open = true;

@@ -1,8 +1,8 @@
 /* stream.h - from the audit stream into the journal, exactly once.
  *
- * A member of the consumer group `auditd`, under the name of the chain it writes: what was delivered
- * but not acknowledged belongs to the directory, not to the process. An entry is acknowledged after
- * it is on disk; what is delivered again is recognised by its event id.
+ * A member of the consumer group `auditd`, under the name of the chain it writes: what was
+ * delivered but not acknowledged belongs to the directory, not to the process. An entry is
+ * acknowledged after it is on disk; what is delivered again is recognised by its event id.
  *
  *     GROUP    make the group, if it is not there
  *     PENDING  read again what was delivered before but not acknowledged

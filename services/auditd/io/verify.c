@@ -91,11 +91,13 @@ static int directory_verify(int dir_fd, struct verification *v, FILE *out)
     char head[CHAIN_HEAD_CHARS];
     chain_head_write(&v->chain, head);
     if (v->expect_head != NULL && !v->has_expected) {
-        fprintf(out, "broken: head %s is not in the log: its end was cut off, or it is another log\n",
+        fprintf(out,
+                "broken: head %s is not in the log: its end was cut off, or it is another log\n",
                 v->expect_head);
         return 1;
     }
-    fprintf(out, "intact: %" PRIu64 " events in %zu segments, head %s\n", v->chain.seq, count, head);
+    fprintf(out, "intact: %" PRIu64 " events in %zu segments, head %s\n", v->chain.seq, count,
+            head);
     return 0;
 }
 

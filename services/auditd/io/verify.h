@@ -14,8 +14,8 @@
  *     broken: segment X line Y: reason                    1
  *     the directory cannot be read                        2
  *
- * An edit, deletion, insertion or exchange anywhere is found by the log itself. That its end was cut
- * off, or all of it rewritten, shows only against a head that was noted elsewhere:
+ * An edit, deletion, insertion or exchange anywhere is found by the log itself. That its end was
+ * cut off, or all of it rewritten, shows only against a head that was noted elsewhere:
  *
  * expect_head  a hash that must be one of the chain's, or NULL
  *

@@ -123,9 +123,9 @@ void call_open_session(struct auth *auth, struct call *call, call_step *next)
 void call_set_cookie(struct call *call, const char *token, usec max_age)
 {
     char text[REFRESH_TEXT_CAPACITY + 128];
-    snprintf(text, sizeof(text), COOKIE_NAME "=%s; Path=/v1; Max-Age=%lld; HttpOnly; SameSite=Strict%s",
-             token, (long long)(max_age / USEC_PER_SEC),
-             call->request->is_https ? "; Secure" : "");
+    snprintf(text, sizeof(text),
+             COOKIE_NAME "=%s; Path=/v1; Max-Age=%lld; HttpOnly; SameSite=Strict%s", token,
+             (long long)(max_age / USEC_PER_SEC), call->request->is_https ? "; Secure" : "");
     http_response_header(call->response, "Set-Cookie", text);
     bytes_wipe(text, sizeof(text));
 }

@@ -120,8 +120,8 @@ void call_open_session(struct auth *auth, struct call *call, call_step *next);
  * False without memory. */
 bool call_put_tokens(struct auth *auth, struct call *call, const struct refresh_token *refresh,
                      json_t *answer);
-/* The session of the request's refresh token (body or cookie; sets wants_cookie for the latter) into
- * call->refresh. ERR_NOT_FOUND, ERR_MALFORMED, ERR_AUTH. */
+/* The session of the request's refresh token (body or cookie; sets wants_cookie for the latter)
+ * into call->refresh. ERR_NOT_FOUND, ERR_MALFORMED, ERR_AUTH. */
 MUST_USE enum err call_refresh_token(struct auth *auth, struct call *call);
 /* The claims of the request's access token, or refuses. */
 MUST_USE bool call_claims(struct auth *auth, struct call *call, struct token_claims *ret);

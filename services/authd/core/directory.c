@@ -78,9 +78,8 @@ static bool kdf_parse(const json_t *json, struct kdf *ret)
 
 json_t *kdf_to_json(const struct kdf *kdf)
 {
-    return json_pack("{s:s, s:i, s:i, s:i}", "name", "argon2id", "memory_kib",
-                     (int)kdf->memory_kib, "iterations", (int)kdf->iterations, "parallelism",
-                     (int)kdf->parallelism);
+    return json_pack("{s:s, s:i, s:i, s:i}", "name", "argon2id", "memory_kib", (int)kdf->memory_kib,
+                     "iterations", (int)kdf->iterations, "parallelism", (int)kdf->parallelism);
 }
 
 enum err user_credentials_parse(const json_t *json, struct user *ret)
@@ -101,11 +100,11 @@ json_t *user_to_json(const struct user *user)
     char verifier[BASE64URL_CAPACITY(SRP_GROUP_BYTES_MAX)];
     base64url_write(salt, bytes_of(user->salt, user->salt_len));
     base64url_write(verifier, bytes_of(user->verifier, user->verifier_len));
-    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:I}", "id", user->id,
-                             "username", user->username, "display_name", user->display_name, "org",
-                             user->org, "salt", salt, "verifier", verifier, "group",
-                             srp_group_name(user->group), "kdf", kdf_to_json(&user->kdf),
-                             "created_ms", (json_int_t)(user->created / USEC_PER_MS));
+    json_t *json =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:I}", "id", user->id, "username",
+                  user->username, "display_name", user->display_name, "org", user->org, "salt",
+                  salt, "verifier", verifier, "group", srp_group_name(user->group), "kdf",
+                  kdf_to_json(&user->kdf), "created_ms", (json_int_t)(user->created / USEC_PER_MS));
     bytes_wipe(verifier, sizeof(verifier));
     return json;
 }
@@ -138,7 +137,8 @@ static void pretend_block(const uint8_t secret[DIRECTORY_SECRET_LEN], const char
     writer_u8(&w, counter);
     check(!w.failed);
     unsigned len = 0;
-    check(HMAC(EVP_sha256(), secret, DIRECTORY_SECRET_LEN, text, writer_len(&w), ret, &len) != NULL);
+    check(HMAC(EVP_sha256(), secret, DIRECTORY_SECRET_LEN, text, writer_len(&w), ret, &len) !=
+          NULL);
 }
 
 void user_pretend(const uint8_t secret[DIRECTORY_SECRET_LEN], const char *username,

@@ -52,9 +52,9 @@ MUST_USE enum err user_from_json(const json_t *json, struct user *ret);
 
 json_t *kdf_to_json(const struct kdf *kdf);
 
-/* Fills in the credentials of a user who does not exist: the same name always gets the same salt, and
- * a number that is as good as a verifier which nobody has the password of. Depends on nothing that a
- * client can see; costs a few HMACs.
+/* Fills in the credentials of a user who does not exist: the same name always gets the same salt,
+ * and a number that is as good as a verifier which nobody has the password of. Depends on nothing
+ * that a client can see; costs a few HMACs.
  *
  * secret  shared by all instances, or they would contradict each other */
 void user_pretend(const uint8_t secret[DIRECTORY_SECRET_LEN], const char *username,

@@ -17,8 +17,8 @@ struct grant_policy {
 
 bool grant_is_admin(const struct grant_policy *policy, const char *username);
 
-/* A user may join every room of its org, publish everything and subscribe; an administrator may also
- * moderate and administer. */
+/* A user may join every room of its org, publish everything and subscribe; an administrator may
+ * also moderate and administer. */
 struct token_grant grant_of_user(const struct grant_policy *policy, const char *username);
 /* A guest may do what a user may. */
 struct token_grant grant_of_guest(void);

@@ -34,7 +34,8 @@ static const struct http_route routes[] = {
 static bool is_foreign(const struct http_request *request)
 {
     const char *site = http_request_header(request, "Sec-Fetch-Site");
-    return site != NULL && (strcasecmp(site, "cross-site") == 0 || strcasecmp(site, "same-site") == 0);
+    return site != NULL &&
+           (strcasecmp(site, "cross-site") == 0 || strcasecmp(site, "same-site") == 0);
 }
 
 /* An absent body is an empty object: the cookie may be all that a request needs. */
@@ -57,8 +58,7 @@ void auth_start(struct auth *auth, struct call *call)
     const struct http_route *route = NULL;
     char allow[HTTP_ALLOW_CAPACITY];
     call->next = NULL;
-    enum err err =
-        http_route_find(routes, ARRAY_LEN(routes), call->request, &route, allow);
+    enum err err = http_route_find(routes, ARRAY_LEN(routes), call->request, &route, allow);
     if (err != OK) {
         http_route_refuse(call->response, err, allow);
         return;

@@ -14,11 +14,11 @@ void auth_start(struct auth *auth, struct call *call);
 void auth_resume(struct auth *auth, struct call *call);
 
 /* First steps, by file. */
-call_step route_register;    /* routes_account.c */
+call_step route_register; /* routes_account.c */
 call_step route_me;
 call_step route_login_start; /* routes_login.c */
 call_step route_login_finish;
-call_step route_guest;       /* routes_session.c */
+call_step route_guest; /* routes_session.c */
 call_step route_refresh;
 call_step route_logout;
 call_step route_ice_servers; /* routes_public.c */

@@ -29,8 +29,9 @@ void route_register(struct auth *auth, struct call *call)
     struct user *user = &call->user;
     const char *username = call_text(call, "username", USERNAME_LEN_MAX);
     if (username == NULL || username_parse(username, user->username) != OK) {
-        call_refuse(call, 400, "bad-username",
-                    "A user name is 1 to 64 of a-z, 0-9, '.', '_' and '-', a letter or digit first.");
+        call_refuse(
+            call, 400, "bad-username",
+            "A user name is 1 to 64 of a-z, 0-9, '.', '_' and '-', a letter or digit first.");
         return;
     }
     const char *display = user->username;

@@ -29,11 +29,11 @@ static json_t *binary_to_json(const uint8_t *data, size_t len)
 /* The record that waits for the second step. */
 static char *login_write(const struct call *call)
 {
-    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "id", call->user.id, "username",
-                             call->user.username, "display_name", call->user.display_name, "org",
-                             call->user.org, "M1",
-                             binary_to_json(call->proofs.client, call->proofs.len), "M2",
-                             binary_to_json(call->proofs.server, call->proofs.len));
+    json_t *json =
+        json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "id", call->user.id, "username",
+                  call->user.username, "display_name", call->user.display_name, "org",
+                  call->user.org, "M1", binary_to_json(call->proofs.client, call->proofs.len), "M2",
+                  binary_to_json(call->proofs.server, call->proofs.len));
     char *text = json_dumps(json, JSON_COMPACT);
     json_decref(json);
     return text;
@@ -177,8 +177,8 @@ static void finish_compare(struct auth *auth, struct call *call)
     bool is_known = call->user.id[0] != '\0';
     char sid[ID_CAPACITY];
     call_id(call, "s_", sid);
-    call->session = session_of_user(&call->user, is_right && is_known ? sid : "",
-                                    call->request->wall);
+    call->session =
+        session_of_user(&call->user, is_right && is_known ? sid : "", call->request->wall);
     if (!is_right || !is_known) {
         call_note(call, "session.login-failed", &call->session, "bad-credentials");
         call_throttle(auth, call, THROTTLE_LOGIN_FAILED, call->user.username, finish_refuse);

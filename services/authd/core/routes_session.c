@@ -20,10 +20,10 @@ static void tokens_answer(struct auth *auth, struct call *call, const struct ref
 
 static void guest_answer(struct auth *auth, struct call *call)
 {
-    tokens_answer(auth, call, &call->refresh, 201,
-                  json_pack("{s:{s:s, s:s}}", "guest", "id", call->session.sub, "name",
-                            call->session.name),
-                  "guest.created", NULL);
+    tokens_answer(
+        auth, call, &call->refresh, 201,
+        json_pack("{s:{s:s, s:s}}", "guest", "id", call->session.sub, "name", call->session.name),
+        "guest.created", NULL);
 }
 
 static void guest_store(struct auth *auth, struct call *call)
@@ -111,8 +111,8 @@ static void logout_answer(struct auth *auth, struct call *call)
     http_response_empty(call->response, 204);
 }
 
-/* Always 204: whoever has no session any more has what they asked for. Any token of the session that
- * we made ends it, an old one too: ending is the safe direction. */
+/* Always 204: whoever has no session any more has what they asked for. Any token of the session
+ * that we made ends it, an old one too: ending is the safe direction. */
 void route_logout(struct auth *auth, struct call *call)
 {
     enum err err = call_refresh_token(auth, call);

@@ -27,8 +27,8 @@ static void derive(const uint8_t server_secret[DIRECTORY_SECRET_LEN], const char
     writer_put(&w, bytes_of(token->secret, sizeof(token->secret)));
     check(!w.failed);
     unsigned len = 0;
-    check(HMAC(EVP_sha256(), server_secret, DIRECTORY_SECRET_LEN, text, writer_len(&w), ret, &len) !=
-          NULL);
+    check(HMAC(EVP_sha256(), server_secret, DIRECTORY_SECRET_LEN, text, writer_len(&w), ret,
+               &len) != NULL);
     bytes_wipe(text, sizeof(text));
 }
 

@@ -7,9 +7,9 @@
  * SHA-256 of the current token and of the one before, never a token.
  *
  * Rotation: the next secret is an HMAC of the one that was shown, so the same token always leads to
- * the same next one. A client whose answer was lost asks again within REFRESH_GRACE and gets the same
- * answer; two tabs that refresh at once end up with the same token. Any other old token means that
- * two parties hold the session: it is revoked, for both.
+ * the same next one. A client whose answer was lost asks again within REFRESH_GRACE and gets the
+ * same answer; two tabs that refresh at once end up with the same token. Any other old token means
+ * that two parties hold the session: it is revoked, for both.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef AUTHD_CORE_SESSION_H
@@ -72,7 +72,8 @@ MUST_USE enum err session_from_json(const json_t *json, struct session *ret);
 struct session session_of_user(const struct user *user, const char *sid, wall_usec now);
 struct session session_of_guest(const char *id, const char *name, const char *sid, wall_usec now);
 
-/* What the access token of this session says. jti and times are filled in by the caller's values. */
+/* What the access token of this session says. jti and times are filled in by the caller's values.
+ */
 struct token_claims session_claims(const struct session *session, const struct grant_policy *policy,
                                    const char *issuer, const char *jti, wall_usec now, usec ttl);
 

@@ -8,11 +8,10 @@
 
 /* RFC 5054 appendix A, 1024-bit group. The larger primes are those of RFC 3526, which OpenSSL has;
  * only their generators are RFC 5054's own. */
-static const char prime_1024[] =
-    "EEAF0AB9ADB38DD69C33F80AFA8FC5E86072618775FF3C0B9EA2314C9C256576"
-    "D674DF7496EA81D3383B4813D692C6E0E0D5D8E250B98BE48E495C1D6089DAD1"
-    "5DC7D7B46154D6B6CE8EF4AD69B15D4982559B297BCF1885C529F566660E57EC"
-    "68EDBC3C05726CC02FD4CBF4976EAA9AFD5138FE8376435B9FC61D2FC0EB06E3";
+static const char prime_1024[] = "EEAF0AB9ADB38DD69C33F80AFA8FC5E86072618775FF3C0B9EA2314C9C256576"
+                                 "D674DF7496EA81D3383B4813D692C6E0E0D5D8E250B98BE48E495C1D6089DAD1"
+                                 "5DC7D7B46154D6B6CE8EF4AD69B15D4982559B297BCF1885C529F566660E57EC"
+                                 "68EDBC3C05726CC02FD4CBF4976EAA9AFD5138FE8376435B9FC61D2FC0EB06E3";
 
 static const struct {
     const char *name; /* NULL: not offered */
@@ -253,8 +252,11 @@ enum err srp_proofs_write(struct srp_suite suite, struct bytes username, struct 
         err = hash_of(suite.hash, &username, 1, name);
     if (err == OK)
         err = hash_of(suite.hash, &secret, 1, key);
-    const struct bytes client[] = { bytes_of(group, hash_len), bytes_of(name, hash_len), salt,
-                                    bytes_of(a, len), bytes_of(exchange->server_public, len),
+    const struct bytes client[] = { bytes_of(group, hash_len),
+                                    bytes_of(name, hash_len),
+                                    salt,
+                                    bytes_of(a, len),
+                                    bytes_of(exchange->server_public, len),
                                     bytes_of(key, hash_len) };
     if (err == OK)
         err = hash_of(suite.hash, client, ARRAY_LEN(client), proofs.client);

@@ -52,12 +52,12 @@ struct srp_exchange {
  * client_public  A as received; at most as long as N
  * random         b
  *
- * OK; ERR_MALFORMED: A too long or A % N == 0, which would make S known to anybody (RFC 5054 §2.5.4);
- * ERR_SYSTEM. Cost: three modular exponentiations with 256-bit exponents. The exponentiations with
- * b run in constant time. */
+ * OK; ERR_MALFORMED: A too long or A % N == 0, which would make S known to anybody (RFC 5054
+ * §2.5.4); ERR_SYSTEM. Cost: three modular exponentiations with 256-bit exponents. The
+ * exponentiations with b run in constant time. */
 MUST_USE enum err srp_exchange_run(struct srp_suite suite, struct bytes verifier,
-                                   struct bytes client_public,
-                                   const uint8_t random[SRP_SECRET_LEN], struct srp_exchange *ret);
+                                   struct bytes client_public, const uint8_t random[SRP_SECRET_LEN],
+                                   struct srp_exchange *ret);
 
 /* The two proofs. Both are worth as much as a password until they have been compared. */
 struct srp_proofs {
@@ -67,8 +67,8 @@ struct srp_proofs {
 };
 
 /* username  I, lower-cased. client_public as received. OK, ERR_MALFORMED or ERR_SYSTEM. */
-MUST_USE enum err srp_proofs_write(struct srp_suite suite, struct bytes username,
-                                   struct bytes salt, struct bytes client_public,
-                                   const struct srp_exchange *exchange, struct srp_proofs *ret);
+MUST_USE enum err srp_proofs_write(struct srp_suite suite, struct bytes username, struct bytes salt,
+                                   struct bytes client_public, const struct srp_exchange *exchange,
+                                   struct srp_proofs *ret);
 
 #endif

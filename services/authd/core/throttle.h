@@ -1,8 +1,8 @@
 /* throttle.h - which requests are limited, by what, and how much of it.
  *
  * Pure. The arithmetic is GCRA (the "virtual scheduling" form of ITU-T I.371): one timestamp per
- * key, the theoretical arrival time. Redis runs the same few lines as a script (io/store.c), because
- * the instances share their limits.
+ * key, the theoretical arrival time. Redis runs the same few lines as a script (io/store.c),
+ * because the instances share their limits.
  *
  * Guarantee: over any T a key is allowed at most burst + T / interval charges.
  *

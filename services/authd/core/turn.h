@@ -1,4 +1,5 @@
-/* turn.h - short-lived TURN credentials: coturn's `use-auth-secret` (draft-uberti-behave-turn-rest).
+/* turn.h - short-lived TURN credentials: coturn's `use-auth-secret`
+ * (draft-uberti-behave-turn-rest).
  *
  * Pure. SPDX-License-Identifier: Apache-2.0 */
 #ifndef AUTHD_CORE_TURN_H
@@ -9,7 +10,7 @@
 #include "common/bytes.h"
 
 struct turn_credential {
-    char username[96];                /* "<expiry in Unix seconds>:<subject>" */
+    char username[96];                  /* "<expiry in Unix seconds>:<subject>" */
     char password[BASE64_CAPACITY(20)]; /* base64 of HMAC-SHA1(secret, username) */
 };
 

@@ -11,8 +11,8 @@
 
 /* The note types of core/call.h, as metric labels. */
 static const char *const note_types[] = {
-    "account.created",         "session.login",  "session.login-failed", "session.refreshed",
-    "session.reuse-detected",  "session.logout", "guest.created",
+    "account.created",        "session.login",  "session.login-failed", "session.refreshed",
+    "session.reuse-detected", "session.logout", "guest.created",
 };
 
 struct api {

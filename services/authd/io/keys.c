@@ -31,9 +31,8 @@ struct keys {
 };
 
 /* KEYS[1] secret · ARGV[1] the one we propose → the one that counts */
-static struct redis_script secret_agree =
-    REDIS_SCRIPT("redis.call('SET', KEYS[1], ARGV[1], 'NX')\n"
-                 "return redis.call('GET', KEYS[1])\n");
+static struct redis_script secret_agree = REDIS_SCRIPT("redis.call('SET', KEYS[1], ARGV[1], 'NX')\n"
+                                                       "return redis.call('GET', KEYS[1])\n");
 
 static void free_if_idle(struct keys *k)
 {

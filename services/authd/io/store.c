@@ -27,7 +27,8 @@ static struct redis_script session_put = REDIS_SCRIPT(
     "return 1\n");
 
 /* session_rotation_decide() where all instances see the same session. The clock is Redis's.
- * KEYS[1] session · ARGV shown, next, ttl ms, grace ms, guest ttl ms → { record, 'rotated'|'repeated'|'reused' } */
+ * KEYS[1] session · ARGV shown, next, ttl ms, grace ms, guest ttl ms → { record,
+ * 'rotated'|'repeated'|'reused' } */
 static struct redis_script session_rotate = REDIS_SCRIPT(
     "local s = redis.call('HMGET', KEYS[1], 'record', 'current', 'previous', 'rotated')\n"
     "if not s[1] then return false end\n"
@@ -54,25 +55,25 @@ static struct redis_script session_revoke =
 
 /* throttle_step() over all limits of a charge: all are charged or none.
  * KEYS limits · ARGV forced, then interval us, burst, cost per key → us to wait, 0 = allowed */
-static struct redis_script throttle = REDIS_SCRIPT(
-    "local t = redis.call('TIME')\n"
-    "local now = t[1] * 1000000 + t[2]\n"
-    "local forced = ARGV[1] == '1'\n"
-    "local arrival, room, wait = {}, {}, 0\n"
-    "for i = 1, #KEYS do\n"
-    "  local interval, burst, cost = ARGV[3*i-1], ARGV[3*i], ARGV[3*i+1]\n"
-    "  local last = math.max(tonumber(redis.call('GET', KEYS[i]) or '0'), now)\n"
-    "  arrival[i] = last + interval * cost\n"
-    "  room[i] = interval * burst\n"
-    "  wait = math.max(wait, arrival[i] - room[i] - now)\n"
-    "end\n"
-    "if wait > 0 and not forced then return wait end\n"
-    "for i = 1, #KEYS do\n"
-    "  local at = math.min(arrival[i], now + 2 * room[i])\n"
-    "  redis.call('SET', KEYS[i], string.format('%.0f', at),\n"
-    "             'PX', string.format('%.0f', math.ceil((at - now) / 1000) + 1))\n"
-    "end\n"
-    "return 0\n");
+static struct redis_script throttle =
+    REDIS_SCRIPT("local t = redis.call('TIME')\n"
+                 "local now = t[1] * 1000000 + t[2]\n"
+                 "local forced = ARGV[1] == '1'\n"
+                 "local arrival, room, wait = {}, {}, 0\n"
+                 "for i = 1, #KEYS do\n"
+                 "  local interval, burst, cost = ARGV[3*i-1], ARGV[3*i], ARGV[3*i+1]\n"
+                 "  local last = math.max(tonumber(redis.call('GET', KEYS[i]) or '0'), now)\n"
+                 "  arrival[i] = last + interval * cost\n"
+                 "  room[i] = interval * burst\n"
+                 "  wait = math.max(wait, arrival[i] - room[i] - now)\n"
+                 "end\n"
+                 "if wait > 0 and not forced then return wait end\n"
+                 "for i = 1, #KEYS do\n"
+                 "  local at = math.min(arrival[i], now + 2 * room[i])\n"
+                 "  redis.call('SET', KEYS[i], string.format('%.0f', at),\n"
+                 "             'PX', string.format('%.0f', math.ceil((at - now) / 1000) + 1))\n"
+                 "end\n"
+                 "return 0\n");
 
 static struct bytes key_write(char buffer[KEY_MAX], const char *kind, const char *name)
 {
@@ -168,8 +169,7 @@ static void rotate_perform(struct redis *redis, const struct store_op *op, struc
     char key[KEY_MAX], ttl[NUMBER_MAX], grace[NUMBER_MAX], guest_ttl[NUMBER_MAX];
     const struct bytes keys[] = { key_write(key, "session", op->key) };
     const struct bytes args[] = { bytes_of_str(op->hash), bytes_of_str(op->next_hash),
-                                  millis_write(ttl, op->ttl),
-                                  millis_write(grace, REFRESH_GRACE),
+                                  millis_write(ttl, op->ttl), millis_write(grace, REFRESH_GRACE),
                                   millis_write(guest_ttl, op->guest_ttl) };
     redis_eval(redis, &session_rotate, keys, 1, args, ARRAY_LEN(args), on_reply, p);
 }
@@ -228,9 +228,8 @@ void store_perform(struct redis *redis, const struct store_op *op, store_callbac
         break;
     case STORE_SESSION_GET:
         key = key_write(buffer, "session", op->key);
-        redis_command(redis,
-                      (const struct bytes[]){ REDIS_ARG("HGET"), key, REDIS_ARG("record") }, 3,
-                      on_reply, p);
+        redis_command(redis, (const struct bytes[]){ REDIS_ARG("HGET"), key, REDIS_ARG("record") },
+                      3, on_reply, p);
         break;
     case STORE_SESSION_ROTATE:
         rotate_perform(redis, op, p);

@@ -7,8 +7,8 @@
 #include "common/os/redis.h"
 #include "core/store.h"
 
-/* Called once per operation, from the loop, never from within store_perform(). The reply is borrowed
- * for the call. */
+/* Called once per operation, from the loop, never from within store_perform(). The reply is
+ * borrowed for the call. */
 typedef void store_callback(const struct store_reply *reply, void *data);
 
 /* op is copied as far as it is needed. */

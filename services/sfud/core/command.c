@@ -44,8 +44,7 @@ static enum err set_slots(struct worker *w, struct transport *t, const struct co
 
 static enum err set_track(struct worker *w, const struct command *c, usec now)
 {
-    struct track *track =
-        room_find_track(w, c->room, c->participant, c->track_set.source);
+    struct track *track = room_find_track(w, c->room, c->participant, c->track_set.source);
     if (track != NULL)
         track_set_muted(w, track, c->track_set.muted, now);
     return OK;

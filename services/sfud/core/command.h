@@ -1,8 +1,8 @@
 /* command.h - typed requests from the control plane to a worker.
  *
  * A command is built (allocated) by control, travels to the worker by pointer, and comes back by
- * pointer in EVENT_COMMAND_DONE; control frees it. The worker copies what it keeps. Zero-initialise,
- * then fill. Texts are zero terminated.
+ * pointer in EVENT_COMMAND_DONE; control frees it. The worker copies what it keeps.
+ * Zero-initialise, then fill. Texts are zero terminated.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef SFUD_CORE_COMMAND_H
@@ -50,7 +50,7 @@ struct transport_params {
     char local_ufrag[SDP_UFRAG_MAX + 1]; /* ours: unique in the worker */
     char local_pwd[SDP_PWD_MAX + 1];
     char remote_ufrag[SDP_UFRAG_MAX + 1];
-    bool dtls_client; /* we send the ClientHello */
+    bool dtls_client;                                          /* we send the ClientHello */
     struct sdp_fingerprint fingerprints[SDP_FINGERPRINTS_MAX]; /* one must match */
     uint8_t fingerprint_count;
     struct rtp_ext_map ext;

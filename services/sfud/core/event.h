@@ -34,11 +34,11 @@ struct event {
     enum event_kind kind;
     /* TRANSPORT, SPEAKERS */
     char room[ROOM_KEY_MAX + 1];
-    char participant[PARTICIPANT_KEY_MAX + 1]; /* TRANSPORT */
-    enum transport_event transport;            /* TRANSPORT */
-    enum err reason;                           /* TRANSPORT failed: ERR_EXPIRED, ERR_AUTH, … */
-    usec connect_us;                           /* TRANSPORT connected: since its creation */
-    const char *suite;                         /* TRANSPORT connected: static, the SRTP profile */
+    char participant[PARTICIPANT_KEY_MAX + 1];   /* TRANSPORT */
+    enum transport_event transport;              /* TRANSPORT */
+    enum err reason;                             /* TRANSPORT failed: ERR_EXPIRED, ERR_AUTH, … */
+    usec connect_us;                             /* TRANSPORT connected: since its creation */
+    const char *suite;                           /* TRANSPORT connected: static, the SRTP profile */
     struct event_speaker speakers[SPEAKERS_MAX]; /* SPEAKERS, loudest first; may be none */
     size_t speaker_count;
     /* COMMAND_DONE: the command given to worker_command(), owned by the receiver of the event

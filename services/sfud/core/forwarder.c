@@ -69,7 +69,8 @@ static int64_t ticks_of(usec t, uint32_t rate)
 }
 
 /* Where the old input's media clock would be at the instant of the new input's packet: through the
- * sender reports of both if they tell the same wall clock, else through the time that has passed. */
+ * sender reports of both if they tell the same wall clock, else through the time that has passed.
+ */
 static uint32_t continue_timestamp(const struct forwarder *f, const struct forwarder_packet *p)
 {
     usec elapsed = MAX(p->arrival - f->out_at, 0);
@@ -77,8 +78,7 @@ static uint32_t continue_timestamp(const struct forwarder *f, const struct forwa
     if (p->clock != NULL && p->clock->domain != 0 && p->clock->domain == f->clock.domain) {
         int64_t since_old_report = ticks_of(p->clock->ntp - f->clock.ntp, p->clock_rate) +
                                    seq32_diff(p->timestamp, p->clock->timestamp);
-        uint32_t mapped =
-            f->clock.timestamp + (uint32_t)since_old_report + f->timestamp_offset;
+        uint32_t mapped = f->clock.timestamp + (uint32_t)since_old_report + f->timestamp_offset;
         int64_t mapped_advance = seq32_diff(mapped, f->out_timestamp);
         int64_t difference = mapped_advance - advance;
         if (difference < p->clock_rate && difference > -(int64_t)p->clock_rate)
@@ -106,8 +106,9 @@ static void restart_input(struct forwarder *f, const struct forwarder_packet *p)
     start_range(f, p->seq, f->out_highest + 2 - p->seq);
     uint32_t timestamp = forwarder_timestamp(f, p->timestamp);
     int32_t advance = seq32_diff(timestamp, f->out_timestamp);
-    if (advance < 0 || ticks_of(MAX(p->arrival - f->out_at, 0), p->clock_rate) +
-                               (int64_t)p->clock_rate * 10 < advance) {
+    if (advance < 0 ||
+        ticks_of(MAX(p->arrival - f->out_at, 0), p->clock_rate) + (int64_t)p->clock_rate * 10 <
+            advance) {
         f->clock = (struct media_clock){ 0 };
         f->timestamp_offset = continue_timestamp(f, p) - p->timestamp;
     }

@@ -206,8 +206,8 @@ static bool open_packet(struct worker *w, struct arrival *a, const struct datagr
     transport_on_authentic(w, a->t, now);
     rtp_ext_read(&a->t->params.ext, &a->rtp, &a->ext);
     if (a->ext.present & RTP_EXT_BIT(RTP_EXT_TRANSPORT_CC)) {
-        bool marker = a->rtp.marker && codec_kind(a->t->params.formats[a->rtp.payload_type].codec) ==
-                                           MEDIA_VIDEO;
+        bool marker = a->rtp.marker &&
+                      codec_kind(a->t->params.formats[a->rtp.payload_type].codec) == MEDIA_VIDEO;
         twcc_recorder_on_packet(&a->t->twcc, a->ext.transport_seq, marker, d->arrival);
         a->t->twcc_media_ssrc = a->rtp.ssrc;
         worker_wake(w, a->t->self, twcc_recorder_next_deadline(&a->t->twcc));
@@ -260,7 +260,8 @@ static bool inspect(struct arrival *a, struct pass_packet *p)
 static void route(struct worker *w, struct arrival *a, const struct pass_packet *p)
 {
     uint32_t index = (uint32_t)(p - w->packets);
-    list_for_each(link, &a->track->slots) {
+    list_for_each(link, &a->track->slots)
+    {
         struct slot *slot = list_entry(link, struct slot, in_track);
         if (!forwarder_takes(&slot->forwarder, a->encoding->self))
             continue;
@@ -306,8 +307,8 @@ void ingress_rtp(struct worker *w, struct transport *t, const struct datagram *d
     if (!open_packet(w, &a, d, now) || !unwrap_rtx(w, &a) || !find_encoding(w, &a, now))
         return;
     if (!a.is_rtx)
-        receive_stats_on_packet(&a.encoding->stats, a.rtp.seq, a.rtp.timestamp,
-                                a.rtp.payload.len, d->arrival);
+        receive_stats_on_packet(&a.encoding->stats, a.rtp.seq, a.rtp.timestamp, a.rtp.payload.len,
+                                d->arrival);
     if (!is_permitted(w, &a))
         return;
     if (w->packet_count == PASS_DATAGRAMS_MAX) {

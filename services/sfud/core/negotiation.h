@@ -19,8 +19,8 @@ struct negotiation_request {
     struct bytes offer; /* SDP text, borrowed for the call */
     struct negotiation_source sources[SOURCES_COUNT_MAX];
     size_t source_count;
-    uint32_t allowed;  /* SOURCE_BIT mask of the grant */
-    uint8_t seed[16];  /* random, kept by control as long as the participant lives */
+    uint32_t allowed;    /* SOURCE_BIT mask of the grant */
+    uint8_t seed[16];    /* random, kept by control as long as the participant lives */
     uint64_t session_id; /* of the answer's o= line; the same for later answers */
     /* Ours; the same for later answers. */
     const char *local_ufrag;

@@ -1,8 +1,8 @@
 /* outbox.h - what a worker wants sent: caller memory of fixed capacity.
  *
- * Pure, header only. Each send is one UDP GSO call: `len` bytes at `offset` of the scratch, cut into
- * datagrams of `segment_size` bytes, of which the last may be shorter. A backend without GSO cuts
- * itself. Nothing is kept between calls: drain it, clear it, call again.
+ * Pure, header only. Each send is one UDP GSO call: `len` bytes at `offset` of the scratch, cut
+ * into datagrams of `segment_size` bytes, of which the last may be shorter. A backend without GSO
+ * cuts itself. Nothing is kept between calls: drain it, clear it, call again.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef SFUD_CORE_OUTBOX_H
@@ -15,7 +15,7 @@ struct outbox_send {
     uint16_t path;         /* which local socket; see struct datagram */
     uint16_t segment_size; /* > 0; len if there is one datagram */
     uint32_t offset, len;
-    uint32_t transport;    /* handle of the receiver, for sockets of their own; 0: none */
+    uint32_t transport; /* handle of the receiver, for sockets of their own; 0: none */
 };
 
 struct outbox {
@@ -32,10 +32,9 @@ struct outbox {
 static inline void outbox_init(struct outbox *o, uint8_t *scratch, size_t scratch_size,
                                struct outbox_send *sends, size_t sends_max)
 {
-    *o = (struct outbox){ .scratch = scratch,
-                          .scratch_size = scratch_size,
-                          .sends = sends,
-                          .sends_max = sends_max };
+    *o = (struct outbox){
+        .scratch = scratch, .scratch_size = scratch_size, .sends = sends, .sends_max = sends_max
+    };
 }
 
 static inline void outbox_clear(struct outbox *o)

@@ -67,8 +67,8 @@ static struct track *find_track(const struct worker *w, const struct transport *
     return NULL;
 }
 
-struct track *room_find_track(const struct worker *w, const char *room_key,
-                              const char *participant, enum source source)
+struct track *room_find_track(const struct worker *w, const char *room_key, const char *participant,
+                              enum source source)
 {
     const struct transport *t = transport_find(w, room_key, participant);
     return t == NULL ? NULL : find_track(w, t, source);
@@ -77,9 +77,9 @@ struct track *room_find_track(const struct worker *w, const char *room_key,
 void room_on_track(struct worker *w, struct room *room, struct track *track, usec now)
 {
     const struct transport *publisher = pool_at(&w->transports, track->transport);
-    uint64_t hash =
-        worker_hash(w, bytes_of_str(publisher->participant), bytes_of(NULL, 0));
-    list_for_each(link, &room->participants) {
+    uint64_t hash = worker_hash(w, bytes_of_str(publisher->participant), bytes_of(NULL, 0));
+    list_for_each(link, &room->participants)
+    {
         struct transport *t = list_entry(link, struct transport, in_room);
         for (size_t i = 0; i < t->params.media_count; i++) {
             if (t->params.media[i].role != MEDIA_SLOT)
@@ -105,7 +105,8 @@ void room_on_level(struct worker *w, struct room *room, usec now)
 static bool collect(struct worker *w, struct room *room, usec now, struct speaker_list *ret)
 {
     bool heard = false;
-    list_for_each(link, &room->participants) {
+    list_for_each(link, &room->participants)
+    {
         const struct transport *t = list_entry(link, struct transport, in_room);
         struct track *track = find_track(w, t, SOURCE_MICROPHONE);
         if (track == NULL || !track->meter.started)

@@ -35,8 +35,8 @@ void room_add(struct worker *w, struct room *room, struct transport *t);
 void room_remove(struct worker *w, struct room *room, struct transport *t);
 
 /* A participant's track of that source, or NULL. */
-struct track *room_find_track(const struct worker *w, const char *room_key,
-                              const char *participant, enum source source);
+struct track *room_find_track(const struct worker *w, const char *room_key, const char *participant,
+                              enum source source);
 
 /* A track appeared: slots that wait for it get it. */
 void room_on_track(struct worker *w, struct room *room, struct track *track, usec now);

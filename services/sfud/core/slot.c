@@ -81,8 +81,8 @@ void slot_set(struct worker *w, struct slot *slot, const struct slot_setting *s,
     slot->wish_participant[PARTICIPANT_KEY_MAX] = '\0';
     struct bytes name = bytes_of_str(slot->wish_participant);
     slot->wish_hash = worker_hash(w, name, bytes_of(NULL, 0));
-    struct track *track = room_find_track(w, room_key_of(w, slot), slot->wish_participant,
-                                          slot->wish_source);
+    struct track *track =
+        room_find_track(w, room_key_of(w, slot), slot->wish_participant, slot->wish_source);
     if (track != NULL)
         slot_link(w, slot, track, now);
 }
@@ -331,8 +331,7 @@ bool slot_forward(struct worker *w, struct transport *t, struct slot *slot,
     uint8_t memory[HEADER_SIZE_MAX];
     struct bytes header = write_header(slot, t, &h, &p->ext, now, memory);
     struct send_record record = { 0 };
-    struct bytes payload =
-        place_payload(p, &o, at + header.len, size_max - header.len, &record);
+    struct bytes payload = place_payload(p, &o, at + header.len, size_max - header.len, &record);
     if (!seal(w, t, (uint64_t)o.seq, header, payload, at, size_max, out))
         return true;
     stats_count(&w->stats, STAT_RTP_OUT);
@@ -401,8 +400,7 @@ bool slot_report(struct worker *w, struct slot *slot, usec now, struct rtcp_send
             f, e->clock.timestamp + (uint32_t)(since * (int64_t)slot->clock_rate / USEC_PER_SEC));
     } else {
         usec since = now - f->out_at;
-        timestamp = f->out_timestamp +
-                    (uint32_t)(since * (int64_t)slot->clock_rate / USEC_PER_SEC);
+        timestamp = f->out_timestamp + (uint32_t)(since * (int64_t)slot->clock_rate / USEC_PER_SEC);
     }
     *ret = (struct rtcp_sender_info){ .ssrc = slot->ssrc,
                                       .ntp = ntp_of(wall),

@@ -25,7 +25,8 @@ enum {
     SLOT_MID_PACKETS = 100, /* the first packets carry the mid, until the SSRC is surely known */
     SLOT_PLI_BURST = 4,     /* keyframe requests of one viewer that are listened to … */
 };
-#define SLOT_PLI_WINDOW SECONDS(4) /* … within this time: one bad link must not flood a publisher */
+#define SLOT_PLI_WINDOW SECONDS(4) /* … within this time: one bad link must not flood a publisher \
+                                    */
 
 struct slot {
     /* given */
@@ -51,9 +52,9 @@ struct slot {
 
     /* how the present input is called here */
     handle format_input;
-    uint8_t format_in;     /* publisher's payload type; 0xff: none looked up */
-    uint8_t format_out;    /* ours; 0xff: the viewer cannot take it */
-    uint8_t rtx_format;    /* 0xff: none */
+    uint8_t format_in;  /* publisher's payload type; 0xff: none looked up */
+    uint8_t format_out; /* ours; 0xff: the viewer cannot take it */
+    uint8_t rtx_format; /* 0xff: none */
     uint32_t clock_rate;
 
     /* sender report and receiver report */

@@ -1,7 +1,7 @@
 /* stats.h - the counters of a worker: written by its thread, read by any other.
  *
- * Relaxed atomics, one writer: no locked instruction on the media path. A metrics endpoint loops over
- * stat_info().
+ * Relaxed atomics, one writer: no locked instruction on the media path. A metrics endpoint loops
+ * over stat_info().
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef SFUD_CORE_STATS_H
@@ -38,10 +38,10 @@
     X(SWITCHES, "sfud_forwarder_switches_total", NULL, false, "Inputs changed by forwarders")      \
     X(EVENTS_DROPPED, "sfud_events_dropped_total", NULL, false, "Events nobody took")              \
     X(DTLS_FAILED, "sfud_dtls_failed_total", NULL, false, "Handshakes that failed")                \
-    X(DROP_UNKNOWN, "sfud_packets_dropped_total", "reason=\"unknown-address\"", false,               \
+    X(DROP_UNKNOWN, "sfud_packets_dropped_total", "reason=\"unknown-address\"", false,             \
       "Packets received and not used, by reason")                                                  \
     X(DROP_STUN, "sfud_packets_dropped_total", "reason=\"stun\"", false, "")                       \
-    X(DROP_ADDRESS, "sfud_packets_dropped_total", "reason=\"address-in-use\"", false, "")           \
+    X(DROP_ADDRESS, "sfud_packets_dropped_total", "reason=\"address-in-use\"", false, "")          \
     X(DROP_DTLS, "sfud_packets_dropped_total", "reason=\"dtls-not-validated\"", false, "")         \
     X(DROP_STATE, "sfud_packets_dropped_total", "reason=\"bad-state\"", false, "")                 \
     X(DROP_AUTH, "sfud_packets_dropped_total", "reason=\"auth\"", false, "")                       \

@@ -79,10 +79,10 @@ struct transport {
     size_t ssrc_count;
     struct twcc_recorder twcc;
     uint32_t twcc_media_ssrc;
-    uint16_t twcc_seq;   /* of what we send */
-    uint32_t rtcp_ssrc;  /* ours, for reports and feedback */
+    uint16_t twcc_seq;  /* of what we send */
+    uint32_t rtcp_ssrc; /* ours, for reports and feedback */
     bool rtcp_rsize;
-    usec rtt_us;         /* -1: not known */
+    usec rtt_us;             /* -1: not known */
     usec receiver_report_at; /* next; USEC_NEVER: nothing was received */
     usec sender_report_at;   /* next; USEC_NEVER: nothing was sent */
     bool has_clock_offset;

@@ -209,8 +209,7 @@ uint32_t worker_enqueue(struct worker *w, struct transport *t, handle slot, enum
 
 bool worker_wants_flush(const struct worker *w)
 {
-    return w->packet_count == PASS_DATAGRAMS_MAX ||
-           w->queue_used >= w->config.queue_max / 4 * 3 ||
+    return w->packet_count == PASS_DATAGRAMS_MAX || w->queue_used >= w->config.queue_max / 4 * 3 ||
            w->control.send_count >= CONTROL_SENDS_MAX / 4 * 3 ||
            w->control.scratch_used >= CONTROL_SCRATCH_BYTES / 4 * 3;
 }
@@ -249,8 +248,7 @@ static bool flush_entry(struct worker *w, struct transport *t, const struct queu
         return slot_resend(w, t, slot, (uint16_t)e->value, now, out);
     case QUEUE_CACHED:
         encoding = pool_at(&w->encodings, slot->forwarder.input);
-        if (encoding == NULL ||
-            !ingress_restore(w, encoding, e->value, slot->format_in, &restored))
+        if (encoding == NULL || !ingress_restore(w, encoding, e->value, slot->format_in, &restored))
             return true;
         return slot_forward(w, t, slot, &restored, now, out);
     }

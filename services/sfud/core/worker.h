@@ -30,7 +30,7 @@ struct dtls_context; /* rtc/dtls.h: our certificate, shared by all workers */
 
 struct worker_config {
     struct dtls_context *dtls; /* borrowed, outlives the worker */
-    uint8_t random[32]; /* seeds initial sequence numbers, hash keys; fresh per worker */
+    uint8_t random[32];        /* seeds initial sequence numbers, hash keys; fresh per worker */
     /* Wall clock minus `now`, for sender reports; COMMAND_WALL_SET renews it. */
     wall_usec wall_minus_now;
     /* Capacities; 0 means the WORKER_…_MAX of limits.h. */

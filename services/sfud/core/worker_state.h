@@ -19,11 +19,11 @@ struct pass_packet {
     bool marker;
     bool keyframe_start;
     bool has_vp8;
-    uint8_t payload_type;         /* the publisher's */
-    struct format format;         /* what that means */
+    uint8_t payload_type; /* the publisher's */
+    struct format format; /* what that means */
     struct vp8_descriptor vp8;
-    struct bytes payload;         /* in the datagram, or in the cache */
-    struct rtp_ext_values ext;    /* views into the datagram */
+    struct bytes payload;      /* in the datagram, or in the cache */
+    struct rtp_ext_values ext; /* views into the datagram */
     usec arrival;
 };
 

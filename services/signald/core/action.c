@@ -5,8 +5,7 @@
 #include <string.h>
 
 static const char *const script_names[SCRIPT_COUNT] = {
-    "place",  "join",    "leave", "update",   "track",
-    "resume", "restore", "chat",  "snapshot", "owners",
+    "place", "join", "leave", "update", "track", "resume", "restore", "chat", "snapshot", "owners",
 };
 
 const char *script_name(unsigned script)

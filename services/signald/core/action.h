@@ -29,11 +29,11 @@ enum script {
 const char *script_name(unsigned script);
 
 enum action_kind {
-    ACTION_SEND,        /* socket, text */
-    ACTION_CLOSE,       /* socket, number = close code, text = reason: after what was sent before */
-    ACTION_VERIFY,      /* call, text = token */
-    ACTION_SCRIPT,      /* call (may be NULL), script, room, json = [args] */
-    ACTION_NODE,        /* call (may be NULL), name = node, json = request without id/reply/deadline */
+    ACTION_SEND,   /* socket, text */
+    ACTION_CLOSE,  /* socket, number = close code, text = reason: after what was sent before */
+    ACTION_VERIFY, /* call, text = token */
+    ACTION_SCRIPT, /* call (may be NULL), script, room, json = [args] */
+    ACTION_NODE,   /* call (may be NULL), name = node, json = request without id/reply/deadline */
     ACTION_SUBSCRIBE,   /* room: its events and media channels; report hub_on_subscribed */
     ACTION_UNSUBSCRIBE, /* room */
     ACTION_ROOM_ADD,    /* room into cc:rooms */
@@ -48,8 +48,8 @@ struct call;
 struct action {
     struct list_link link;
     enum action_kind kind;
-    void *socket;      /* io's; valid until io has reported it closed */
-    char *text;        /* owned */
+    void *socket; /* io's; valid until io has reported it closed */
+    char *text;   /* owned */
     size_t text_len;
     char *room;        /* owned */
     char *name;        /* owned */

@@ -38,11 +38,10 @@ void hub_free(struct hub *h)
 {
     if (h == NULL)
         return;
-    list_for_each(c, &h->calls)
-        call_free(list_entry(c, struct call, link));
-    list_for_each(c, &h->retries)
-        call_free(list_entry(c, struct call, link));
-    list_for_each(l, &h->sessions) {
+    list_for_each(c, &h->calls) call_free(list_entry(c, struct call, link));
+    list_for_each(c, &h->retries) call_free(list_entry(c, struct call, link));
+    list_for_each(l, &h->sessions)
+    {
         struct session *s = list_entry(l, struct session, link);
         s->holds = 0;
         s->socket = NULL;
@@ -239,7 +238,8 @@ void hub_on_nodes(struct hub *h, const json_t *nodes)
     if (!h->has_redis)
         return;
     placement_on_nodes(&h->placement, nodes, h->now);
-    list_for_each(l, &h->sessions) {
+    list_for_each(l, &h->sessions)
+    {
         struct session *s = list_entry(l, struct session, link);
         if ((s->state == SESSION_JOINED || s->state == SESSION_DETACHED) && !s->media_failed &&
             placement_is_lost(&h->placement, s->node, s->node_epoch, h->now))
@@ -258,8 +258,7 @@ void hub_on_redis(struct hub *h, bool is_connected)
     } else {
         placement_on_blind(&h->placement);
     }
-    for (struct map_node *n = map_first(&h->presences); n != NULL;
-         n = map_next(&h->presences, n)) {
+    for (struct map_node *n = map_first(&h->presences); n != NULL; n = map_next(&h->presences, n)) {
         struct presence *p = container_of(n, struct presence, by_id);
         if (is_connected)
             presence_on_redis_back(p);
@@ -279,13 +278,13 @@ static void reap_detach_done(struct call *c, const struct answer *a)
 void hub_on_reap_detach(struct hub *h, const char *room, const char *participant,
                         const char *signald, const char *epoch)
 {
-    json_t *fields = json_pack("{s:b,s:I}", "connected", 0, "detached_at",
-                               (json_int_t)hub_wall_ms(h));
+    json_t *fields =
+        json_pack("{s:b,s:I}", "connected", 0, "detached_at", (json_int_t)hub_wall_ms(h));
     char *text = json_dumps(fields, JSON_COMPACT);
     json_decref(fields);
     struct call *c = hub_call(h, NULL, reap_detach_done);
-    c->context = json_pack("{s:s,s:s,s:s}", "room", room, "participant", participant, "signald",
-                           signald);
+    c->context =
+        json_pack("{s:s,s:s,s:s}", "room", room, "participant", participant, "signald", signald);
     hub_script(h, c, SCRIPT_UPDATE, room,
                json_pack("[sssss]", participant, text, "announce", signald, epoch));
     free(text);
@@ -348,7 +347,8 @@ static void repeat_calls(struct hub *h)
 {
     if (!h->has_redis)
         return;
-    list_for_each(l, &h->retries) {
+    list_for_each(l, &h->retries)
+    {
         struct call *c = list_entry(l, struct call, link);
         if (c->retry_at > h->now)
             continue;
@@ -361,8 +361,7 @@ static void repeat_calls(struct hub *h)
 void hub_on_tick(struct hub *h)
 {
     repeat_calls(h);
-    list_for_each(l, &h->sessions)
-        session_on_tick(list_entry(l, struct session, link));
+    list_for_each(l, &h->sessions) session_on_tick(list_entry(l, struct session, link));
     for (struct map_node *n = map_first(&h->presences), *next; n != NULL; n = next) {
         next = map_next(&h->presences, n);
         presence_on_tick(container_of(n, struct presence, by_id));
@@ -380,7 +379,8 @@ void hub_on_drain(struct hub *h)
     h->is_draining = true;
     h->drain_until = h->now + DRAIN_SPREAD;
     size_t at = 0;
-    list_for_each(l, &h->sessions) {
+    list_for_each(l, &h->sessions)
+    {
         struct session *s = list_entry(l, struct session, link);
         if (s->socket != NULL)
             s->drain_at = h->now + DRAIN_SPREAD * (usec)at++ / (usec)(h->socket_count + 1);
@@ -393,7 +393,8 @@ bool hub_is_drained(const struct hub *h)
         return false;
     if (!h->has_redis)
         return true; /* nothing more can be said to anybody */
-    list_for_each(l, &h->sessions) {
+    list_for_each(l, &h->sessions)
+    {
         const struct session *s = list_entry(l, struct session, link);
         if (s->state == SESSION_LEAVING || (s->state == SESSION_DETACHED && !s->is_marked))
             return false;

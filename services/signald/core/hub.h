@@ -14,12 +14,12 @@
 #define SIGNALD_CORE_HUB_H
 
 #include "action.h"
-#include "limits.h"
-#include "message.h"
-#include "placement.h"
 #include "common/list.h"
 #include "common/map.h"
 #include "common/token.h"
+#include "limits.h"
+#include "message.h"
+#include "placement.h"
 
 struct session;
 struct hub;
@@ -45,8 +45,8 @@ struct hub_stats {
 
 /* The answer to a call. */
 struct answer {
-    enum err err;        /* OK, or why there is none: ERR_EXPIRED = node deadline, else unavailable */
-    const json_t *json;  /* SCRIPT, NODE: an object {"ok":…}; NULL if err */
+    enum err err; /* OK, or why there is none: ERR_EXPIRED = node deadline, else unavailable */
+    const json_t *json;                /* SCRIPT, NODE: an object {"ok":…}; NULL if err */
     const struct token_claims *claims; /* VERIFY on OK */
 };
 
@@ -57,9 +57,9 @@ struct call {
     struct session *session;   /* held; NULL = about nobody here */
     struct presence *presence; /* held; may be NULL */
     void (*done)(struct call *c, const struct answer *a);
-    int64_t request;        /* the client's id; 0 = no client waits */
-    json_t *context;        /* owned; what done() needs */
-    enum message_op op;     /* when request != 0 */
+    int64_t request;                /* the client's id; 0 = no client waits */
+    json_t *context;                /* owned; what done() needs */
+    enum message_op op;             /* when request != 0 */
     char node[INSTANCE_ID_MAX + 1]; /* for a repeat */
     unsigned attempts;
     usec retry_at;

@@ -4,12 +4,13 @@
  *   resume:                subscribe → resume in the room     → caught up → reply
  *
  * The node comes before the room, so nobody hears of a participant whose SDP is refused. The reply
- * waits until this process's picture of the room contains the participant: no event is lost between.
+ * waits until this process's picture of the room contains the participant: no event is lost
+ * between.
  *
  * SPDX-License-Identifier: Apache-2.0 */
+#include "common/base64url.h"
 #include "presence.h"
 #include "session.h"
-#include "common/base64url.h"
 
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -247,7 +248,8 @@ static void join_done(struct call *c, const struct answer *a)
     }
     if (!is_ok(a)) {
         s->is_in_room = false;
-        if (error != NULL && strcmp(error, "moved") == 0 && s->place_attempts < PLACE_ATTEMPTS_MAX) {
+        if (error != NULL && strcmp(error, "moved") == 0 &&
+            s->place_attempts < PLACE_ATTEMPTS_MAX) {
             hub_node_remove(h, s->node, s->room_id, s->participant);
             s->is_on_node = false;
             place(s, "", "");
@@ -303,8 +305,7 @@ static bool is_leaving(const struct session *s, const struct answer *a)
     const char *error = json_string_value(json_object_get(a->json, "error"));
     const struct node *n = placement_find(&s->hub->placement, s->node);
     return error != NULL && strcmp(error, "full") == 0 &&
-           (n == NULL || !n->is_fresh || n->is_draining) &&
-           s->place_attempts < PLACE_ATTEMPTS_MAX;
+           (n == NULL || !n->is_fresh || n->is_draining) && s->place_attempts < PLACE_ATTEMPTS_MAX;
 }
 
 static void create_done(struct call *c, const struct answer *a)
@@ -323,14 +324,13 @@ static void create_done(struct call *c, const struct answer *a)
         place(s, s->node, s->node_epoch);
     } else if (!is_ok(a)) {
         s->is_on_node = false;
-        session_join_failed(s,
-                            node_error(json_string_value(json_object_get(a->json, "error"))),
+        session_join_failed(s, node_error(json_string_value(json_object_get(a->json, "error"))),
                             json_string_value(json_object_get(a->json, "message")));
     } else if (sdp == NULL || !session_set_slots(s, json_object_get(a->json, "slots"))) {
         session_join_failed(s, WIRE_INTERNAL, NULL);
     } else {
-        s->joined = json_pack("{s:s,s:I,s:s}", "op", "joined", "id", (json_int_t)s->request, "sdp",
-                              sdp);
+        s->joined =
+            json_pack("{s:s,s:I,s:s}", "op", "joined", "id", (json_int_t)s->request, "sdp", sdp);
         ask_join(s);
     }
 }
@@ -365,9 +365,8 @@ static void place_done(struct call *c, const struct answer *a)
     if (a->err != OK) {
         session_join_failed(s, WIRE_UNAVAILABLE, NULL);
     } else if (!is_ok(a) || node == NULL || epoch == NULL) {
-        session_join_failed(s, wire_error_parse(json_string_value(json_object_get(a->json,
-                                                                                  "error"))),
-                            NULL);
+        session_join_failed(
+            s, wire_error_parse(json_string_value(json_object_get(a->json, "error"))), NULL);
     } else if (s->place_attempts < PLACE_ATTEMPTS_MAX &&
                placement_is_lost(&s->hub->placement, node, epoch, s->hub->now)) {
         place(s, node, epoch);
@@ -383,9 +382,9 @@ static void place(struct session *s, const char *lost, const char *lost_epoch)
     struct hub *h = s->hub;
     s->place_attempts++;
     const struct node *n = placement_choose(&h->placement);
-    hub_script(h, step(s, place_done), SCRIPT_PLACE, s->room_id,
-               json_pack("[ssss]", n == NULL ? "" : n->id, n == NULL ? "" : n->epoch, lost,
-                         lost_epoch));
+    hub_script(
+        h, step(s, place_done), SCRIPT_PLACE, s->room_id,
+        json_pack("[ssss]", n == NULL ? "" : n->id, n == NULL ? "" : n->epoch, lost, lost_epoch));
 }
 
 void session_on_nodes(struct session *s)
@@ -446,10 +445,12 @@ static void take_record(struct session *s, const json_t *r)
     take_view(s, json_object_get(r, "view"));
 }
 
-/* The session that had the participant here before: its socket is closed, what it showed goes on. */
+/* The session that had the participant here before: its socket is closed, what it showed goes on.
+ */
 static void replace_old(struct session *s)
 {
-    list_for_each(l, &s->presence->sessions) {
+    list_for_each(l, &s->presence->sessions)
+    {
         struct session *old = list_entry(l, struct session, in_presence);
         if (old == s || strcmp(old->participant, s->participant) != 0 ||
             (old->state != SESSION_JOINED && old->state != SESSION_DETACHED))
@@ -592,8 +593,7 @@ static void announce(struct session *s)
 
 void session_on_picture(struct session *s)
 {
-    if (!s->catching_up || !s->presence->room.is_loaded ||
-        s->presence->room.seq < s->joined_seq)
+    if (!s->catching_up || !s->presence->room.is_loaded || s->presence->room.seq < s->joined_seq)
         return;
     if (room_find(&s->presence->room, s->participant) == NULL) {
         session_join_failed(s, WIRE_UNAVAILABLE, NULL); /* removed at once */

@@ -1,4 +1,5 @@
-/* limits.h - what one address may do: sockets at a time, joins per second, audit records of refusals.
+/* limits.h - what one address may do: sockets at a time, joins per second, audit records of
+ * refusals.
  *
  * IPv6 counts by /64: whoever has one address of it has all.
  * Pure but for malloc. Idle addresses are forgotten. SPDX-License-Identifier: Apache-2.0 */
@@ -26,8 +27,8 @@ bool limits_on_open(struct limits *l, const char *address, usec now);
 void limits_on_close(struct limits *l, const char *address, usec now);
 /* A join or resume: 0, or how long to wait. */
 usec limits_on_join(struct limits *l, const char *address, usec now);
-/* A token is refused: whether that is to be recorded. Once per REFUSED_AUDIT_PERIOD, then with how many
- * were left out since the last record. */
+/* A token is refused: whether that is to be recorded. Once per REFUSED_AUDIT_PERIOD, then with how
+ * many were left out since the last record. */
 bool limits_on_refused(struct limits *l, const char *address, usec now, uint64_t *ret_suppressed);
 /* Forgets addresses without sockets, with a full bucket and without a recent refusal. */
 void limits_sweep(struct limits *l, usec now);

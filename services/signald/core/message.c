@@ -28,9 +28,9 @@ static const struct {
     [WIRE_ALREADY_JOINED] = { "already-joined", "This connection is in a room already." },
     [WIRE_BAD_TOKEN] = { "bad-token", "The token is not valid." },
     [WIRE_TOKEN_EXPIRED] = { "token-expired", "The token has expired." },
-    [WIRE_BAD_ROOM_NAME] = { "bad-room-name",
-                             "A room name has 1 to 64 of the characters a-z 0-9 - _ . and starts with "
-                             "a letter or digit." },
+    [WIRE_BAD_ROOM_NAME] = { "bad-room-name", "A room name has 1 to 64 of the characters a-z 0-9 - "
+                                              "_ . and starts with "
+                                              "a letter or digit." },
     [WIRE_BAD_NAME] = { "bad-name", "A name has 1 to 64 printable characters." },
     [WIRE_BAD_TEXT] = { "bad-text", "A text has 1 to 4000 characters and no control characters." },
     [WIRE_BAD_SDP] = { "bad-sdp", "The SDP cannot be used." },
@@ -90,8 +90,7 @@ struct parse {
     bool failed;
 };
 
-static void fail(struct parse *p, enum wire_error error, const char *format, ...)
-    PRINTF_LIKE(3, 4);
+static void fail(struct parse *p, enum wire_error error, const char *format, ...) PRINTF_LIKE(3, 4);
 static void fail(struct parse *p, enum wire_error error, const char *format, ...)
 {
     if (p->failed)
@@ -142,8 +141,7 @@ static unsigned dimension_of(struct parse *p, json_t *object, const char *where,
     json_t *v = json_object_get(object, key);
     if (v == NULL)
         return 0;
-    if (!json_is_integer(v) || json_integer_value(v) < 0 ||
-        json_integer_value(v) > DIMENSION_MAX) {
+    if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > DIMENSION_MAX) {
         fail(p, WIRE_BAD_MESSAGE, "The field %s%s must be an integer from 0 to %d.", where, key,
              DIMENSION_MAX);
         return 0;
@@ -286,8 +284,7 @@ static void parse_view(struct parse *p)
     }
     size_t i;
     json_t *v;
-    json_array_foreach(video, i, v)
-        parse_view_entry(p, i, v);
+    json_array_foreach(video, i, v) parse_view_entry(p, i, v);
 }
 
 static bool text_is_fine(const char *text, size_t len)

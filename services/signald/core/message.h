@@ -98,7 +98,8 @@ struct message {
     json_t *sources; /* {mid: source}, borrowed */
     const char *resume;
     const char *text;
-    const char *participant; /* whom it is about (mute, hand, remove), or chat's `to`; NULL = none */
+    const char
+        *participant; /* whom it is about (mute, hand, remove), or chat's `to`; NULL = none */
     enum source source;
     bool flag; /* muted, raised */
     unsigned width, height;
@@ -117,7 +118,8 @@ MUST_USE enum err message_parse(struct bytes text, struct message *ret,
                                 struct message_failure *ret_why);
 void message_clear(struct message *m);
 
-/* {"op":"error",…}: a new reference. id 0 and retry_after 0 are left out; text NULL = the sentence. */
+/* {"op":"error",…}: a new reference. id 0 and retry_after 0 are left out; text NULL = the sentence.
+ */
 json_t *message_error(int64_t id, enum wire_error error, const char *text, usec retry_after);
 /* {"op":op,"id":id}: ok and pong. */
 json_t *message_reply(int64_t id, const char *op);

@@ -69,8 +69,7 @@ void placement_on_nodes(struct placement *p, const json_t *nodes, usec now)
         p->nodes[i].is_fresh = false;
     size_t i;
     json_t *j;
-    json_array_foreach((json_t *)(uintptr_t)nodes, i, j)
-        on_node(p, j, now);
+    json_array_foreach((json_t *)(uintptr_t)nodes, i, j) on_node(p, j, now);
 }
 
 void placement_on_blind(struct placement *p)

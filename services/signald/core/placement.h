@@ -18,8 +18,8 @@ struct node {
     double load; /* 0..1 */
     unsigned participants;
     bool is_draining;
-    bool is_fresh;     /* its key was there at the last look */
-    usec seen_at;      /* when it was last there */
+    bool is_fresh; /* its key was there at the last look */
+    usec seen_at;  /* when it was last there */
 };
 
 struct placement {

@@ -65,7 +65,8 @@ static void broadcast(struct presence *p, const json_t *message)
     char *text = json_dumps(message, JSON_COMPACT);
     check(text != NULL);
     size_t len = strlen(text);
-    list_for_each(l, &p->sessions) {
+    list_for_each(l, &p->sessions)
+    {
         struct session *s = list_entry(l, struct session, in_presence);
         if (hears(s))
             session_send_text(s, text, len);
@@ -95,10 +96,9 @@ void presence_tell_node(struct session *s)
         const struct slot *slot = &s->slots[i];
         json_t *j = json_pack("{s:s}", "mid", slot->mid);
         json_object_set_new(j, "track",
-                            slot->participant[0] == 0
-                                ? json_null()
-                                : json_sprintf("%s/%s", slot->participant,
-                                               source_name(slot->source)));
+                            slot->participant[0] == 0 ? json_null()
+                                                      : json_sprintf("%s/%s", slot->participant,
+                                                                     source_name(slot->source)));
         json_object_set_new(j, "spatial_max", json_integer((json_int_t)slot->spatial_max));
         json_array_append_new(slots, j);
     }
@@ -145,8 +145,7 @@ static void assign(struct presence *p, struct session *s, const struct slot_plan
         .may_subscribe = s->may_subscribe,
         .now = p->hub->now,
     };
-    enum slot_change change =
-        slot_policy_assign(s->slots, s->slot_count, &viewer, plan, &p->room);
+    enum slot_change change = slot_policy_assign(s->slots, s->slot_count, &viewer, plan, &p->room);
     if (change == SLOT_CHANGE_NONE)
         return;
     s->slots_changed = true;
@@ -171,7 +170,8 @@ static void assign_all(struct presence *p)
         return;
     struct slot_plan plan;
     slot_plan_init(&plan, &p->room);
-    list_for_each(l, &p->sessions) {
+    list_for_each(l, &p->sessions)
+    {
         struct session *s = list_entry(l, struct session, in_presence);
         if (s->state == SESSION_JOINED || s->state == SESSION_DETACHED)
             assign(p, s, &plan, true);
@@ -189,8 +189,7 @@ void presence_slots_due(struct presence *p)
 
 static void check_pictures(struct presence *p)
 {
-    list_for_each(l, &p->sessions)
-        session_on_picture(list_entry(l, struct session, in_presence));
+    list_for_each(l, &p->sessions) session_on_picture(list_entry(l, struct session, in_presence));
 }
 
 static bool owns(const struct session *s, const struct member *m)
@@ -223,7 +222,8 @@ static void on_own(struct presence *p, const json_t *event)
     bool is_left = strcmp(op, "participant-left") == 0;
     const char *id = json_string_value(is_left ? about : json_object_get(about, "id"));
     const struct member *m = room_find(&p->room, id);
-    list_for_each(l, &p->sessions) {
+    list_for_each(l, &p->sessions)
+    {
         struct session *s = list_entry(l, struct session, in_presence);
         if ((s->state != SESSION_JOINED && s->state != SESSION_DETACHED) || id == NULL ||
             strcmp(s->participant, id) != 0)
@@ -268,7 +268,8 @@ static void on_chat(struct presence *p, const json_t *chat)
         return; /* a snapshot was faster than its event */
     char *text = json_dumps(chat, JSON_COMPACT);
     check(text != NULL);
-    list_for_each(l, &p->sessions) {
+    list_for_each(l, &p->sessions)
+    {
         struct session *s = list_entry(l, struct session, in_presence);
         if (hears(s) && is_for(s, chat))
             session_send_text(s, text, strlen(text));
@@ -364,7 +365,8 @@ static void on_transport(struct presence *p, const json_t *event)
         (strcmp(state, "connected") != 0 && strcmp(state, "disconnected") != 0 &&
          strcmp(state, "failed") != 0))
         return;
-    list_for_each(l, &p->sessions) {
+    list_for_each(l, &p->sessions)
+    {
         struct session *s = list_entry(l, struct session, in_presence);
         if (strcmp(s->participant, id) != 0 || (node != NULL && strcmp(node, s->node) != 0) ||
             (s->state != SESSION_JOINED && s->state != SESSION_DETACHED))
@@ -396,7 +398,8 @@ void presence_on_subscribed(struct presence *p)
         return;
     }
     p->holds++;
-    list_for_each(l, &p->sessions) {
+    list_for_each(l, &p->sessions)
+    {
         struct session *s = list_entry(l, struct session, in_presence);
         if (s->state == SESSION_JOINING || s->state == SESSION_RESUMING)
             session_on_room_ready(s);
@@ -474,7 +477,8 @@ static void check_own_state(struct session *s, const struct member *m)
 /* After a new picture: are our own people in it, and still ours? */
 static void check_own(struct presence *p, bool after_outage, int64_t seq_before)
 {
-    list_for_each(l, &p->sessions) {
+    list_for_each(l, &p->sessions)
+    {
         struct session *s = list_entry(l, struct session, in_presence);
         if (s->state != SESSION_JOINED && s->state != SESSION_DETACHED)
             continue;
@@ -492,7 +496,8 @@ static void check_own(struct presence *p, bool after_outage, int64_t seq_before)
 
 static void remember_own(struct presence *p)
 {
-    list_for_each(l, &p->sessions) {
+    list_for_each(l, &p->sessions)
+    {
         struct session *s = list_entry(l, struct session, in_presence);
         const struct member *m = room_find(&p->room, s->participant);
         if (m == NULL)
@@ -520,7 +525,8 @@ static bool has_participant(const json_t *snapshot, const char *id)
 static bool must_wait_for_others(struct presence *p, const json_t *snapshot)
 {
     usec now = p->hub->now;
-    list_for_each(l, &p->sessions) {
+    list_for_each(l, &p->sessions)
+    {
         struct session *s = list_entry(l, struct session, in_presence);
         if ((s->state != SESSION_JOINED && s->state != SESSION_DETACHED) ||
             has_participant(snapshot, s->participant))

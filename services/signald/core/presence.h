@@ -14,12 +14,12 @@ struct presence {
     struct list sessions;
     unsigned holds; /* calls that point here */
     bool is_subscribed;
-    bool is_reading;  /* a snapshot is under way */
-    bool must_read;   /* another one is needed */
+    bool is_reading;   /* a snapshot is under way */
+    bool must_read;    /* another one is needed */
     bool after_outage; /* what is missing in the next one was lost, not removed */
-    usec read_at;     /* not before */
-    bool state_due;   /* clients are to get room-state after the next reading */
-    usec lost_until;  /* Redis had lost data: others may still put their participants back */
+    usec read_at;      /* not before */
+    bool state_due;    /* clients are to get room-state after the next reading */
+    usec lost_until;   /* Redis had lost data: others may still put their participants back */
     struct room room;
     /* chat: ids that were passed on, a ring of as many as the cluster keeps */
     char chat_seen[CHAT_HISTORY_MAX][CHAT_ID_MAX + 1];
@@ -28,7 +28,7 @@ struct presence {
     bool slots_due;
     usec slots_at; /* when they were last computed */
     /* speakers */
-    json_t *speakers; /* owned; the newest, to be sent; NULL = nothing new */
+    json_t *speakers;    /* owned; the newest, to be sent; NULL = nothing new */
     char *speakers_sent; /* owned; the last text sent */
     usec speakers_at;
     usec renewed_at;

@@ -75,8 +75,7 @@ enum reap reaper_judge(struct reaper *r, const json_t *owner, const json_t *live
     if (r->since == USEC_NEVER || signald == NULL || epoch == NULL)
         return REAP_LEAVE_ALONE;
     if (json_is_true(json_object_get(owner, "connected")))
-        return away_for(r, signald, epoch, live, now) >= REAP_GONE ? REAP_DETACH
-                                                                   : REAP_LEAVE_ALONE;
+        return away_for(r, signald, epoch, live, now) >= REAP_GONE ? REAP_DETACH : REAP_LEAVE_ALONE;
     const json_t *at = json_object_get(owner, "detached_at");
     if (!json_is_number(at))
         return REAP_LEAVE_ALONE;

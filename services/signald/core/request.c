@@ -283,9 +283,9 @@ static void chat(struct session *s, const struct message *m)
     char id[ID_CAPACITY];
     s->hub->options.random(random, sizeof(random));
     id_write(id, "m_", random);
-    json_t *j = json_pack("{s:s,s:s,s:s,s:s,s:s,s:I}", "op", "chat", "id", id, "from",
-                          s->participant, "name", s->name, "text", m->text, "time",
-                          (json_int_t)hub_wall_ms(s->hub));
+    json_t *j =
+        json_pack("{s:s,s:s,s:s,s:s,s:s,s:I}", "op", "chat", "id", id, "from", s->participant,
+                  "name", s->name, "text", m->text, "time", (json_int_t)hub_wall_ms(s->hub));
     if (m->participant != NULL)
         json_object_set_new(j, "to", json_string(m->participant));
     char *text = json_dumps(j, JSON_COMPACT);

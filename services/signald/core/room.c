@@ -70,7 +70,7 @@ static void read_tracks(struct member *m, const json_t *tracks)
         m->tracks[s] = (struct track){
             .is_published = true,
             .is_muted = json_is_true(json_object_get(t, "muted")),
-            .muted_by = by == NULL               ? MUTED_BY_NOBODY
+            .muted_by = by == NULL                ? MUTED_BY_NOBODY
                         : strcmp(by, "self") == 0 ? MUTED_BY_SELF
                                                   : MUTED_BY_MODERATOR,
             .width = dimension(json_object_get(t, "width")),
@@ -222,9 +222,8 @@ static bool load_members(struct room *r, const json_t *snapshot)
 {
     size_t i;
     json_t *p;
-    json_array_foreach(json_object_get(snapshot, "participants"), i, p)
-        if (!put_member(r, p, p))
-            return false;
+    json_array_foreach(json_object_get(snapshot, "participants"), i,
+                       p) if (!put_member(r, p, p)) return false;
     return true;
 }
 
@@ -249,9 +248,8 @@ enum room_result room_load(struct room *r, const json_t *snapshot)
     enum room_result result = is_good ? ROOM_APPLIED : ROOM_BAD;
     size_t i;
     json_t *event;
-    json_array_foreach(waiting, i, event)
-        if (result == ROOM_APPLIED && room_apply(r, event) == ROOM_GAP)
-            result = ROOM_GAP;
+    json_array_foreach(waiting, i, event) if (result == ROOM_APPLIED &&
+                                              room_apply(r, event) == ROOM_GAP) result = ROOM_GAP;
     json_decref(waiting);
     if (r->has_overflown && result == ROOM_APPLIED)
         result = ROOM_GAP;

@@ -138,9 +138,9 @@ void session_close(struct session *s, const char *reason, const char *text, int 
 json_t *session_audit(const struct session *s)
 {
     return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:{s:s}}", "actor_kind",
-                     s->kind[0] == 0 ? "anonymous" : s->kind, "actor_id", s->identity,
-                     "actor_name", s->name, "org", s->org, "room", s->room, "address", s->address,
-                     "meta", "participant", s->participant);
+                     s->kind[0] == 0 ? "anonymous" : s->kind, "actor_id", s->identity, "actor_name",
+                     s->name, "org", s->org, "room", s->room, "address", s->address, "meta",
+                     "participant", s->participant);
 }
 
 static json_t *log_fields(const struct session *s)
@@ -175,9 +175,9 @@ static void left(struct session *s, const json_t *answer)
     }
     if (is_removed && json_is_true(json_object_get(answer, "empty"))) {
         action_set_room(action_push(&h->actions, ACTION_ROOM_REMOVE), s->room_id);
-        hub_audit(h, "room.ended",
-                  json_pack("{s:s,s:s,s:s}", "actor_kind", "service", "org", s->org, "room",
-                            s->room));
+        hub_audit(
+            h, "room.ended",
+            json_pack("{s:s,s:s,s:s}", "actor_kind", "service", "org", s->org, "room", s->room));
     }
 }
 
@@ -409,8 +409,8 @@ json_t *session_slots_json(const struct session *s)
     json_t *ret = json_array();
     for (size_t i = 0; i < s->slot_count; i++) {
         const struct slot *slot = &s->slots[i];
-        json_t *j = json_pack("{s:s,s:s}", "mid", slot->mid, "kind",
-                              slot->is_audio ? "audio" : "video");
+        json_t *j =
+            json_pack("{s:s,s:s}", "mid", slot->mid, "kind", slot->is_audio ? "audio" : "video");
         bool is_empty = slot->participant[0] == 0;
         json_object_set_new(j, "participant",
                             is_empty ? json_null() : json_string(slot->participant));
@@ -439,10 +439,10 @@ static void set_public(const struct session *s, json_t *record)
 json_t *session_record(const struct session *s)
 {
     json_t *record = json_pack(
-        "{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:i,s:b,s:o}", "identity", s->identity, "sid",
-        s->sid, "org", s->org, "signald", s->hub->options.instance, "signald_epoch",
-        s->hub->options.epoch, "resume", s->resume_hash, "node", s->node, "epoch", s->node_epoch,
-        "joined_at", (json_int_t)s->joined_at_ms, "publish", (int)s->publish, "subscribe",
+        "{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:i,s:b,s:o}", "identity", s->identity, "sid", s->sid,
+        "org", s->org, "signald", s->hub->options.instance, "signald_epoch", s->hub->options.epoch,
+        "resume", s->resume_hash, "node", s->node, "epoch", s->node_epoch, "joined_at",
+        (json_int_t)s->joined_at_ms, "publish", (int)s->publish, "subscribe",
         s->may_subscribe ? 1 : 0, "slots", session_slots_json(s));
     check(record != NULL);
     set_public(s, record);

@@ -28,12 +28,12 @@ enum session_state {
 
 /* Heap object; freed by the hub when GONE, without socket and without calls. */
 struct session {
-    struct list_link link;             /* in hub->sessions */
-    struct list_link in_presence;      /* in presence->sessions */
+    struct list_link link;        /* in hub->sessions */
+    struct list_link in_presence; /* in presence->sessions */
     struct hub *hub;
     void *socket; /* NULL: broken */
     enum session_state state;
-    unsigned holds; /* calls that point here */
+    unsigned holds;  /* calls that point here */
     bool is_closing; /* the socket is about to be closed: read nothing more from it */
     /* the socket */
     char address[64];
@@ -42,7 +42,7 @@ struct session {
     struct token_bucket excess;
     usec drain_at;
     /* the participant; known from JOINING on */
-    struct presence *presence; /* NULL once it is leaving */
+    struct presence *presence;     /* NULL once it is leaving */
     char room_id[ROOM_ID_MAX + 1]; /* <org>/<name> */
     char participant[PARTICIPANT_ID_MAX + 1];
     char identity[TOKEN_ID_MAX + 1];
@@ -76,16 +76,16 @@ struct session {
     usec stage_started;
     unsigned place_attempts;
     unsigned join_attempt; /* answers to earlier attempts are stale */
-    bool is_on_node; /* participant.create has been asked: to be removed again if we fail */
-    bool is_in_room; /* the join script has been asked */
-    json_t *offer;   /* owned: {sdp, sources} */
-    json_t *joined;  /* owned: the reply being made */
+    bool is_on_node;       /* participant.create has been asked: to be removed again if we fail */
+    bool is_in_room;       /* the join script has been asked */
+    json_t *offer;         /* owned: {sdp, sources} */
+    json_t *joined;        /* owned: the reply being made */
     int64_t joined_seq;
     bool catching_up;
     usec catch_up_until;
     /* leaving, detached */
-    bool is_marked;  /* the room knows that we are detached */
-    bool is_asking;  /* detach or leave script under way */
+    bool is_marked; /* the room knows that we are detached */
+    bool is_asking; /* detach or leave script under way */
     usec ask_at;
     usec detached_until;
     char leave_reason[16];

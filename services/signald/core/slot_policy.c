@@ -191,9 +191,7 @@ enum slot_change slot_policy_assign(struct slot *slots, size_t slot_count,
         count = viewer->has_view ? wish_viewed(wishes, video, viewer, room)
                                  : wish_default(wishes, video, viewer, plan);
     enum slot_change of_video = place(slots, slot_count, false, wishes, count);
-    count = viewer->may_subscribe
-                ? wish_audio(wishes, audio, slots, slot_count, viewer, plan)
-                : 0;
+    count = viewer->may_subscribe ? wish_audio(wishes, audio, slots, slot_count, viewer, plan) : 0;
     enum slot_change of_audio = place(slots, slot_count, true, wishes, count);
     return MAX(of_video, of_audio);
 }

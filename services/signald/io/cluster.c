@@ -1,13 +1,13 @@
 /* cluster.c - see cluster.h. SPDX-License-Identifier: Apache-2.0 */
 #include "cluster.h"
 
-#include "runtime.h"
-#include "scan.h"
-#include "signald_scripts.h"
 #include "common/map.h"
 #include "common/os/clock.h"
 #include "common/os/log.h"
 #include "common/os/random.h"
+#include "runtime.h"
+#include "scan.h"
+#include "signald_scripts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,11 +24,16 @@ struct cluster {
 };
 
 static struct redis_script scripts[SCRIPT_COUNT] = {
-    [SCRIPT_PLACE] = REDIS_SCRIPT(script_place),       [SCRIPT_JOIN] = REDIS_SCRIPT(script_join),
-    [SCRIPT_LEAVE] = REDIS_SCRIPT(script_leave),       [SCRIPT_UPDATE] = REDIS_SCRIPT(script_update),
-    [SCRIPT_TRACK] = REDIS_SCRIPT(script_track),       [SCRIPT_RESUME] = REDIS_SCRIPT(script_resume),
-    [SCRIPT_RESTORE] = REDIS_SCRIPT(script_restore),   [SCRIPT_CHAT] = REDIS_SCRIPT(script_chat),
-    [SCRIPT_SNAPSHOT] = REDIS_SCRIPT(script_snapshot), [SCRIPT_OWNERS] = REDIS_SCRIPT(script_owners),
+    [SCRIPT_PLACE] = REDIS_SCRIPT(script_place),
+    [SCRIPT_JOIN] = REDIS_SCRIPT(script_join),
+    [SCRIPT_LEAVE] = REDIS_SCRIPT(script_leave),
+    [SCRIPT_UPDATE] = REDIS_SCRIPT(script_update),
+    [SCRIPT_TRACK] = REDIS_SCRIPT(script_track),
+    [SCRIPT_RESUME] = REDIS_SCRIPT(script_resume),
+    [SCRIPT_RESTORE] = REDIS_SCRIPT(script_restore),
+    [SCRIPT_CHAT] = REDIS_SCRIPT(script_chat),
+    [SCRIPT_SNAPSHOT] = REDIS_SCRIPT(script_snapshot),
+    [SCRIPT_OWNERS] = REDIS_SCRIPT(script_owners),
 };
 
 /* ---- scripts ---- */

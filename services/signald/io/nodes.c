@@ -2,11 +2,11 @@
 #include "nodes.h"
 
 #include "cluster.h"
-#include "runtime.h"
 #include "common/map.h"
 #include "common/os/clock.h"
 #include "common/os/log.h"
 #include "common/os/random.h"
+#include "runtime.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,8 +74,7 @@ static void publish(struct request *q)
     snprintf(channel, sizeof(channel), "cc:node:%s:requests", q->node);
     q->tries++;
     q->deadline = clock_now() + NODE_DEADLINE;
-    json_object_set_new(q->json, "deadline",
-                        json_integer((clock_wall() + NODE_DEADLINE) / 1000));
+    json_object_set_new(q->json, "deadline", json_integer((clock_wall() + NODE_DEADLINE) / 1000));
     char *text = json_dumps(q->json, JSON_COMPACT);
     check(text != NULL);
     struct publishing *p = calloc(1, sizeof(*p));

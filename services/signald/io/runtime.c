@@ -2,15 +2,15 @@
 #include "runtime.h"
 
 #include "cluster.h"
-#include "nodes.h"
-#include "ws.h"
 #include "common/os/clock.h"
 #include "common/os/log.h"
+#include "nodes.h"
+#include "ws.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static const char *const join_stages[] = { "verify", "subscribe", "place", "node",
+static const char *const join_stages[] = { "verify", "subscribe", "place",    "node",
                                            "room",   "resume",    "catch-up", "total" };
 
 struct hub *runtime_hub(struct runtime *r)
@@ -153,10 +153,8 @@ static void collect(struct metrics_text *out, void *data)
     metrics_text_family(out, "signald_sockets", "gauge", "Open WebSockets.");
     metrics_text_value(out, NULL, (double)h->socket_count);
     size_t count = 0;
-    list_for_each(l, &h->sessions)
-        count++;
-    metrics_text_family(out, "signald_sessions", "gauge",
-                        "Sessions, with and without a socket.");
+    list_for_each(l, &h->sessions) count++;
+    metrics_text_family(out, "signald_sessions", "gauge", "Sessions, with and without a socket.");
     metrics_text_value(out, NULL, (double)count);
     metrics_text_family(out, "signald_rooms", "gauge", "Rooms with sessions here.");
     metrics_text_value(out, NULL, (double)h->presences.len);

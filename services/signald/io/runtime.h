@@ -39,7 +39,8 @@ struct runtime {
 
 /* The hub, its clock set. */
 struct hub *runtime_hub(struct runtime *r);
-/* Does everything the hub wants done. Nested calls (from a callback of an action) return at once. */
+/* Does everything the hub wants done. Nested calls (from a callback of an action) return at once.
+ */
 void runtime_perform(struct runtime *r);
 /* Declares the series and the collector of the hub's counters. */
 void runtime_declare_metrics(struct runtime *r);

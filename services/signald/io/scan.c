@@ -3,9 +3,9 @@
 
 #include "../core/reaper.h"
 #include "cluster.h"
-#include "runtime.h"
 #include "common/os/clock.h"
 #include "common/os/random.h"
+#include "runtime.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,8 +54,7 @@ static void finish(struct scan *s)
     const char *room;
     json_t *owners;
     if (!s->has_failed)
-        json_object_foreach(s->rooms, room, owners)
-            judge_room(s, room, owners);
+        json_object_foreach(s->rooms, room, owners) judge_room(s, room, owners);
     runtime_perform(s->runtime);
     json_decref(s->rooms);
     json_decref(s->live);

@@ -1,10 +1,10 @@
 /* ws.c - see ws.h. SPDX-License-Identifier: Apache-2.0 */
 #include "ws.h"
 
-#include "runtime.h"
-#include "web.h"
 #include "common/os/log.h"
 #include "common/os/net_address.h"
+#include "runtime.h"
+#include "web.h"
 
 #include <libwebsockets.h>
 #include <netinet/in.h>
@@ -297,9 +297,13 @@ static int complete(struct lws *wsi)
 static int answer_text(struct lws *wsi, struct download *d, unsigned status, const char *text,
                        bool is_head)
 {
-    const char *fields[] = { "content-type:", "text/plain; charset=utf-8",
-                             "cache-control:", "no-store",
-                             status == 405 ? "allow:" : NULL, "GET, HEAD", NULL };
+    const char *fields[] = { "content-type:",
+                             "text/plain; charset=utf-8",
+                             "cache-control:",
+                             "no-store",
+                             status == 405 ? "allow:" : NULL,
+                             "GET, HEAD",
+                             NULL };
     if (write_headers(wsi, status, fields, strlen(text)) != 0)
         return -1;
     if (is_head)
@@ -322,9 +326,17 @@ static int serve_file(struct lws *wsi, struct download *d, const struct web_file
     bool is_gzip = f->gzip.len > 0 && header_has(wsi, WSI_TOKEN_HTTP_ACCEPT_ENCODING, "gzip");
     struct bytes body = is_gzip ? f->gzip : f->body;
     bool is_fresh = header_has(wsi, WSI_TOKEN_HTTP_IF_NONE_MATCH, f->etag);
-    const char *fields[] = { "content-type:", f->type,       "cache-control:", f->cache,
-                             "etag:",         f->etag,       "vary:",          "accept-encoding",
-                             is_gzip ? "content-encoding:" : NULL, "gzip",     NULL };
+    const char *fields[] = { "content-type:",
+                             f->type,
+                             "cache-control:",
+                             f->cache,
+                             "etag:",
+                             f->etag,
+                             "vary:",
+                             "accept-encoding",
+                             is_gzip ? "content-encoding:" : NULL,
+                             "gzip",
+                             NULL };
     if (write_headers(wsi, is_fresh ? 304 : 200, fields, body.len) != 0)
         return -1;
     if (is_head || is_fresh || body.len == 0)

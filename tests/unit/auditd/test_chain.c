@@ -3,13 +3,13 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "core/chain.h"
 
+#include <cmocka.h>
 #include <openssl/evp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <cmocka.h>
 
-#define EVENTS    4
+#define EVENTS 4
 
 /* A segment header and EVENTS records, then a second segment with as many. */
 struct log {
@@ -45,8 +45,8 @@ static enum chain_fault log_read(const struct log *l, struct chain *c)
     chain_init_unknown(c);
     for (size_t i = 0; i < ARRAY_LEN(l->lines); i++) {
         bool is_header = l->lines[i].len > 9 && memcmp(l->lines[i].data, "{\"chain\":", 9) == 0;
-        enum chain_fault fault = is_header ? chain_read_header(c, l->lines[i])
-                                           : chain_read_record(c, l->lines[i], NULL);
+        enum chain_fault fault =
+            is_header ? chain_read_header(c, l->lines[i]) : chain_read_record(c, l->lines[i], NULL);
         if (fault != CHAIN_FINE)
             return fault;
     }

@@ -3,17 +3,19 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "core/event.h"
 
+#include <cmocka.h>
 #include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <cmocka.h>
 
 static const char example[] =
     "{ \"type\": \"session.login\", \"id\": \"01890a5d-ac96-774b-bcce-b302099a8057\",\n"
-    "  \"time\": \"2026-01-02T03:04:05.678901Z\", \"service\": \"authd\", \"instance\": \"authd-1\",\n"
-    "  \"actor\": { \"name\": \"Ad\xc3\xa4\", \"kind\": \"user\", \"id\": \"u_1\" }, \"org\": \"default\",\n"
+    "  \"time\": \"2026-01-02T03:04:05.678901Z\", \"service\": \"authd\", \"instance\": "
+    "\"authd-1\",\n"
+    "  \"actor\": { \"name\": \"Ad\xc3\xa4\", \"kind\": \"user\", \"id\": \"u_1\" }, \"org\": "
+    "\"default\",\n"
     "  \"meta\": { \"z\": 1, \"a\": [true, null] }, \"later\": \"kept\" }";
 
 static void canonical_form_is_sorted_compact_ascii(void **state)
@@ -23,11 +25,11 @@ static void canonical_form_is_sorted_compact_ascii(void **state)
     assert_string_equal(e.id, "01890a5d-ac96-774b-bcce-b302099a8057");
     assert_string_equal(e.type, "session.login");
     assert_string_equal(
-        e.canonical,
-        "{\"actor\":{\"id\":\"u_1\",\"kind\":\"user\",\"name\":\"Ad\\u00E4\"},"
-        "\"id\":\"01890a5d-ac96-774b-bcce-b302099a8057\",\"instance\":\"authd-1\","
-        "\"later\":\"kept\",\"meta\":{\"a\":[true,null],\"z\":1},\"org\":\"default\","
-        "\"service\":\"authd\",\"time\":\"2026-01-02T03:04:05.678901Z\",\"type\":\"session.login\"}");
+        e.canonical, "{\"actor\":{\"id\":\"u_1\",\"kind\":\"user\",\"name\":\"Ad\\u00E4\"},"
+                     "\"id\":\"01890a5d-ac96-774b-bcce-b302099a8057\",\"instance\":\"authd-1\","
+                     "\"later\":\"kept\",\"meta\":{\"a\":[true,null],\"z\":1},\"org\":\"default\","
+                     "\"service\":\"authd\",\"time\":\"2026-01-02T03:04:05.678901Z\",\"type\":"
+                     "\"session.login\"}");
     event_clear(&e);
 }
 

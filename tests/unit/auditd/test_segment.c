@@ -3,10 +3,10 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "core/segment.h"
 
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <cmocka.h>
 
 static void names_sort_as_they_count(void **state)
 {
@@ -21,8 +21,13 @@ static void names_sort_as_they_count(void **state)
 
 static void other_files_are_no_segments(void **state)
 {
-    const char *const names[] = { "lock",  "1.ndjson", "000000000000.ndjson", "000000000001.ndjson~",
-                                  ".",     "00000000001a.ndjson", "0000000000001.ndjson" };
+    const char *const names[] = { "lock",
+                                  "1.ndjson",
+                                  "000000000000.ndjson",
+                                  "000000000001.ndjson~",
+                                  ".",
+                                  "00000000001a.ndjson",
+                                  "0000000000001.ndjson" };
     uint64_t number;
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         assert_false(segment_name_parse(names[i], &number));

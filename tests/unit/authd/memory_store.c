@@ -22,7 +22,8 @@ static struct memory_entry *find(struct memory_store *s, const char *key)
 {
     for (size_t i = 0; i < s->count; i++) {
         struct memory_entry *e = &s->entries[i];
-        if (strcmp(e->key, key) == 0 && e->value != NULL && (e->expires == 0 || e->expires > s->now))
+        if (strcmp(e->key, key) == 0 && e->value != NULL &&
+            (e->expires == 0 || e->expires > s->now))
             return e;
     }
     return NULL;

@@ -32,10 +32,10 @@ int main(int argc, char **argv)
     struct bytes client = hex(argv[5], a, sizeof(a));
     struct srp_exchange ex;
     struct srp_proofs proofs;
-    if (srp_exchange_run(suite, hex(argv[4], v, sizeof(v)), client,
-                         hex(argv[6], b, sizeof(b)).data, &ex) != OK ||
-        srp_proofs_write(suite, bytes_of_str(argv[2]), hex(argv[3], salt, sizeof(salt)), client, &ex,
-                         &proofs) != OK) {
+    if (srp_exchange_run(suite, hex(argv[4], v, sizeof(v)), client, hex(argv[6], b, sizeof(b)).data,
+                         &ex) != OK ||
+        srp_proofs_write(suite, bytes_of_str(argv[2]), hex(argv[3], salt, sizeof(salt)), client,
+                         &ex, &proofs) != OK) {
         printf("refused\n");
         return 0;
     }

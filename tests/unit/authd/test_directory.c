@@ -3,18 +3,18 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "core/directory.h"
 
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <cmocka.h>
 
 static void user_names_are_lower_cased_and_checked(void **state)
 {
     char name[USERNAME_LEN_MAX + 1];
     assert_int_equal(username_parse("Ada.Love-lace_1", name), OK);
     assert_string_equal(name, "ada.love-lace_1");
-    const char *const bad[] = { "",       "-ada",      ".ada", "ada lovelace", "ada\n", "ad\xc3\xa4",
-                                "a/b",    "a:b",       "a*",   "a{b}" };
+    const char *const bad[] = { "",           "-ada", ".ada", "ada lovelace", "ada\n",
+                                "ad\xc3\xa4", "a/b",  "a:b",  "a*",           "a{b}" };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_int_equal(username_parse(bad[i], name), ERR_MALFORMED);
     char longest[USERNAME_LEN_MAX + 2];
@@ -71,17 +71,19 @@ static void credentials_out_of_bounds_are_refused(void **state)
         { "kdf", "null" },
         { "kdf", "{\"name\":\"scrypt\",\"memory_kib\":19456,\"iterations\":2,\"parallelism\":1}" },
         { "kdf", "{\"name\":\"argon2id\",\"memory_kib\":8191,\"iterations\":2,\"parallelism\":1}" },
-        { "kdf", "{\"name\":\"argon2id\",\"memory_kib\":19456,\"iterations\":0,\"parallelism\":1}" },
-        { "kdf", "{\"name\":\"argon2id\",\"memory_kib\":19456,\"iterations\":2,\"parallelism\":0}" },
-        { "kdf", "{\"name\":\"argon2id\",\"memory_kib\":9999999999,\"iterations\":2,\"parallelism\":1}" },
+        { "kdf",
+          "{\"name\":\"argon2id\",\"memory_kib\":19456,\"iterations\":0,\"parallelism\":1}" },
+        { "kdf",
+          "{\"name\":\"argon2id\",\"memory_kib\":19456,\"iterations\":2,\"parallelism\":0}" },
+        { "kdf",
+          "{\"name\":\"argon2id\",\"memory_kib\":9999999999,\"iterations\":2,\"parallelism\":1}" },
     };
     struct user user = example(), ret;
     json_t *fine = user_to_json(&user);
     assert_int_equal(user_credentials_parse(fine, &ret), OK);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         json_t *json = json_deep_copy(fine);
-        json_object_set_new(json, cases[i].key,
-                            json_loads(cases[i].value, JSON_DECODE_ANY, NULL));
+        json_object_set_new(json, cases[i].key, json_loads(cases[i].value, JSON_DECODE_ANY, NULL));
         assert_int_equal(user_credentials_parse(json, &ret), ERR_MALFORMED);
         json_decref(json);
     }

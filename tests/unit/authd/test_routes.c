@@ -1,18 +1,18 @@
 /* test_routes.c - the HTTP API against a store in memory.
  *
- * The SRP client's half is in test_api.py; here a known verifier (v = g^x) is played from both sides
- * only as far as the routes care: right and wrong proofs.
- * SPDX-License-Identifier: Apache-2.0 */
+ * The SRP client's half is in test_api.py; here a known verifier (v = g^x) is played from both
+ * sides only as far as the routes care: right and wrong proofs. SPDX-License-Identifier: Apache-2.0
+ */
 #include "common/base64url.h"
 #include "core/routes.h"
 #include "memory_store.h"
 
+#include <cmocka.h>
 #include <openssl/ec.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <cmocka.h>
 
 #define NOW (SECONDS(1790000000))
 
@@ -441,13 +441,12 @@ static void guests_can_be_turned_off(void **state)
 
 static void other_origins_are_refused(void **state)
 {
-    assert_int_equal(ask(HTTP_METHOD_POST, "/v1/guests", "{\"name\":\"G\"}",
-                         "Sec-Fetch-Site: cross-site"),
-                     403);
+    assert_int_equal(
+        ask(HTTP_METHOD_POST, "/v1/guests", "{\"name\":\"G\"}", "Sec-Fetch-Site: cross-site"), 403);
     assert_error("cross-origin");
-    assert_int_equal(ask(HTTP_METHOD_POST, "/v1/guests", "{\"name\":\"G\"}",
-                         "Sec-Fetch-Site: same-origin"),
-                     201);
+    assert_int_equal(
+        ask(HTTP_METHOD_POST, "/v1/guests", "{\"name\":\"G\"}", "Sec-Fetch-Site: same-origin"),
+        201);
     assert_null(http_response_get_header(&response, "Access-Control-Allow-Origin"));
 }
 

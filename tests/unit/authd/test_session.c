@@ -3,10 +3,10 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "core/session.h"
 
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <cmocka.h>
 
 static const uint8_t secret[DIRECTORY_SECRET_LEN] = { 1, 2, 3 };
 static const struct refresh_token first = { .sid = "s_aaaaaaaaaaaaaaaa", .secret = { 4, 5, 6 } };
@@ -53,7 +53,8 @@ static void rotation_is_decided_by_what_was_shown(void **state)
 {
     assert_int_equal(session_rotation_decide("b", "a", 0, "b", "c"), SESSION_ROTATED);
     assert_int_equal(session_rotation_decide("b", "a", REFRESH_GRACE, "a", "b"), SESSION_REPEATED);
-    assert_int_equal(session_rotation_decide("b", "a", REFRESH_GRACE + 1, "a", "b"), SESSION_REUSED);
+    assert_int_equal(session_rotation_decide("b", "a", REFRESH_GRACE + 1, "a", "b"),
+                     SESSION_REUSED);
     assert_int_equal(session_rotation_decide("c", "b", 0, "a", "b"), SESSION_REUSED);
     assert_int_equal(session_rotation_decide("b", "a", 0, "a", "x"), SESSION_REUSED);
 }
@@ -72,10 +73,12 @@ static void claims_say_who_and_what(void **state)
 {
     const char *admins[] = { "ada" };
     const struct grant_policy policy = { .admins = admins, .admin_count = 1 };
-    const struct user ada = { .id = "u_aaaaaaaaaaaaaaaa", .username = "ada", .display_name = "Ada",
-                              .org = "default" };
+    const struct user ada = {
+        .id = "u_aaaaaaaaaaaaaaaa", .username = "ada", .display_name = "Ada", .org = "default"
+    };
     struct session s = session_of_user(&ada, "s_aaaaaaaaaaaaaaaa", 0);
-    struct token_claims c = session_claims(&s, &policy, "conclave", "t_1", SECONDS(10), SECONDS(60));
+    struct token_claims c =
+        session_claims(&s, &policy, "conclave", "t_1", SECONDS(10), SECONDS(60));
     assert_string_equal(c.sub, ada.id);
     assert_string_equal(c.sid, s.sid);
     assert_int_equal(c.exp, SECONDS(70));

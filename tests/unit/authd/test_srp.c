@@ -4,10 +4,10 @@
 #include "common/base64url.h"
 #include "core/srp.h"
 
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <cmocka.h>
 
 /* RFC 5054 appendix B: I = "alice", P = "password123", SHA-1, the 1024-bit group. */
 static const char rfc_salt[] = "BEB25379D1A8581EB5A727673A2441EE";
@@ -75,9 +75,11 @@ static void proofs_depend_on_every_input(void **state)
     struct bytes name = bytes_of_str("alice");
     assert_int_equal(srp_proofs_write(rfc_suite, name, s, client, &ex, &right), OK);
 
-    assert_int_equal(srp_proofs_write(rfc_suite, bytes_of_str("alicf"), s, client, &ex, &other), OK);
+    assert_int_equal(srp_proofs_write(rfc_suite, bytes_of_str("alicf"), s, client, &ex, &other),
+                     OK);
     assert_memory_not_equal(right.client, other.client, right.len);
-    assert_int_equal(srp_proofs_write(rfc_suite, name, bytes_of(salt, 15), client, &ex, &other), OK);
+    assert_int_equal(srp_proofs_write(rfc_suite, name, bytes_of(salt, 15), client, &ex, &other),
+                     OK);
     assert_memory_not_equal(right.client, other.client, right.len);
     a[127] ^= 1;
     assert_int_equal(srp_proofs_write(rfc_suite, name, s, client, &ex, &other), OK);

@@ -3,15 +3,15 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "core/throttle.h"
 
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <cmocka.h>
 
 static const struct throttle_limit three_then_one_per_second = { .interval = SECONDS(1),
-                                                                  .burst = 3,
-                                                                  .cost = 1 };
+                                                                 .burst = 3,
+                                                                 .cost = 1 };
 #define NOW ((wall_usec)1790000000 * USEC_PER_SEC)
 
 static void burst_is_allowed_and_then_one_per_interval(void **state)

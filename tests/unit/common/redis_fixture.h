@@ -1,4 +1,5 @@
-/* redis_fixture.h - a real redis-server of the test's own, on a unix socket in a temporary directory.
+/* redis_fixture.h - a real redis-server of the test's own, on a unix socket in a temporary
+ * directory.
  *
  * Asserts (cmocka) when it cannot start. SPDX-License-Identifier: Apache-2.0 */
 #ifndef UNIT_REDIS_FIXTURE_H

@@ -27,11 +27,13 @@ static int set_up(void **state)
     (void)state;
     assert_int_equal(uv_loop_init(&loop), 0);
     redis_fixture_start(&server, true);
-    const struct redis_options redis = { .url = server.url, .on_state = on_state,
+    const struct redis_options redis = { .url = server.url,
+                                         .on_state = on_state,
                                          .command_timeout = MILLIS(500) };
     assert_int_equal(redis_new(&loop, &redis, &client), OK);
-    const struct audit_options options = { .redis = client, .service = "signald",
-                                           .instance = "signald-1", .capacity = 500 };
+    const struct audit_options options = {
+        .redis = client, .service = "signald", .instance = "signald-1", .capacity = 500
+    };
     assert_int_equal(audit_emitter_new(&loop, &options, &emitter), OK);
     return 0;
 }
@@ -49,9 +51,13 @@ static int tear_down(void **state)
 
 static enum err emit(int number)
 {
-    const struct audit_event event = { .type = "participant.joined", .actor_kind = "user",
-                                       .actor_id = "u_1", .actor_name = "Ada", .org = "default",
-                                       .room = "standup", .address = "192.0.2.7",
+    const struct audit_event event = { .type = "participant.joined",
+                                       .actor_kind = "user",
+                                       .actor_id = "u_1",
+                                       .actor_name = "Ada",
+                                       .org = "default",
+                                       .room = "standup",
+                                       .address = "192.0.2.7",
                                        .meta = json_pack("{si}", "n", number) };
     return audit_emit(emitter, &event);
 }

@@ -11,10 +11,14 @@ static void base64url_matches_rfc_vectors(void **state)
     static const struct {
         const char *plain, *text, *padded;
     } v[] = {
-        { "", "", "" },           { "f", "Zg", "Zg==" },
-        { "fo", "Zm8", "Zm8=" },  { "foo", "Zm9v", "Zm9v" },
-        { "foob", "Zm9vYg", "Zm9vYg==" }, { "foobar", "Zm9vYmFy", "Zm9vYmFy" },
-        { "\xff\xfe\xfb", "__77", "//77" }, { "\xfb\xef", "--8", "++8=" },
+        { "", "", "" },
+        { "f", "Zg", "Zg==" },
+        { "fo", "Zm8", "Zm8=" },
+        { "foo", "Zm9v", "Zm9v" },
+        { "foob", "Zm9vYg", "Zm9vYg==" },
+        { "foobar", "Zm9vYmFy", "Zm9vYmFy" },
+        { "\xff\xfe\xfb", "__77", "//77" },
+        { "\xfb\xef", "--8", "++8=" },
     };
     for (size_t i = 0; i < ARRAY_LEN(v); i++) {
         char text[32];
@@ -34,7 +38,9 @@ static void base64url_matches_rfc_vectors(void **state)
 static void every_value_has_one_spelling(void **state)
 {
     (void)state;
-    static const char *const bad[] = { "Z", "Zg==", "Zh", "Zm9", "Zm9v Yg", "Zm9+", "Zm9/", "Zg\n" };
+    static const char *const bad[] = {
+        "Z", "Zg==", "Zh", "Zm9", "Zm9v Yg", "Zm9+", "Zm9/", "Zg\n"
+    };
     uint8_t plain[16];
     size_t len;
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)

@@ -62,9 +62,12 @@ static enum config_next load(const char *yaml, char *const *environment, ...)
     for (char *arg; (arg = va_arg(list, char *)) != NULL;)
         argv[argc++] = arg;
     va_end(list);
-    const struct config_spec spec = { .daemon = "sfud", .summary = "media", .options = options,
+    const struct config_spec spec = { .daemon = "sfud",
+                                      .summary = "media",
+                                      .options = options,
                                       .admin_listen_default = "127.0.0.1:9082",
-                                      .option_count = ARRAY_LEN(options), .common = &v.common };
+                                      .option_count = ARRAY_LEN(options),
+                                      .common = &v.common };
     memset(&v, 0, sizeof v);
     memset(out_text, 0, sizeof out_text);
     memset(err_text, 0, sizeof err_text);
@@ -103,12 +106,16 @@ static void defaults_are_in_effect(void **state)
 static void flags_win_over_environment_over_file(void **state)
 {
     (void)state;
-    char *environment[] = { "PATH=/bin", "CONCLAVE_LIMIT=30", "CONCLAVE_NAME=env",
-                            "CONCLAVE_TURN_URLS=a, b", "CONCLAVE_SIGNALD_PORT=tcp://10.0.0.1:80",
+    char *environment[] = { "PATH=/bin",
+                            "CONCLAVE_LIMIT=30",
+                            "CONCLAVE_NAME=env",
+                            "CONCLAVE_TURN_URLS=a, b",
+                            "CONCLAVE_SIGNALD_PORT=tcp://10.0.0.1:80",
                             NULL };
     assert_int_equal(load("# comment\nlimit: 20\nname: file\nguests: no\nload: 0.25\n"
                           "token:\n  ttl: 2h\nturn-urls: [x, y, z]\nlog-level: debug\n",
-                          environment, "--name", "flag", NULL), CONFIG_RUN);
+                          environment, "--name", "flag", NULL),
+                     CONFIG_RUN);
     assert_string_equal(v.name, "flag");
     assert_int_equal(v.limit, 30);
     assert_true(!v.guests && v.load == 0.25 && v.ttl == SECONDS(7200));
@@ -130,19 +137,19 @@ static void errors_in_the_file_name_their_place(void **state)
         { "limit: 5\nredis-ulr: x\n",
           ":2:1: unknown key 'redis-ulr' (did you mean 'redis-url'?)\n" },
         { "zebra-crossing: 1\n", ":1:1: unknown key 'zebra-crossing'\n" },
-        { "limit: many\n",
-          ":1:8: bad value for 'limit': expected a whole number, got 'many'\n" },
+        { "limit: many\n", ":1:8: bad value for 'limit': expected a whole number, got 'many'\n" },
         { "limit: 101\n",
           ":1:8: bad value for 'limit': expected a whole number from 1 to 100, got '101'\n" },
-        { "\n\ntoken:\n  ttl: soon\n",
-          ":4:8: bad value for 'token-ttl': expected a duration with its unit such as 500ms, 10s, 5m or 24h, got "
-          "'soon'\n" },
+        { "\n\ntoken:\n  ttl: soon\n", ":4:8: bad value for 'token-ttl': expected a duration with "
+                                       "its unit such as 500ms, 10s, 5m or 24h, got "
+                                       "'soon'\n" },
         { "io: kqueue\n", ":1:5: bad value for 'io': expected auto|uring|epoll, got 'kqueue'\n" },
         { "limit: 1\nlimit: 2\n", ":2:1: this key is here twice\n" },
         { "limit: [1, 2]\n", ":1:8: a list is not expected here\n" },
         { "token:\n  ttl:\n    x: 1\n", ":2:3: keys nest one level deep only\n" },
         { "- a\n", ":1:1: expected 'key: value' lines\n" },
-        { "guests: maybe\n", ":1:9: bad value for 'guests': expected true or false, got 'maybe'\n" },
+        { "guests: maybe\n",
+          ":1:9: bad value for 'guests': expected true or false, got 'maybe'\n" },
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         assert_int_equal(load(cases[i].yaml, NULL, NULL), CONFIG_EXIT_USAGE);
@@ -163,7 +170,8 @@ static void errors_elsewhere_name_their_source(void **state)
     assert_string_equal(err_text, "CONCLAVE_LIMITS: unknown (did you mean 'CONCLAVE_LIMIT'?)\n");
     assert_int_equal(load(NULL, secret, NULL), CONFIG_EXIT_USAGE);
     assert_int_equal(load(NULL, NULL, "--limt", "3", NULL), CONFIG_EXIT_USAGE);
-    assert_non_null(strstr(err_text, "command line: unknown key '--limt' (did you mean '--limit'?)"));
+    assert_non_null(
+        strstr(err_text, "command line: unknown key '--limt' (did you mean '--limit'?)"));
     assert_int_equal(load(NULL, NULL, "--limit", NULL), CONFIG_EXIT_USAGE);
     assert_string_equal(err_text, "--limit: a value is missing\n");
     assert_int_equal(load(NULL, NULL, "stray", NULL), CONFIG_EXIT_USAGE);
@@ -181,12 +189,15 @@ static void names_and_networks_are_checked_where_they_are_set(void **state)
         const char *yaml, *message;
     } cases[] = {
         { "limit: 3\ninstance-id: a b\n", ":2:14: bad value for 'instance-id': "
-          "expected up to 64 of a-z A-Z 0-9 . _ -, got 'a b'\n" },
+                                          "expected up to 64 of a-z A-Z 0-9 . _ -, got 'a b'\n" },
         { "instance-id: \"a{b\"\n", ":1:14: bad value for 'instance-id': "
-          "expected up to 64 of a-z A-Z 0-9 . _ -, got 'a{b'\n" },
-        { "trusted-proxies: [10.0.0.0/8, 10.0.0.0/33]\n", ":1:18: bad value for 'trusted-proxies': "
-          "expected addresses or networks such as 10.0.0.0/8, ::1, got '10.0.0.0/8,10.0.0.0/33'\n" },
-        { "trusted-proxies: localhost\n", ":1:18: bad value for 'trusted-proxies': "
+                                    "expected up to 64 of a-z A-Z 0-9 . _ -, got 'a{b'\n" },
+        { "trusted-proxies: [10.0.0.0/8, 10.0.0.0/33]\n",
+          ":1:18: bad value for 'trusted-proxies': "
+          "expected addresses or networks such as 10.0.0.0/8, ::1, got "
+          "'10.0.0.0/8,10.0.0.0/33'\n" },
+        { "trusted-proxies: localhost\n",
+          ":1:18: bad value for 'trusted-proxies': "
           "expected addresses or networks such as 10.0.0.0/8, ::1, got 'localhost'\n" },
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -240,7 +251,8 @@ static void daemon_without_memory_does_not_run_half_configured(void **state)
         assert_int_equal(waitpid(child, &status, 0), child);
         bool is_refused = WIFEXITED(status) && WEXITSTATUS(status) == 1;
         is_loaded = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-        assert_true(is_loaded || is_refused || (WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT));
+        assert_true(is_loaded || is_refused ||
+                    (WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT));
         ended += is_loaded ? 0 : 1;
     }
     assert_true(is_loaded && ended > 20);
@@ -249,8 +261,9 @@ static void daemon_without_memory_does_not_run_half_configured(void **state)
 static void secrets_are_not_printed(void **state)
 {
     (void)state;
-    assert_int_equal(load("turn-secret: hunter2\nredis-url: redis://u:pa55@h\n", NULL,
-                          "--print-config", NULL), CONFIG_EXIT_OK);
+    assert_int_equal(
+        load("turn-secret: hunter2\nredis-url: redis://u:pa55@h\n", NULL, "--print-config", NULL),
+        CONFIG_EXIT_OK);
     assert_null(strstr(out_text, "hunter2"));
     assert_null(strstr(out_text, "pa55"));
     assert_non_null(strstr(out_text, "turn-secret: \"***\"  # file\n"));
@@ -280,13 +293,14 @@ static void durations_have_units(void **state)
     static const struct {
         const char *text;
         usec d;
-    } good[] = { { "500ms", MILLIS(500) }, { "10s", SECONDS(10) }, { "1.5s", MILLIS(1500) },
-                 { "5m", SECONDS(300) }, { "30d", SECONDS(30 * 86400) }, { "0", 0 } };
+    } good[] = { { "500ms", MILLIS(500) }, { "10s", SECONDS(10) },         { "1.5s", MILLIS(1500) },
+                 { "5m", SECONDS(300) },   { "30d", SECONDS(30 * 86400) }, { "0", 0 } };
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
         assert_int_equal(config_parse_duration(good[i].text, &d), OK);
         assert_true(d == good[i].d);
     }
-    static const char *const bad[] = { "", "s", "10", "1.5", "-1s", "1w", "1 s", "1.2.3s", "99999999999d" };
+    static const char *const bad[] = { "",   "s",   "10",     "1.5",         "-1s",
+                                       "1w", "1 s", "1.2.3s", "99999999999d" };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_int_equal(config_parse_duration(bad[i], &d), ERR_MALFORMED);
 }

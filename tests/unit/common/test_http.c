@@ -57,9 +57,16 @@ static void head_is_served_by_get(void **state)
 static void path_without_a_route_is_not_found(void **state)
 {
     (void)state;
-    static const char *const paths[] = { "", "x", "/v1", "/v1/orgs/", "/v1/orgs/acme",
-                                         "/v1/orgs//users/me", "/v1/orgs/a/users/b/", "//",
-                                         "/files", "/v1/orgsx" };
+    static const char *const paths[] = { "",
+                                         "x",
+                                         "/v1",
+                                         "/v1/orgs/",
+                                         "/v1/orgs/acme",
+                                         "/v1/orgs//users/me",
+                                         "/v1/orgs/a/users/b/",
+                                         "//",
+                                         "/files",
+                                         "/v1/orgsx" };
     const char *tag;
     for (size_t i = 0; i < ARRAY_LEN(paths); i++)
         assert_int_equal(find(HTTP_METHOD_GET, paths[i], &tag), ERR_NOT_FOUND);
@@ -97,8 +104,9 @@ static void problem_has_the_documented_members(void **state)
 {
     (void)state;
     struct http_response r = { 0 };
-    http_response_problem_with(&r, 409, "room-full", json_pack("{si ss}", "limit", 10, "error", "x"),
-                               "Room %s is full.", "lobby");
+    http_response_problem_with(&r, 409, "room-full",
+                               json_pack("{si ss}", "limit", 10, "error", "x"), "Room %s is full.",
+                               "lobby");
     assert_int_equal(r.status, 409);
     assert_string_equal(http_response_get_header(&r, "Content-Type"), "application/problem+json");
     assert_string_equal(r.body,

@@ -127,9 +127,11 @@ static int set_up(void **state)
     (void)state;
     (void)signal(SIGPIPE, SIG_IGN);
     assert_int_equal(uv_loop_init(&loop), 0);
-    const struct http_server_options options = { .listen = "127.0.0.1:0", .routes = routes,
+    const struct http_server_options options = { .listen = "127.0.0.1:0",
+                                                 .routes = routes,
                                                  .route_count = ARRAY_LEN(routes),
-                                                 .data = (void *)"data", .body_max = 1000 };
+                                                 .data = (void *)"data",
+                                                 .body_max = 1000 };
     return http_server_start(&loop, &options, &server) == OK ? 0 : 1;
 }
 
@@ -169,8 +171,9 @@ static void request_reaches_its_handler(void **state)
     assert_contains(a, "X-Request-Id: r-1\r\n");
     assert_contains(a, "X-Content-Type-Options: nosniff\r\n");
     assert_contains(a, "Cache-Control: no-store\r\n");
-    a = ask("POST /echo/x HTTP/1.1\r\nContent-Length: 5\r\nX-Request-Id: a b\r\nConnection: close\r\n"
-            "Host: h\r\n\r\nhello");
+    a = ask(
+        "POST /echo/x HTTP/1.1\r\nContent-Length: 5\r\nX-Request-Id: a b\r\nConnection: close\r\n"
+        "Host: h\r\n\r\nhello");
     assert_contains(a, "\"body\":5");
     assert_contains(a, "X-Request-Id: req_");
 }
@@ -209,7 +212,8 @@ static void body_too_large_is_refused_declared_or_not(void **state)
     memset(chunk, 'x', sizeof chunk - 1);
     (void)snprintf(request, sizeof request,
                    "POST /echo/x HTTP/1.1\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n"
-                   "Host: h\r\n\r\n5dc\r\n%s\r\n0\r\n\r\n", chunk);
+                   "Host: h\r\n\r\n5dc\r\n%s\r\n0\r\n\r\n",
+                   chunk);
     a = ask(request);
     assert_starts_with(a, "HTTP/1.1 413 ");
 }
@@ -233,8 +237,8 @@ static const char *ask_with_body(const char *head, size_t body_len)
 static void client_that_sends_too_much_sees_the_refusal_not_a_reset(void **state)
 {
     (void)state;
-    const char *a = ask_with_body("POST /echo/x HTTP/1.1\r\nContent-Length: 1000000\r\n" END,
-                                  1000000);
+    const char *a =
+        ask_with_body("POST /echo/x HTTP/1.1\r\nContent-Length: 1000000\r\n" END, 1000000);
     assert_starts_with(a, "HTTP/1.1 413 ");
     assert_contains(a, "\"error\":\"body-too-large\"");
     a = ask_with_body("POST /nothing HTTP/1.1\r\nContent-Length: 500000\r\n" END, 500000);
@@ -289,7 +293,8 @@ static void forwarded_proto_is_believed_from_trusted_proxies_only(void **state)
     assert_contains(ask("GET /echo/x HTTP/1.1\r\nX-Forwarded-Proto: http\r\n" END),
                     "\"https\":false");
     const char *const proxies[] = { "192.0.2.0/24" };
-    const struct http_server_options options = { .listen = "127.0.0.1:0", .routes = routes,
+    const struct http_server_options options = { .listen = "127.0.0.1:0",
+                                                 .routes = routes,
                                                  .route_count = ARRAY_LEN(routes),
                                                  .data = (void *)"data",
                                                  .trusted_proxies = proxies,
@@ -497,8 +502,8 @@ static void admin_port_tells_health_readiness_and_metrics(void **state)
     (void)state;
     struct metrics *m = metrics_new("sfud");
     metric_add(metrics_counter(m, "sfud_test_total", "A test.", "kind=\"a\""), 3);
-    struct metric_histogram *h = metrics_histogram(m, "sfud_test_seconds", "Time.", NULL,
-                                                   (const double[]){ 0.1, 1 }, 2);
+    struct metric_histogram *h =
+        metrics_histogram(m, "sfud_test_seconds", "Time.", NULL, (const double[]){ 0.1, 1 }, 2);
     metric_observe(h, 0.1);
     metric_observe(h, 0.5);
     metric_observe(h, 7);
@@ -510,7 +515,8 @@ static void admin_port_tells_health_readiness_and_metrics(void **state)
     assert_starts_with(ask_port(port, "GET /healthz HTTP/1.1\r\n" END), "HTTP/1.1 200 ");
     const char *a = ask_port(port, "GET /readyz HTTP/1.1\r\n" END);
     assert_starts_with(a, "HTTP/1.1 503 ");
-    assert_contains(a, "{\"ready\":false,\"failing\":[{\"check\":\"redis\",\"why\":\"not connected\"}]}");
+    assert_contains(
+        a, "{\"ready\":false,\"failing\":[{\"check\":\"redis\",\"why\":\"not connected\"}]}");
     ready = true;
     assert_starts_with(ask_port(port, "GET /readyz HTTP/1.1\r\n" END), "HTTP/1.1 200 ");
     admin_set_draining(admin);
@@ -519,11 +525,13 @@ static void admin_port_tells_health_readiness_and_metrics(void **state)
     assert_contains(a, "Content-Type: text/plain; version=0.0.4");
     assert_contains(a, "# HELP sfud_test_total A test.\n# TYPE sfud_test_total counter\n"
                        "sfud_test_total{kind=\"a\"} 3\n");
-    assert_contains(a, "sfud_test_seconds_bucket{le=\"0.1\"} 1\nsfud_test_seconds_bucket{le=\"1\"} 2\n"
-                       "sfud_test_seconds_bucket{le=\"+Inf\"} 3\n");
+    assert_contains(a,
+                    "sfud_test_seconds_bucket{le=\"0.1\"} 1\nsfud_test_seconds_bucket{le=\"1\"} 2\n"
+                    "sfud_test_seconds_bucket{le=\"+Inf\"} 3\n");
     assert_contains(a, "sfud_test_seconds_count 3\n");
     assert_contains(a, "process_open_fds ");
-    assert_contains(a, "conclave_build_info{service=\"sfud\",version=\"" CONCLAVE_VERSION "\"} 1\n");
+    assert_contains(a,
+                    "conclave_build_info{service=\"sfud\",version=\"" CONCLAVE_VERSION "\"} 1\n");
     admin_stop(admin, on_stopped, &stopped);
     loop_until(&loop, is_set, &stopped, 2000);
     metrics_free(m);
@@ -568,8 +576,9 @@ static bool has_keys(void *data)
 
 static char *token_of(EVP_PKEY *key, const char *kid)
 {
-    const struct token_claims claims = { .iss = "conclave", .sub = "u_1", .iat = clock_wall(),
-                                         .exp = clock_wall() + SECONDS(60) };
+    const struct token_claims claims = {
+        .iss = "conclave", .sub = "u_1", .iat = clock_wall(), .exp = clock_wall() + SECONDS(60)
+    };
     char *token;
     assert_int_equal(token_sign(&claims, key, kid, &token), OK);
     return token;
@@ -581,13 +590,15 @@ static void key_cache_learns_new_keys_and_survives_the_key_server(void **state)
     EVP_PKEY *first = keyfile_p256_generate(), *second = keyfile_p256_generate();
     assert_int_equal(token_keys_of(first, "k1", &published), OK);
     struct http_server *keys;
-    const struct http_server_options options = { .listen = "127.0.0.1:0", .routes = jwks_routes,
+    const struct http_server_options options = { .listen = "127.0.0.1:0",
+                                                 .routes = jwks_routes,
                                                  .route_count = 1 };
     assert_int_equal(http_server_start(&loop, &options, &keys), OK);
     char url[64];
     (void)snprintf(url, sizeof url, "http://127.0.0.1:%u/jwks", (unsigned)http_server_port(keys));
     struct jwks *cache;
-    const struct jwks_options jwks = { .url = url, .issuer = "conclave",
+    const struct jwks_options jwks = { .url = url,
+                                       .issuer = "conclave",
                                        .refresh_min = MILLIS(100) };
     assert_int_equal(jwks_new(&loop, &jwks, &cache), OK);
     char *old_token = token_of(first, "k1"), *new_token = token_of(second, "k2");
@@ -649,8 +660,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(handler_may_finish_later, set_up, tear_down),
         cmocka_unit_test_setup_teardown(stop_answers_503_for_handlers_that_are_too_slow, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(
-            server_listens_again_after_a_burst_of_half_open_connections, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(server_listens_again_after_a_burst_of_half_open_connections,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(connections_that_ended_before_accept_hold_no_place, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(request_that_drips_is_cut_off, set_up, tear_down),

@@ -39,11 +39,20 @@ static void uuid7_matches_rfc_example(void **state)
 static void malformed_utf8_is_found(void **state)
 {
     (void)state;
-    static const char *const good[] = { "", "abc", "\xc3\xa9", "\xe2\x82\xac",
-                                        "\xf0\x9f\x98\x80", "\xef\xbf\xbd" };
-    static const char *const bad[] = { "\x80", "\xc0\x80", "\xc1\xbf", "\xe0\x80\x80",
-                                       "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80",
-                                       "\xc3", "\xe2\x82", "\xf0\x9f\x98", "a\xff" };
+    static const char *const good[] = {
+        "", "abc", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\xef\xbf\xbd"
+    };
+    static const char *const bad[] = { "\x80",
+                                       "\xc0\x80",
+                                       "\xc1\xbf",
+                                       "\xe0\x80\x80",
+                                       "\xed\xa0\x80",
+                                       "\xf4\x90\x80\x80",
+                                       "\xf5\x80\x80\x80",
+                                       "\xc3",
+                                       "\xe2\x82",
+                                       "\xf0\x9f\x98",
+                                       "a\xff" };
     for (size_t i = 0; i < ARRAY_LEN(good); i++)
         assert_true(utf8_is_valid(bytes_of_str(good[i])));
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
@@ -66,8 +75,12 @@ static void room_names_are_checked(void **state)
     assert_int_equal(room(" a"), ERR_MALFORMED);
     assert_int_equal(room("a "), ERR_MALFORMED);
     assert_int_equal(room("a\nb"), ERR_MALFORMED);
-    assert_int_equal(room("a\xc2\x85" "b"), ERR_MALFORMED);     /* NEL */
-    assert_int_equal(room("a\xe2\x80\xae" "b"), ERR_MALFORMED); /* right-to-left override */
+    assert_int_equal(room("a\xc2\x85"
+                          "b"),
+                     ERR_MALFORMED); /* NEL */
+    assert_int_equal(room("a\xe2\x80\xae"
+                          "b"),
+                     ERR_MALFORMED); /* right-to-left override */
     assert_int_equal(room("a\xff"), ERR_MALFORMED);
     assert_int_equal(room_name_check(bytes_of("a\0b", 3)), ERR_MALFORMED);
     char long_name[ROOM_NAME_CHARS_MAX + 2];
@@ -97,22 +110,25 @@ static void names_that_nobody_can_see_are_refused(void **state)
 {
     (void)state;
     static const char *const invisible[] = {
-        "\xe2\x80\x8b",                 /* zero width space */
-        "\xe2\x80\x8d\xef\xb8\x8f",     /* joiner, selector */
-        "\xc2\xa0\xe3\x80\x80",         /* wide spaces */
-        "\xe3\x85\xa4",                 /* Hangul filler */
-        "\xe2\xa0\x80",                 /* blank Braille */
-        "\xf3\xa0\x80\xa0",             /* tag space */
-        "a\xe2\x80\xae" "b",            /* right-to-left override */
-        "\xe2\x80\x8f",                 /* right-to-left mark */
-        "a\xe2\x81\xa6" "b",            /* isolate */
+        "\xe2\x80\x8b",             /* zero width space */
+        "\xe2\x80\x8d\xef\xb8\x8f", /* joiner, selector */
+        "\xc2\xa0\xe3\x80\x80",     /* wide spaces */
+        "\xe3\x85\xa4",             /* Hangul filler */
+        "\xe2\xa0\x80",             /* blank Braille */
+        "\xf3\xa0\x80\xa0",         /* tag space */
+        "a\xe2\x80\xae"
+        "b",            /* right-to-left override */
+        "\xe2\x80\x8f", /* right-to-left mark */
+        "a\xe2\x81\xa6"
+        "b", /* isolate */
     };
     for (size_t i = 0; i < ARRAY_LEN(invisible); i++) {
         assert_int_equal(display_name_check(bytes_of_str(invisible[i])), ERR_MALFORMED);
         assert_int_equal(room(invisible[i]), ERR_MALFORMED);
     }
     assert_int_equal(display_name_check(bytes_of_str("\xf0\x9f\x91\xa9\xe2\x80\x8d"
-                                                     "\xf0\x9f\x92\xbb")), OK); /* emoji, joined */
+                                                     "\xf0\x9f\x92\xbb")),
+                     OK); /* emoji, joined */
     assert_int_equal(display_name_check(bytes_of_str("\xd7\xa9\xd7\x9c\xd7\x95\xd7\x9d")), OK);
 }
 

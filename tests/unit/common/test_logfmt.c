@@ -11,8 +11,11 @@
 static const char *line(enum log_format format, const struct kv *kvs, size_t count)
 {
     static char text[1024];
-    const struct log_record record = { .time = TIME, .level = LOG_LEVEL_INFO, .service = "sfud",
-                                       .event = "transport.connected", .kvs = kvs,
+    const struct log_record record = { .time = TIME,
+                                       .level = LOG_LEVEL_INFO,
+                                       .service = "sfud",
+                                       .event = "transport.connected",
+                                       .kvs = kvs,
                                        .kv_count = count };
     size_t n = logfmt_write(text, sizeof text - 1, &record, format);
     text[n] = '\0';
@@ -22,8 +25,11 @@ static const char *line(enum log_format format, const struct kv *kvs, size_t cou
 static void line_looks_as_documented(void **state)
 {
     (void)state;
-    const struct kv kvs[] = { KV_STR("room", "r_7f3"), KV_U64("rtt_us", 8123), KV_I64("delta", -3),
-                              KV_F64("loss", 0.25), KV_BOOL("relay", true),
+    const struct kv kvs[] = { KV_STR("room", "r_7f3"),
+                              KV_U64("rtt_us", 8123),
+                              KV_I64("delta", -3),
+                              KV_F64("loss", 0.25),
+                              KV_BOOL("relay", true),
                               KV_ERR("err", ERR_AUTH),
                               KV_SECRET("key", bytes_of("0123456789", 10)) };
     assert_string_equal(line(LOG_FORMAT_LOGFMT, kvs, ARRAY_LEN(kvs)),
@@ -58,8 +64,12 @@ static void line_too_long_ends_validly(void **state)
     memset(big, 'x', sizeof big);
     const struct kv kvs[] = { KV_U64("n", 1), KV_BYTES("big", bytes_of(big, sizeof big)),
                               KV_U64("after", 2) };
-    struct log_record record = { .time = TIME, .level = LOG_LEVEL_WARN, .service = "s",
-                                 .event = "e.happened", .kvs = kvs, .kv_count = 3 };
+    struct log_record record = { .time = TIME,
+                                 .level = LOG_LEVEL_WARN,
+                                 .service = "s",
+                                 .event = "e.happened",
+                                 .kvs = kvs,
+                                 .kv_count = 3 };
     size_t n = logfmt_write(out, sizeof out, &record, LOG_FORMAT_LOGFMT);
     out[n] = '\0';
     assert_non_null(strstr(out, " n=1 truncated=true\n"));
@@ -92,9 +102,13 @@ static void times_round_trip(void **state)
     wall_usec t;
     assert_int_equal(rfc3339_parse("2026-08-21T12:11:12+02:00", &t), OK);
     assert_true(t == TIME - 123456);
-    static const char *const bad[] = { "", "2026-08-21", "2026-13-01T00:00:00Z",
-                                       "2026-02-29T00:00:00Z", "2026-08-21T24:00:00Z",
-                                       "2026-08-21T10:11:12", "2026-08-21T10:11:12.Z",
+    static const char *const bad[] = { "",
+                                       "2026-08-21",
+                                       "2026-13-01T00:00:00Z",
+                                       "2026-02-29T00:00:00Z",
+                                       "2026-08-21T24:00:00Z",
+                                       "2026-08-21T10:11:12",
+                                       "2026-08-21T10:11:12.Z",
                                        "2026-08-21T10:11:12Zx" };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_int_equal(rfc3339_parse(bad[i], &t), ERR_MALFORMED);

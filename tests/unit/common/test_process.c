@@ -60,7 +60,8 @@ static void secret_is_made_once_or_given_as_text(void **state)
     assert_int_equal(keyfile_secret(path, 32, b, sizeof b, &b_len, why), OK);
     assert_int_equal(a_len, 32);
     assert_memory_equal(a, b, 32);
-    assert_int_equal(keyfile_write(path, bytes_of_str("a secret of the operator\n"), false, why), OK);
+    assert_int_equal(keyfile_write(path, bytes_of_str("a secret of the operator\n"), false, why),
+                     OK);
     assert_int_equal(keyfile_secret(path, 32, a, sizeof a, &a_len, why), OK);
     assert_int_equal(a_len, 24);
     assert_int_equal(keyfile_write(path, bytes_of_str("short\n"), false, why), OK);
@@ -142,8 +143,8 @@ static void addresses_are_parsed_and_matched(void **state)
         net_address_text((const struct sockaddr *)&a, text);
         assert_string_equal(text, pairs[i][1]);
     }
-    static const char *const bad[] = { "", "host:80", "1.2.3.4", "::1:80", "1.2.3.4:x",
-                                       "1.2.3.4:65536", "[::1]", "[::1:80" };
+    static const char *const bad[] = { "",          "host:80",       "1.2.3.4", "::1:80",
+                                       "1.2.3.4:x", "1.2.3.4:65536", "[::1]",   "[::1:80" };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_int_equal(net_address_parse(bad[i], &a), ERR_MALFORMED);
     assert_true(net_address_in("10.1.2.3", "10.0.0.0/8"));
@@ -187,7 +188,8 @@ static void signals_reach_the_loop_and_readiness_reaches_systemd(void **state)
     struct seen seen = { 0 };
     struct daemon *d;
     assert_int_equal(uv_loop_init(&loop), 0);
-    const struct daemon_options options = { .on_stop = on_stop, .on_reload = on_reload,
+    const struct daemon_options options = { .on_stop = on_stop,
+                                            .on_reload = on_reload,
                                             .data = &seen };
     assert_int_equal(daemon_start(&loop, &options, &d), OK);
     assert_int_equal(raise(SIGPIPE), 0);
@@ -223,14 +225,15 @@ static void random_numbers_stay_below_their_bound(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(key_is_made_once_private_and_found_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(key_is_made_once_private_and_found_again, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(secret_is_made_once_or_given_as_text, set_up, tear_down),
         cmocka_unit_test_setup_teardown(directory_is_made_with_its_parents_private, set_up,
                                         tear_down),
         cmocka_unit_test(log_suppresses_floods_and_says_so),
         cmocka_unit_test(addresses_are_parsed_and_matched),
-        cmocka_unit_test_setup_teardown(signals_reach_the_loop_and_readiness_reaches_systemd, set_up,
-                                        tear_down),
+        cmocka_unit_test_setup_teardown(signals_reach_the_loop_and_readiness_reaches_systemd,
+                                        set_up, tear_down),
         cmocka_unit_test(random_numbers_stay_below_their_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,8 +66,9 @@ static int set_up(void **state)
     (void)state;
     assert_int_equal(uv_loop_init(&loop), 0);
     redis_fixture_start(&server, false);
-    const struct redis_options options = { .url = server.url, .name = "unit",
-                                           .command_timeout = MILLIS(500), .in_flight_max = 50 };
+    const struct redis_options options = {
+        .url = server.url, .name = "unit", .command_timeout = MILLIS(500), .in_flight_max = 50
+    };
     assert_int_equal(redis_new(&loop, &options, &client), OK);
     loop_until(&loop, is_up, NULL, 5000);
     return 0;
@@ -101,9 +102,15 @@ static void urls_are_parsed(void **state)
     assert_int_equal(redis_url_parse("unix:///run/redis.sock?db=2", &a), OK);
     assert_string_equal(a.path, "/run/redis.sock");
     assert_int_equal(a.db, 2);
-    static const char *const bad[] = { "", "redis://", "redis://h:0", "redis://h:99999",
-                                       "redis://h/x", "unix://relative", "redis://[::1",
-                                       "redis://user@h", "redis://h:1x" };
+    static const char *const bad[] = { "",
+                                       "redis://",
+                                       "redis://h:0",
+                                       "redis://h:99999",
+                                       "redis://h/x",
+                                       "unix://relative",
+                                       "redis://[::1",
+                                       "redis://user@h",
+                                       "redis://h:1x" };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_int_equal(redis_url_parse(bad[i], &a), ERR_MALFORMED);
     assert_int_equal(redis_url_parse("rediss://h", &a), ERR_UNSUPPORTED);
@@ -151,7 +158,8 @@ static void command_without_memory_fails_and_the_next_one_passes(void **state)
 static void scripts_are_reloaded_after_a_flush(void **state)
 {
     (void)state;
-    static struct redis_script script = REDIS_SCRIPT("return redis.call('INCRBY', KEYS[1], ARGV[1])");
+    static struct redis_script script =
+        REDIS_SCRIPT("return redis.call('INCRBY', KEYS[1], ARGV[1])");
     const struct bytes key = bytes_of_str("n"), by = bytes_of_str("5");
     for (int i = 1; i <= 3; i++) {
         struct answer a = { 0 };
@@ -333,8 +341,8 @@ int main(void)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(scripts_are_reloaded_after_a_flush, set_up, tear_down),
         cmocka_unit_test_setup_teardown(too_many_commands_in_flight_are_refused, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(
-            commands_fail_while_redis_is_away_and_work_when_it_is_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(commands_fail_while_redis_is_away_and_work_when_it_is_back,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(subscriptions_come_back_and_say_so, set_up, tear_down),
         cmocka_unit_test_setup_teardown(last_unsubscribe_leaves_the_channel, set_up, tear_down),
         cmocka_unit_test_setup_teardown(client_may_be_freed_by_its_own_callback, set_up, tear_down),

@@ -13,10 +13,9 @@
 #define NOW ((wall_usec)1790000000 * USEC_PER_SEC)
 
 /* RFC 7515 appendix A.3: the key, the signing input and the signature. */
-static const char rfc_keys[] =
-    "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"kid\":\"a3\","
-    "\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","
-    "\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\"}]}";
+static const char rfc_keys[] = "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"kid\":\"a3\","
+                               "\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","
+                               "\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\"}]}";
 static const char rfc_input[] =
     "eyJhbGciOiJFUzI1NiJ9"
     ".eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVl"
@@ -100,8 +99,9 @@ static void es256_verifies_the_rfc_vector_and_nothing_else(void **state)
     assert_int_equal(base64url_parse(bytes_of_str(rfc_signature), signature, 64, &len), OK);
     struct bytes input = bytes_of_str(rfc_input);
     assert_int_equal(es256_verify(rfc_key, input, bytes_of(signature, 64)), OK);
-    assert_int_equal(es256_verify(rfc_key, bytes_of(input.data, input.len - 1),
-                                  bytes_of(signature, 64)), ERR_AUTH);
+    assert_int_equal(
+        es256_verify(rfc_key, bytes_of(input.data, input.len - 1), bytes_of(signature, 64)),
+        ERR_AUTH);
     assert_int_equal(es256_verify(rfc_key, input, bytes_of(signature, 63)), ERR_AUTH);
     signature[5] ^= 1;
     assert_int_equal(es256_verify(rfc_key, input, bytes_of(signature, 64)), ERR_AUTH);
@@ -241,7 +241,8 @@ static void key_sets_round_trip_and_skip_what_is_not_ours(void **state)
     struct token_keys *back;
     json_t *json = token_keys_to_json(keys);
     json_t *list = json_object_get(json, "keys");
-    assert_int_equal(json_array_append_new(list, json_pack("{ss ss}", "kty", "RSA", "kid", "r")), 0);
+    assert_int_equal(json_array_append_new(list, json_pack("{ss ss}", "kty", "RSA", "kid", "r")),
+                     0);
     assert_null(json_object_get(json_array_get(list, 0), "d"));
     char *text = json_dumps(json, 0);
     json_decref(json);
@@ -251,7 +252,10 @@ static void key_sets_round_trip_and_skip_what_is_not_ours(void **state)
     token_keys_free(back);
     free(text);
     static const char *const bad[] = {
-        "", "[]", "{}", "{\"keys\":{}}",
+        "",
+        "[]",
+        "{}",
+        "{\"keys\":{}}",
         /* x is right, y is not: the point is not on the curve */
         "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"kid\":\"a\","
         "\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","

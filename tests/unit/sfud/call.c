@@ -272,10 +272,9 @@ void call_receive(struct call *call, const struct net_addr *from, struct bytes d
     uint8_t *memory = call->arena[call->arena_used++];
     check(datagram.len <= sizeof call->arena[0]);
     memcpy(memory, datagram.data, datagram.len);
-    struct datagram d = { .from = *from,
-                          .data = memory,
-                          .len = (uint32_t)datagram.len,
-                          .arrival = call->now };
+    struct datagram d = {
+        .from = *from, .data = memory, .len = (uint32_t)datagram.len, .arrival = call->now
+    };
     worker_receive(call->worker, &d, call->now);
 }
 
@@ -563,8 +562,8 @@ void stream_camera(struct stream *s, struct client *c, const char *rid, uint32_t
 static void send_rtp(struct stream *s, struct rtp_packet *p, bool is_rtx)
 {
     struct client *c = s->client;
-    struct rtp_ext_values v = { .present = RTP_EXT_BIT(RTP_EXT_MID) |
-                                           RTP_EXT_BIT(RTP_EXT_TRANSPORT_CC),
+    struct rtp_ext_values v = { .present =
+                                    RTP_EXT_BIT(RTP_EXT_MID) | RTP_EXT_BIT(RTP_EXT_TRANSPORT_CC),
                                 .mid = bytes_of_str(s->mid),
                                 .transport_seq = c->transport_seq++ };
     if (s->rid != NULL) {

@@ -1,8 +1,8 @@
 /* call.h - a whole call in one process: a worker and simulated participants on a virtual clock.
  *
  * The participants' SRTP is libsrtp2, so that what the worker seals and opens is held against an
- * independent implementation. Offers are a browser's, with our fingerprints. A failing expectation is a
- * check(): it says where, and aborts.
+ * independent implementation. Offers are a browser's, with our fingerprints. A failing expectation
+ * is a check(): it says where, and aborts.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TESTS_SFUD_CALL_H
@@ -164,7 +164,8 @@ void client_send_rtcp(struct client *c, struct bytes compound);
 void client_send_nack(struct client *c, uint32_t ssrc, const uint16_t *seqs, size_t count);
 void client_send_pli(struct client *c, uint32_t ssrc);
 
-/* Packets of that SSRC are without gap and their timestamps do not go back. Returns their number. */
+/* Packets of that SSRC are without gap and their timestamps do not go back. Returns their number.
+ */
 size_t client_check_stream(const struct client *c, uint32_t ssrc);
 /* The nth packet of an SSRC, NULL if there are fewer. */
 const struct seen *client_find(const struct client *c, uint32_t ssrc, size_t n);

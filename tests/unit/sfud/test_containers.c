@@ -134,7 +134,7 @@ static void equal_sizes_join_and_a_shorter_one_ends_the_send(void **state)
     assert_true(put(&b, &to, 1000));
     assert_true(put(&b, &to, 1000));
     assert_true(put(&b, &to, 400));
-    assert_true(put(&b, &to, 400)); /* after a shorter one nothing joins */
+    assert_true(put(&b, &to, 400));  /* after a shorter one nothing joins */
     assert_true(put(&b, &to, 1000)); /* longer than the segments before */
     assert_int_equal(b.out.send_count, 3);
     assert_int_equal(b.sends[0].len, 2400);

@@ -85,8 +85,7 @@ static void switching_between_three_layers_is_one_continuous_stream(void **state
 {
     struct forwarder f;
     forwarder_init(&f, true, 1000, 5000);
-    struct layer layers[3] = { layer_of(1, 64000, 4000000000u, 32760),
-                               layer_of(2, 17, 99, 5),
+    struct layer layers[3] = { layer_of(1, 64000, 4000000000u, 32760), layer_of(2, 17, 99, 5),
                                layer_of(3, 30000, 1u << 31, 12345) };
     struct viewer v = { 0 };
     usec now = 0;
@@ -266,17 +265,25 @@ static void timestamps_follow_the_sender_reports(void **state)
     forwarder_init(&f, true, 0, 1000);
     struct media_clock clock_a = { .domain = 9, .ntp = SECONDS(100), .timestamp = 90000 };
     struct media_clock clock_b = { .domain = 9, .ntp = SECONDS(101), .timestamp = 500000 };
-    struct forwarder_packet a = { .input = 1, .seq = 1, .timestamp = 90000 + 45000,
-                                  .clock_rate = CLOCK, .arrival = SECONDS(1),
-                                  .keyframe_start = true, .clock = &clock_a };
+    struct forwarder_packet a = { .input = 1,
+                                  .seq = 1,
+                                  .timestamp = 90000 + 45000,
+                                  .clock_rate = CLOCK,
+                                  .arrival = SECONDS(1),
+                                  .keyframe_start = true,
+                                  .clock = &clock_a };
     struct forwarder_output o;
     forwarder_want(&f, 1);
     assert_int_equal(forwarder_push(&f, &a, &o), FORWARDER_SWITCHED); /* captured at 100.5 s */
     assert_int_equal(o.timestamp, 1000);
     /* captured at 101.1 s, 0.6 s later, although it arrives after 0.65 s */
-    struct forwarder_packet b = { .input = 2, .seq = 77, .timestamp = 500000 + 9000,
-                                  .clock_rate = CLOCK, .arrival = SECONDS(1) + MILLIS(650),
-                                  .keyframe_start = true, .clock = &clock_b };
+    struct forwarder_packet b = { .input = 2,
+                                  .seq = 77,
+                                  .timestamp = 500000 + 9000,
+                                  .clock_rate = CLOCK,
+                                  .arrival = SECONDS(1) + MILLIS(650),
+                                  .keyframe_start = true,
+                                  .clock = &clock_b };
     forwarder_want(&f, 2);
     assert_int_equal(forwarder_push(&f, &b, &o), FORWARDER_SWITCHED);
     assert_int_equal(o.timestamp, 1000 + 54000);
@@ -288,10 +295,18 @@ static void timestamps_never_go_back_even_if_the_reports_say_so(void **state)
     forwarder_init(&f, true, 0, 1000);
     struct media_clock clock_a = { .domain = 9, .ntp = SECONDS(100), .timestamp = 0 };
     struct media_clock clock_b = { .domain = 9, .ntp = SECONDS(100), .timestamp = 0 };
-    struct forwarder_packet a = { .input = 1, .seq = 1, .timestamp = 9000, .clock_rate = CLOCK,
-                                  .keyframe_start = true, .clock = &clock_a };
-    struct forwarder_packet b = { .input = 2, .seq = 1, .timestamp = 6000, .clock_rate = CLOCK,
-                                  .keyframe_start = true, .clock = &clock_b };
+    struct forwarder_packet a = { .input = 1,
+                                  .seq = 1,
+                                  .timestamp = 9000,
+                                  .clock_rate = CLOCK,
+                                  .keyframe_start = true,
+                                  .clock = &clock_a };
+    struct forwarder_packet b = { .input = 2,
+                                  .seq = 1,
+                                  .timestamp = 6000,
+                                  .clock_rate = CLOCK,
+                                  .keyframe_start = true,
+                                  .clock = &clock_b };
     struct forwarder_output first, second;
     forwarder_want(&f, 1);
     assert_int_equal(forwarder_push(&f, &a, &first), FORWARDER_SWITCHED);
@@ -306,10 +321,18 @@ static void reports_of_different_publishers_are_not_compared(void **state)
     forwarder_init(&f, true, 0, 0);
     struct media_clock clock_a = { .domain = 9, .ntp = SECONDS(100), .timestamp = 0 };
     struct media_clock clock_b = { .domain = 8, .ntp = SECONDS(100), .timestamp = 0 };
-    struct forwarder_packet a = { .input = 1, .seq = 1, .timestamp = 0, .clock_rate = CLOCK,
-                                  .keyframe_start = true, .clock = &clock_a };
-    struct forwarder_packet b = { .input = 2, .seq = 1, .timestamp = 45000, .clock_rate = CLOCK,
-                                  .arrival = MILLIS(100), .keyframe_start = true,
+    struct forwarder_packet a = { .input = 1,
+                                  .seq = 1,
+                                  .timestamp = 0,
+                                  .clock_rate = CLOCK,
+                                  .keyframe_start = true,
+                                  .clock = &clock_a };
+    struct forwarder_packet b = { .input = 2,
+                                  .seq = 1,
+                                  .timestamp = 45000,
+                                  .clock_rate = CLOCK,
+                                  .arrival = MILLIS(100),
+                                  .keyframe_start = true,
                                   .clock = &clock_b };
     struct forwarder_output o;
     forwarder_want(&f, 1);

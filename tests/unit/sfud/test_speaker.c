@@ -1,5 +1,5 @@
-/* Who speaks: meters and the list of a room. Keyframe requests and layers, the other small decisions,
- * are here too.
+/* Who speaks: meters and the list of a room. Keyframe requests and layers, the other small
+ * decisions, are here too.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "core/keyframe_request.h"

@@ -90,9 +90,9 @@ static void everybody_gets_what_they_view_without_gaps(void **state)
     call_view(scene.c, 0, scene.a, SOURCE_CAMERA, 0);
     publish(3000, 7);
     assert_int_equal(client_check_stream(scene.b, audio_ssrc(scene.b)), 150);
-    assert_true(client_check_stream(scene.b, video_ssrc(scene.b)) > 250);  /* 3 packets a frame */
+    assert_true(client_check_stream(scene.b, video_ssrc(scene.b)) > 250); /* 3 packets a frame */
     assert_in_range(client_check_stream(scene.c, video_ssrc(scene.c)), 95, 100); /* 1 */
-    assert_int_equal(client_count(scene.c, audio_ssrc(scene.c)), 0); /* not viewed */
+    assert_int_equal(client_count(scene.c, audio_ssrc(scene.c)), 0);             /* not viewed */
     assert_int_equal(scene.a->seen_count, 0);
     assert_int_equal(stat_of(STAT_DROP_DUPLICATE) + stat_of(STAT_UNSENT_REPEATED), 0);
 }
@@ -572,7 +572,9 @@ static void an_address_whose_owner_is_silent_is_taken_over(void **state)
 static void strangers_are_not_answered(void **state)
 {
     struct net_addr stranger = net_addr_ipv4((const uint8_t[4]){ 203, 0, 113, 9 }, 1);
-    static const uint8_t client_hello[] = { 22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 1, 2, 3, 4 };
+    static const uint8_t client_hello[] = {
+        22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 1, 2, 3, 4
+    };
     static const uint8_t rtp[] = { 0x80, 111, 0, 1, 0, 0, 0, 0, 0, 0, 35, 40, 1, 2, 3, 4 };
     call_flush(&call);
     size_t sent = call.delivered_count;
@@ -670,10 +672,9 @@ static void an_update_adds_slots_while_media_flows(void **state)
     view.slots_set.version = ++call.versions;
     view.slots_set.slot_count = 1;
     struct slot_setting *s = &view.slots_set.slots[0];
-    *s = (struct slot_setting){ .mid = "17",
-                                .has_track = true,
-                                .participant = "p_a",
-                                .source = SOURCE_CAMERA };
+    *s = (struct slot_setting){
+        .mid = "17", .has_track = true, .participant = "p_a", .source = SOURCE_CAMERA
+    };
     assert_int_equal(call_command(&call, &view), OK);
     size_t before = client_count(scene.b, video_ssrc(scene.b));
     publish(500, 1);

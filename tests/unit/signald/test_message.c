@@ -1,4 +1,5 @@
-/* test_message.c - every op: valid, and each field missing or wrong. SPDX-License-Identifier: Apache-2.0 */
+/* test_message.c - every op: valid, and each field missing or wrong. SPDX-License-Identifier:
+ * Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,7 +24,8 @@ static const struct {
     { "{'op':'mute','id':1,'source':'microphone','muted':false}" },
     { "{'op':'mute','id':1,'source':'microphone','muted':true,'participant':'p_1'}" },
     { "{'op':'view','id':1,'video':[]}" },
-    { "{'op':'view','id':1,'video':[{'participant':'p_1','source':'screen','width':1,'height':2}]}" },
+    { "{'op':'view','id':1,'video':[{'participant':'p_1','source':'screen','width':1,'height':2}]"
+      "}" },
     { "{'op':'chat','id':1,'text':'a\\nb\\tc'}" },
     { "{'op':'chat','id':1,'text':'x','to':'p_2'}" },
     { "{'op':'hand','id':1,'raised':true}" },
@@ -52,28 +54,41 @@ static const struct {
     { "{'op':7,'id':3}", WIRE_BAD_MESSAGE, "op", 3 },
     { "{'op':'dance','id':3}", WIRE_UNKNOWN_OP, "dance", 3 },
     { "{'op':'join','id':1,'room':'a','sdp':'v','sources':{}}", WIRE_BAD_MESSAGE, "token", 1 },
-    { "{'op':'join','id':1,'token':'','room':'a','sdp':'v','sources':{}}", WIRE_BAD_MESSAGE, "token", 1 },
+    { "{'op':'join','id':1,'token':'','room':'a','sdp':'v','sources':{}}", WIRE_BAD_MESSAGE,
+      "token", 1 },
     { "{'op':'join','id':1,'token':'t','sdp':'v','sources':{}}", WIRE_BAD_MESSAGE, "room", 1 },
-    { "{'op':'join','id':1,'token':'t','room':3,'sdp':'v','sources':{}}", WIRE_BAD_MESSAGE, "room", 1 },
-    { "{'op':'join','id':1,'token':'t','room':'','sdp':'v','sources':{}}", WIRE_BAD_ROOM_NAME, "room", 1 },
-    { "{'op':'join','id':1,'token':'t','room':'a b','sdp':'v','sources':{}}", WIRE_BAD_ROOM_NAME, "room", 1 },
-    { "{'op':'join','id':1,'token':'t','room':'.','sdp':'v','sources':{}}", WIRE_BAD_ROOM_NAME, "room", 1 },
-    { "{'op':'join','id':1,'token':'t','room':'..','sdp':'v','sources':{}}", WIRE_BAD_ROOM_NAME, "room", 1 },
-    { "{'op':'join','id':1,'token':'t','room':'-a','sdp':'v','sources':{}}", WIRE_BAD_ROOM_NAME, "room", 1 },
-    { "{'op':'join','id':1,'token':'t','room':'_a','sdp':'v','sources':{}}", WIRE_BAD_ROOM_NAME, "room", 1 },
-    { "{'op':'join','id':1,'token':'t','room':'a\\u0001','sdp':'v','sources':{}}", WIRE_BAD_ROOM_NAME, "room", 1 },
-    { "{'op':'join','id':1,'token':'t','room':'a','name':'','sdp':'v','sources':{}}", WIRE_BAD_NAME, "name", 1 },
+    { "{'op':'join','id':1,'token':'t','room':3,'sdp':'v','sources':{}}", WIRE_BAD_MESSAGE, "room",
+      1 },
+    { "{'op':'join','id':1,'token':'t','room':'','sdp':'v','sources':{}}", WIRE_BAD_ROOM_NAME,
+      "room", 1 },
+    { "{'op':'join','id':1,'token':'t','room':'a b','sdp':'v','sources':{}}", WIRE_BAD_ROOM_NAME,
+      "room", 1 },
+    { "{'op':'join','id':1,'token':'t','room':'.','sdp':'v','sources':{}}", WIRE_BAD_ROOM_NAME,
+      "room", 1 },
+    { "{'op':'join','id':1,'token':'t','room':'..','sdp':'v','sources':{}}", WIRE_BAD_ROOM_NAME,
+      "room", 1 },
+    { "{'op':'join','id':1,'token':'t','room':'-a','sdp':'v','sources':{}}", WIRE_BAD_ROOM_NAME,
+      "room", 1 },
+    { "{'op':'join','id':1,'token':'t','room':'_a','sdp':'v','sources':{}}", WIRE_BAD_ROOM_NAME,
+      "room", 1 },
+    { "{'op':'join','id':1,'token':'t','room':'a\\u0001','sdp':'v','sources':{}}",
+      WIRE_BAD_ROOM_NAME, "room", 1 },
+    { "{'op':'join','id':1,'token':'t','room':'a','name':'','sdp':'v','sources':{}}", WIRE_BAD_NAME,
+      "name", 1 },
     { "{'op':'join','id':1,'token':'t','room':'a','name':'a\\u0007','sdp':'v','sources':{}}",
       WIRE_BAD_NAME, "name", 1 },
-    { "{'op':'join','id':1,'token':'t','room':'a','name':4,'sdp':'v','sources':{}}", WIRE_BAD_MESSAGE, "name", 1 },
+    { "{'op':'join','id':1,'token':'t','room':'a','name':4,'sdp':'v','sources':{}}",
+      WIRE_BAD_MESSAGE, "name", 1 },
     { "{'op':'join','id':1,'token':'t','room':'a','sources':{}}", WIRE_BAD_MESSAGE, "sdp", 1 },
     { "{'op':'join','id':1,'token':'t','room':'a','sdp':'v'}", WIRE_BAD_MESSAGE, "sources", 1 },
-    { "{'op':'join','id':1,'token':'t','room':'a','sdp':'v','sources':[]}", WIRE_BAD_MESSAGE, "sources", 1 },
+    { "{'op':'join','id':1,'token':'t','room':'a','sdp':'v','sources':[]}", WIRE_BAD_MESSAGE,
+      "sources", 1 },
     { "{'op':'join','id':1,'token':'t','room':'a','sdp':'v','sources':{'0':'tv'}}",
       WIRE_BAD_MESSAGE, "sources", 1 },
     { "{'op':'join','id':1,'token':'t','room':'a','sdp':'v','sources':{'0':'camera','1':'camera'}}",
       WIRE_BAD_MESSAGE, "twice", 1 },
-    { "{'op':'join','id':1,'token':'t','room':'a','sdp':'v','sources':{'01234567890123456':'camera'}}",
+    { "{'op':'join','id':1,'token':'t','room':'a','sdp':'v','sources':{'01234567890123456':'camera'"
+      "}}",
       WIRE_BAD_MESSAGE, "mid", 1 },
     { "{'op':'resume','id':1}", WIRE_BAD_MESSAGE, "resume", 1 },
     { "{'op':'publish','id':1}", WIRE_BAD_MESSAGE, "source", 1 },
@@ -83,14 +98,15 @@ static const struct {
     { "{'op':'publish','id':1,'source':'camera','height':16385}", WIRE_BAD_MESSAGE, "height", 1 },
     { "{'op':'unpublish','id':1,'source':7}", WIRE_BAD_MESSAGE, "source", 1 },
     { "{'op':'mute','id':1,'source':'camera'}", WIRE_BAD_MESSAGE, "muted", 1 },
-    { "{'op':'mute','id':1,'source':'camera','muted':true,'participant':1}", WIRE_BAD_MESSAGE, "participant", 1 },
+    { "{'op':'mute','id':1,'source':'camera','muted':true,'participant':1}", WIRE_BAD_MESSAGE,
+      "participant", 1 },
     { "{'op':'view','id':1}", WIRE_BAD_MESSAGE, "video", 1 },
     { "{'op':'view','id':1,'video':{}}", WIRE_BAD_MESSAGE, "video", 1 },
     { "{'op':'view','id':1,'video':[7]}", WIRE_BAD_MESSAGE, "video[0]", 1 },
     { "{'op':'view','id':1,'video':[{'participant':'p','source':'screen'},{'source':'camera'}]}",
       WIRE_BAD_MESSAGE, "video[1].participant", 1 },
-    { "{'op':'view','id':1,'video':[{'participant':'p','source':'microphone'}]}",
-      WIRE_BAD_MESSAGE, "video[0].source", 1 },
+    { "{'op':'view','id':1,'video':[{'participant':'p','source':'microphone'}]}", WIRE_BAD_MESSAGE,
+      "video[0].source", 1 },
     { "{'op':'view','id':1,'video':[{'participant':'p','source':'camera','height':'x'}]}",
       WIRE_BAD_MESSAGE, "video[0].height", 1 },
     { "{'op':'chat','id':1}", WIRE_BAD_MESSAGE, "text", 1 },
@@ -175,8 +191,9 @@ static void a_view_may_have_sixty_four_entries(void **state)
         char text[8192];
         size_t at = (size_t)snprintf(text, sizeof(text), "{\"op\":\"view\",\"id\":1,\"video\":[");
         for (int i = 0; i < n; i++)
-            at += (size_t)snprintf(text + at, sizeof(text) - at, "%s{\"participant\":\"p_%d\",\"source\":\"camera\"}",
-                                  i == 0 ? "" : ",", i);
+            at += (size_t)snprintf(text + at, sizeof(text) - at,
+                                   "%s{\"participant\":\"p_%d\",\"source\":\"camera\"}",
+                                   i == 0 ? "" : ",", i);
         snprintf(text + at, sizeof(text) - at, "]}");
         struct message m;
         struct message_failure why;

@@ -25,8 +25,9 @@ static void the_least_loaded_node_that_is_not_draining_is_chosen(void **state)
     struct placement p;
     placement_init(&p);
     assert_null(placement_choose(&p));
-    look(&p, 1, json_pack("[o,o,o]", node("a", "1", 0.5, false), node("b", "1", 0.2, false),
-                          node("c", "1", 0.1, true)));
+    look(&p, 1,
+         json_pack("[o,o,o]", node("a", "1", 0.5, false), node("b", "1", 0.2, false),
+                   node("c", "1", 0.1, true)));
     assert_string_equal(placement_choose(&p)->id, "b");
     look(&p, 2, json_pack("[o,o]", node("a", "1", 0.5, false), node("c", "1", 0.1, true)));
     assert_string_equal(placement_choose(&p)->id, "a");

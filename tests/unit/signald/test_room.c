@@ -28,8 +28,7 @@ static enum room_result apply(struct room *r, int64_t seq, const char *op, json_
 
 static enum room_result load(struct room *r, int64_t seq, json_t *participants)
 {
-    json_t *snapshot =
-        json_pack("{s:I,s:o}", "seq", (json_int_t)seq, "participants", participants);
+    json_t *snapshot = json_pack("{s:I,s:o}", "seq", (json_int_t)seq, "participants", participants);
     enum room_result result = room_load(r, snapshot);
     json_decref(snapshot);
     return result;

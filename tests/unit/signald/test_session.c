@@ -27,8 +27,7 @@ static size_t received(struct world *w, size_t socket, const char *op)
 {
     size_t count = 0, i;
     json_t *m;
-    json_array_foreach(w->sockets[socket].received, i, m)
-        count += strcmp(text(m, "op"), op) == 0;
+    json_array_foreach(w->sockets[socket].received, i, m) count += strcmp(text(m, "op"), op) == 0;
     return count;
 }
 
@@ -484,7 +483,8 @@ static void a_moderator_may_mute_and_remove_but_a_member_may_not(void **state)
     snprintf(bob, sizeof(bob), "%s", world_join(&w, b, "Bob"));
     world_say(&w, b, "{\"op\":\"publish\",\"id\":2,\"source\":\"microphone\"}");
     snprintf(m, sizeof(m),
-             "{\"op\":\"mute\",\"id\":3,\"source\":\"microphone\",\"muted\":true,\"participant\":\"%s\"}",
+             "{\"op\":\"mute\",\"id\":3,\"source\":\"microphone\",\"muted\":true,\"participant\":"
+             "\"%s\"}",
              bob);
     world_say(&w, a, m);
     assert_int_equal(world_asked(&w, "track.set"), 1);
@@ -569,8 +569,8 @@ static void chat_that_was_missed_arrives_once_whatever_the_clocks_say(void **sta
     world_say(&w, a, "{\"op\":\"chat\",\"id\":3,\"text\":\"one\"}");
     assert_int_equal(received(&w, a, "chat"), 1);
     hub_on_redis(w.hub, false);
-    json_t *late = json_pack("{s:s,s:s,s:s,s:s,s:s,s:i}", "op", "chat", "id", "m_late", "from", "p_x",
-                             "name", "X", "text", "two", "time", 7); /* a clock far behind */
+    json_t *late = json_pack("{s:s,s:s,s:s,s:s,s:s,s:i}", "op", "chat", "id", "m_late", "from",
+                             "p_x", "name", "X", "text", "two", "time", 7); /* a clock far behind */
     json_array_append(w.chat, late);
     hub_on_redis(w.hub, true);
     world_pass(&w, SECONDS(1));

@@ -72,8 +72,7 @@ static const char *shown(const struct scene *s, char ret[32])
     for (size_t i = 0; i < 5; i++)
         at += (size_t)snprintf(ret + at, 32 - at, i == 0 ? "%s%c" : " %s%c",
                                s->slots[i].participant[0] == 0 ? "" : s->slots[i].participant,
-                               s->slots[i].participant[0] == 0 ? '-'
-                                                               : "mcsx"[s->slots[i].source]);
+                               s->slots[i].participant[0] == 0 ? '-' : "mcsx"[s->slots[i].source]);
     return ret;
 }
 #define assert_shown(s, text)                                                                      \
@@ -236,7 +235,7 @@ static void the_smallest_sufficient_layer_is_asked_for(void **state)
 {
     static const struct {
         unsigned wanted, published, layer;
-    } cases[] = { { 180, 720, 0 }, { 200, 720, 0 }, { 203, 720, 1 }, { 360, 720, 1 },
+    } cases[] = { { 180, 720, 0 }, { 200, 720, 0 }, { 203, 720, 1 },  { 360, 720, 1 },
                   { 406, 720, 2 }, { 720, 720, 2 }, { 2000, 720, 2 }, { 0, 720, 2 },
                   { 100, 0, 2 },   { 1, 1, 2 } };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)

@@ -34,17 +34,22 @@ void world_init(struct world *w)
 {
     *w = (struct world){ .now = SECONDS(100), .verdict = OK, .epoch = "e1" };
     random_world = w;
-    struct hub_options options = { .instance = "signald-1", .epoch = "e_1",
-                                   .room_participants_max = 100, .address_sockets_max = 5,
-                                   .joins_per_sec = 10, .joins_burst = 20, .random = fill };
+    struct hub_options options = { .instance = "signald-1",
+                                   .epoch = "e_1",
+                                   .room_participants_max = 100,
+                                   .address_sockets_max = 5,
+                                   .joins_per_sec = 10,
+                                   .joins_burst = 20,
+                                   .random = fill };
     w->hub = hub_new(&options, w->now, 0);
     w->participants = json_object();
     w->chat = json_array();
     w->asked = json_array();
     w->audited = json_array();
     list_init(&w->held);
-    w->claims = (struct token_claims){ .sub = "u_1", .name = "Token Name", .org = "default",
-                                       .kind = TOKEN_KIND_GUEST, .sid = "s_1" };
+    w->claims = (struct token_claims){
+        .sub = "u_1", .name = "Token Name", .org = "default", .kind = TOKEN_KIND_GUEST, .sid = "s_1"
+    };
     snprintf(w->claims.grant.room, sizeof(w->claims.grant.room), "*");
     w->claims.grant.publish = TOKEN_PUBLISH_MICROPHONE | TOKEN_PUBLISH_CAMERA;
     w->claims.grant.subscribe = true;
@@ -71,8 +76,8 @@ void world_done(struct world *w)
 
 static void publish(struct world *w, const char *op, json_t *participant, const json_t *record)
 {
-    json_t *event = json_pack("{s:I,s:s,s:o}", "seq", (json_int_t)++w->seq, "op", op,
-                              "participant", participant);
+    json_t *event = json_pack("{s:I,s:s,s:o}", "seq", (json_int_t)++w->seq, "op", op, "participant",
+                              participant);
     if (record != NULL)
         json_object_set(event, "private", (json_t *)(uintptr_t)record);
     if (!w->loses_events)
@@ -82,7 +87,9 @@ static void publish(struct world *w, const char *op, json_t *participant, const 
 
 static json_t *public_of(const json_t *record)
 {
-    static const char *const keys[] = { "id", "name", "kind", "role", "hand", "connected", "tracks" };
+    static const char *const keys[] = {
+        "id", "name", "kind", "role", "hand", "connected", "tracks"
+    };
     json_t *ret = json_object();
     for (size_t i = 0; i < ARRAY_LEN(keys); i++)
         json_object_set(ret, keys[i], json_object_get(record, keys[i]));
@@ -99,8 +106,7 @@ static json_t *snapshot(struct world *w)
     json_t *list = json_array();
     const char *id;
     json_t *p;
-    json_object_foreach(w->participants, id, p)
-        json_array_append_new(list, json_deep_copy(p));
+    json_object_foreach(w->participants, id, p) json_array_append_new(list, json_deep_copy(p));
     return json_pack("{s:b,s:I,s:o,s:O}", "ok", 1, "seq", (json_int_t)w->seq, "participants", list,
                      "chat", w->chat);
 }
@@ -115,18 +121,17 @@ static json_t *track(struct world *w, json_t *p, const char *action, const char 
 {
     json_t *tracks = json_object_get(p, "tracks"), *t;
     size_t i, at = SIZE_MAX;
-    json_array_foreach(tracks, i, t)
-        if (strcmp(json_string_value(json_object_get(t, "source")), source) == 0)
-            at = i;
+    json_array_foreach(tracks, i, t) if (strcmp(json_string_value(json_object_get(t, "source")),
+                                                source) == 0) at = i;
     json_t *was = json_null();
     if (at != SIZE_MAX)
         was = json_incref(json_object_get(json_array_get(tracks, at), "muted_by"));
     if (strncmp(action, "publish", 7) == 0) {
         if (at != SIZE_MAX)
             json_array_remove(tracks, at);
-        json_array_append_new(tracks, json_pack("{s:s,s:b,s:n,s:i,s:i}", "source", source, "muted",
-                                                action[7] == '-', "muted_by", "width", 640,
-                                                "height", 360));
+        json_array_append_new(tracks,
+                              json_pack("{s:s,s:b,s:n,s:i,s:i}", "source", source, "muted",
+                                        action[7] == '-', "muted_by", "width", 640, "height", 360));
     } else if (at == SIZE_MAX) {
         return refuse("not-found");
     } else if (strcmp(action, "unpublish") == 0) {
@@ -147,9 +152,9 @@ static void promote(struct world *w)
 {
     const char *id;
     json_t *p;
-    json_object_foreach(w->participants, id, p)
-        if (strcmp(json_string_value(json_object_get(p, "role")), "moderator") == 0)
-            return;
+    json_object_foreach(w->participants, id,
+                        p) if (strcmp(json_string_value(json_object_get(p, "role")), "moderator") ==
+                               0) return;
     json_object_foreach(w->participants, id, p)
     {
         json_object_set_new(p, "role", json_string("moderator"));
@@ -288,9 +293,9 @@ static void perform(struct world *w, struct action *a)
         socket_of(w, a->socket)->close_code = a->number;
         break;
     case ACTION_VERIFY:
-        hub_on_answer(w->hub, a->call,
-                      &(struct answer){ .err = w->verdict,
-                                        .claims = w->verdict == OK ? &w->claims : NULL });
+        hub_on_answer(
+            w->hub, a->call,
+            &(struct answer){ .err = w->verdict, .claims = w->verdict == OK ? &w->claims : NULL });
         break;
     case ACTION_SCRIPT:
         if (w->redis_fails)
@@ -399,10 +404,11 @@ json_t *world_last(struct world *w, size_t socket, const char *op)
 const char *world_join(struct world *w, size_t socket, const char *name)
 {
     char text[256];
-    snprintf(text, sizeof(text),
-             "{\"op\":\"join\",\"id\":1,\"token\":\"t\",\"room\":\"r\",\"name\":\"%s\",\"sdp\":\"v\","
-             "\"sources\":{\"0\":\"microphone\"}}",
-             name);
+    snprintf(
+        text, sizeof(text),
+        "{\"op\":\"join\",\"id\":1,\"token\":\"t\",\"room\":\"r\",\"name\":\"%s\",\"sdp\":\"v\","
+        "\"sources\":{\"0\":\"microphone\"}}",
+        name);
     w->now += MILLIS(10);
     world_say(w, socket, text);
     return json_string_value(json_object_get(world_last(w, socket, "joined"), "participant"));
@@ -412,8 +418,8 @@ size_t world_asked(struct world *w, const char *op)
 {
     size_t count = 0, i;
     json_t *q;
-    json_array_foreach(w->asked, i, q)
-        count += strcmp(json_string_value(json_object_get(q, "op")), op) == 0;
+    json_array_foreach(w->asked, i, q) count +=
+        strcmp(json_string_value(json_object_get(q, "op")), op) == 0;
     return count;
 }
 

@@ -25,22 +25,22 @@ struct world {
     json_t *participants; /* {id: whole record}, owned */
     json_t *chat;
     int64_t seq;
-    json_t *asked;        /* what media nodes were asked, owned */
-    json_t *audited;      /* events, owned */
+    json_t *asked;   /* what media nodes were asked, owned */
+    json_t *audited; /* events, owned */
     /* faults */
-    bool node_is_missing; /* not in the registry */
-    char epoch[8];        /* of the node, as the registry shows it */
+    bool node_is_missing;              /* not in the registry */
+    char epoch[8];                     /* of the node, as the registry shows it */
     char room_node[16], room_epoch[8]; /* where the room is; "" = nowhere yet */
-    bool node_refuses;    /* participant.create: bad-sdp */
-    bool node_is_full;    /* sfud-1 only */
+    bool node_refuses;                 /* participant.create: bad-sdp */
+    bool node_is_full;                 /* sfud-1 only */
     bool node_is_silent;
-    bool was_removed;     /* SCRIPT_RESTORE refuses: a moderator had removed them */
-    bool redis_fails;     /* scripts: ERR_BAD_STATE */
-    bool holds_nodes; /* requests to nodes wait likewise */
-    bool holds_scripts;   /* answers are kept back in held */
+    bool was_removed;   /* SCRIPT_RESTORE refuses: a moderator had removed them */
+    bool redis_fails;   /* scripts: ERR_BAD_STATE */
+    bool holds_nodes;   /* requests to nodes wait likewise */
+    bool holds_scripts; /* answers are kept back in held */
     bool loses_events;
-    unsigned subscribed;  /* rooms now subscribed */
-    enum err verdict;     /* of every token */
+    unsigned subscribed; /* rooms now subscribed */
+    enum err verdict;    /* of every token */
     struct token_claims claims;
     struct list held; /* struct action */
 };
