@@ -1,5 +1,6 @@
-/* Commands: a queue of what waits for its reply, with deadlines. SPDX-License-Identifier:
- * Apache-2.0 */
+/* Commands: a queue of what waits for its reply, with deadlines.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "common/os/redis.h"
 
 #include "common/base64url.h"

@@ -17,8 +17,9 @@
  * Replies are hiredis' redisReply, borrowed for the callback: reply->type is REDIS_REPLY_*. hiredis
  * is used as it is there (reply->element[i]->str, ->len, ->integer).
  *
- * SIGPIPE must be ignored (daemon_start() does). Loop thread only. SPDX-License-Identifier:
- * Apache-2.0 */
+ * SIGPIPE must be ignored (daemon_start() does). Loop thread only.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef COMMON_OS_REDIS_H
 #define COMMON_OS_REDIS_H
 

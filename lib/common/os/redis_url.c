@@ -1,5 +1,6 @@
-/* redis://[user:password@]host[:port][/db], unix:///path[?db=n]. SPDX-License-Identifier:
- * Apache-2.0 */
+/* redis://[user:password@]host[:port][/db], unix:///path[?db=n].
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "common/http.h"
 #include "common/os/redis.h"
 

@@ -25,8 +25,9 @@ enum {
     SLOT_MID_PACKETS = 100, /* the first packets carry the mid, until the SSRC is surely known */
     SLOT_PLI_BURST = 4,     /* keyframe requests of one viewer that are listened to … */
 };
-#define SLOT_PLI_WINDOW SECONDS(4) /* … within this time: one bad link must not flood a publisher \
-                                    */
+#define SLOT_PLI_WINDOW                                                                            \
+    SECONDS(4) /* … within this time: one bad link must not flood a publisher                    \
+                */
 
 struct slot {
     /* given */

@@ -3,12 +3,13 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "core/event.h"
 
-#include <cmocka.h>
 #include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include <cmocka.h>
 
 static const char example[] =
     "{ \"type\": \"session.login\", \"id\": \"01890a5d-ac96-774b-bcce-b302099a8057\",\n"

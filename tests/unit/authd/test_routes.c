@@ -7,12 +7,13 @@
 #include "core/routes.h"
 #include "memory_store.h"
 
-#include <cmocka.h>
 #include <openssl/ec.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include <cmocka.h>
 
 #define NOW (SECONDS(1790000000))
 

@@ -3,10 +3,11 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "core/session.h"
 
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+
+#include <cmocka.h>
 
 static const uint8_t secret[DIRECTORY_SECRET_LEN] = { 1, 2, 3 };
 static const struct refresh_token first = { .sid = "s_aaaaaaaaaaaaaaaa", .secret = { 4, 5, 6 } };

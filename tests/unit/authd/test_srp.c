@@ -4,10 +4,11 @@
 #include "common/base64url.h"
 #include "core/srp.h"
 
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+
+#include <cmocka.h>
 
 /* RFC 5054 appendix B: I = "alice", P = "password123", SHA-1, the 1024-bit group. */
 static const char rfc_salt[] = "BEB25379D1A8581EB5A727673A2441EE";

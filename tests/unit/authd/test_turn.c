@@ -3,10 +3,11 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "core/turn.h"
 
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+
+#include <cmocka.h>
 
 /* Expected value by: printf %s 1790003600:u_ada | openssl dgst -sha1 -hmac north -binary | base64
  */

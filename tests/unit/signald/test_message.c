@@ -1,5 +1,6 @@
-/* test_message.c - every op: valid, and each field missing or wrong. SPDX-License-Identifier:
- * Apache-2.0 */
+/* test_message.c - every op: valid, and each field missing or wrong.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

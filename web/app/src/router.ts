@@ -7,13 +7,14 @@ export type Route = { page: 'home' } | { page: 'room'; room: string; name: strin
 
 const LINES = [180, 360, 720, 1080];
 
-/** Room names of the protocol: 1..64 of a-z 0-9 - _ . */
+/** Room names of the protocol: 1..64 of a-z 0-9 - _ . that begin with a letter or digit. */
 export function roomName(text: string): string {
   return text
     .normalize('NFKD')
     .toLowerCase()
     .replace(/[\s/]+/g, '-')
     .replace(/[^a-z0-9._-]/g, '')
+    .replace(/^[._-]+/, '')
     .slice(0, 64);
 }
 
