@@ -28,23 +28,24 @@ static void hash_secret(char ret[65], const char *secret)
     hex_write(ret, bytes_of(digest, sizeof(digest)));
 }
 
-/* A new token: text (malloc) and the hash of its secret in the session. */
-static char *make_token(struct session *s, char ret_hash[65])
+/* Into the reply goes a new token, into the session the hash of its secret. */
+static void give_resume_token(struct session *s)
 {
     uint8_t random[SECRET_LEN];
     char secret[BASE64URL_CAPACITY(SECRET_LEN)];
+    char text[ROOM_ID_MAX + PARTICIPANT_ID_MAX + sizeof(secret) + 4];
+    char token[BASE64URL_CAPACITY(sizeof(text))];
     s->hub->options.random(random, sizeof(random));
     base64url_write(secret, bytes_of(random, sizeof(random)));
-    hash_secret(ret_hash, secret);
-    char text[ROOM_ID_MAX + PARTICIPANT_ID_MAX + sizeof(secret) + 4];
+    hash_secret(s->resume_hash, secret);
     int len = snprintf(text, sizeof(text), "%s|%s|%s", s->room_id, s->participant, secret);
     check(len > 0 && (size_t)len < sizeof(text));
-    char *ret = malloc(BASE64URL_CAPACITY((size_t)len));
-    check(ret != NULL);
-    base64url_write(ret, bytes_of(text, (size_t)len));
+    base64url_write(token, bytes_of(text, (size_t)len));
+    json_object_set_new(s->joined, "resume", json_string(token));
+    bytes_wipe(random, sizeof(random));
     bytes_wipe(secret, sizeof(secret));
     bytes_wipe(text, sizeof(text));
-    return ret;
+    bytes_wipe(token, sizeof(token));
 }
 
 /* Fills room_id, room, org, participant of s. */
@@ -231,6 +232,17 @@ void session_join(struct session *s, const struct message *m)
     a->text_len = strlen(m->token);
 }
 
+/* The room as the script saw it: the reply waits until the local picture has caught up with it. */
+static void catch_up(struct session *s, const json_t *room)
+{
+    json_object_set(s->joined, "chat", json_object_get(room, "chat"));
+    s->joined_seq = json_integer_value(json_object_get(room, "seq"));
+    s->catching_up = true;
+    s->catch_up_until = s->hub->now + CATCH_UP_TIMEOUT;
+    presence_offer_snapshot(s->presence, room);
+    session_on_picture(s);
+}
+
 /* lost: a process that the room is to be moved away from; "" = none known. */
 static void place(struct session *s, const char *lost, const char *lost_epoch);
 
@@ -262,21 +274,13 @@ static void join_done(struct call *c, const struct answer *a)
     s->is_moderator = role != NULL && strcmp(role, "moderator") == 0;
     if (json_is_true(json_object_get(a->json, "created")))
         hub_audit(h, "room.created", session_audit(s));
-    json_object_set(s->joined, "chat", json_object_get(a->json, "chat"));
-    s->joined_seq = json_integer_value(json_object_get(a->json, "seq"));
-    s->catching_up = true;
-    s->catch_up_until = h->now + CATCH_UP_TIMEOUT;
-    presence_offer_snapshot(s->presence, a->json);
-    session_on_picture(s);
+    catch_up(s, a->json);
 }
 
 static void ask_join(struct session *s)
 {
     struct hub *h = s->hub;
-    char *token = make_token(s, s->resume_hash);
-    json_object_set_new(s->joined, "resume", json_string(token));
-    bytes_wipe(token, strlen(token));
-    free(token);
+    give_resume_token(s);
     json_t *record = session_record(s);
     char *text = json_dumps(record, JSON_COMPACT);
     json_decref(record);
@@ -471,7 +475,6 @@ static void resume_done(struct call *c, const struct answer *a)
     struct session *s = c->session;
     if (!is_current(c))
         return;
-    struct hub *h = s->hub;
     observe(s, "resume");
     if (a->err != OK) {
         session_join_failed(s, WIRE_UNAVAILABLE, NULL); /* detaches us if it did happen */
@@ -485,21 +488,13 @@ static void resume_done(struct call *c, const struct answer *a)
     }
     take_record(s, json_object_get(a->json, "participant"));
     replace_old(s);
-    json_object_set(s->joined, "chat", json_object_get(a->json, "chat"));
-    s->joined_seq = json_integer_value(json_object_get(a->json, "seq"));
-    s->catching_up = true;
-    s->catch_up_until = h->now + CATCH_UP_TIMEOUT;
-    presence_offer_snapshot(s->presence, a->json);
-    session_on_picture(s);
+    catch_up(s, a->json);
 }
 
 static void ask_resume(struct session *s)
 {
     struct hub *h = s->hub;
-    char *token = make_token(s, s->resume_hash);
-    json_object_set_new(s->joined, "resume", json_string(token));
-    bytes_wipe(token, strlen(token));
-    free(token);
+    give_resume_token(s);
     s->is_in_room = true;
     hub_script(h, step(s, resume_done), SCRIPT_RESUME, s->room_id,
                json_pack("[sssss]", s->participant,

@@ -24,8 +24,11 @@ test('an account is made, a wrong password is refused, the right one signs in', 
   await page.getByTestId('tab-in').click();
   await page.getByTestId('username').fill(username);
   await page.getByTestId('password').fill('wrong password');
+  const refused = page.waitForResponse((r) => r.url().endsWith('/v1/login/finish'));
   await page.getByTestId('account-submit').click();
   await expect(page.getByTestId('form-error')).toBeVisible();
+  expect((await refused).status()).toBe(401);
+  expect(await (await refused).json()).toMatchObject({ error: 'bad-credentials', status: 401 });
   await page.getByTestId('password').fill(password);
   await page.getByTestId('account-submit').click();
   await expect(page.getByTestId('account-name')).toContainText(username);
