@@ -11,6 +11,7 @@
 #define RTC_SDP_H
 
 #include "rtc/codec.h"
+#include "rtc/net_addr.h"
 #include "rtc/rtp_ext.h"
 
 enum {
@@ -22,7 +23,8 @@ enum {
     SDP_SSRCS_MAX = 16,   /* per m-line */
     SDP_FINGERPRINT_MAX = 64,
     SDP_FINGERPRINTS_MAX = 4,
-    SDP_CANDIDATES_MAX = 16, /* ours, in the answer */
+    SDP_CANDIDATES_MAX = 16,        /* ours, as we write them */
+    SDP_PARSED_CANDIDATES_MAX = 64, /* theirs, of the whole text */
     SDP_MID_MAX = 16,
     SDP_RID_MAX = 16,
     SDP_UFRAG_MAX = 256,
@@ -78,6 +80,23 @@ struct sdp_ssrc {
     struct bytes cname;
 };
 
+enum sdp_candidate_type {
+    SDP_CANDIDATE_HOST,
+    SDP_CANDIDATE_SRFLX,
+    SDP_CANDIDATE_PRFLX,
+    SDP_CANDIDATE_RELAY,
+};
+enum sdp_tcptype { SDP_TCPTYPE_NONE, SDP_TCPTYPE_ACTIVE, SDP_TCPTYPE_PASSIVE, SDP_TCPTYPE_SO };
+
+/* A candidate of the other side (RFC 8839 §5.1, RFC 6544 §4.5). */
+struct sdp_remote_candidate {
+    struct net_addr address; /* protocol tells UDP from TCP */
+    uint32_t priority;
+    uint8_t type;    /* enum sdp_candidate_type */
+    uint8_t tcptype; /* enum sdp_tcptype */
+    uint8_t media;   /* index of its m-line; SDP_MEDIA_MAX: session level */
+};
+
 /* One m-line as written. */
 struct sdp_media {
     unsigned line;
@@ -89,7 +108,7 @@ struct sdp_media {
     struct bytes mid;
     enum sdp_direction direction;
     enum sdp_setup setup;
-    bool rtcp_mux, rtcp_rsize, bundle_only;
+    bool rtcp_mux, rtcp_rsize, bundle_only, end_of_candidates;
     struct bytes ice_ufrag, ice_pwd;
     struct sdp_fingerprint fingerprints[SDP_FINGERPRINTS_MAX];
     size_t fingerprint_count;
@@ -109,12 +128,16 @@ struct sdp_media {
 /* A parsed description. About 300 KiB: keep one as scratch. Views borrow from the text. */
 struct sdp {
     struct bytes ice_ufrag, ice_pwd;
-    bool ice_lite, extmap_allow_mixed;
+    bool ice_lite, extmap_allow_mixed, end_of_candidates;
     enum sdp_setup setup;
     enum sdp_direction direction; /* default of the m-lines */
     struct sdp_fingerprint fingerprints[SDP_FINGERPRINTS_MAX];
     size_t fingerprint_count;
     struct bytes bundle; /* mids of the first BUNDLE group, separated by spaces; empty: none */
+    /* Numeric addresses of component 1, in the order of the text; what is beyond the limit and
+     * what we cannot use (names such as x.local, other transports) is left out. */
+    struct sdp_remote_candidate candidates[SDP_PARSED_CANDIDATES_MAX];
+    size_t candidate_count;
     struct sdp_media media[SDP_MEDIA_MAX];
     size_t media_count;
 };
@@ -123,16 +146,27 @@ struct sdp {
  * OK, ERR_MALFORMED, or ERR_FULL (one of the limits above), with ret_error filled. */
 MUST_USE enum err sdp_parse(struct bytes text, struct sdp *ret, struct sdp_error *ret_error);
 
+/* Reads one candidate as it comes outside of a description (trickle): what follows "a=", that is
+ * "candidate:1 1 udp 2130706431 192.0.2.7 40000 typ host". OK, ERR_MALFORMED, or ERR_UNSUPPORTED: a
+ * name instead of an address, another component than 1, another transport. */
+MUST_USE enum err sdp_candidate_parse(struct bytes text, struct sdp_remote_candidate *ret);
+
 /* What we are willing to do. */
 struct sdp_policy {
     enum codec audio_order[CODEC_COUNT]; /* preference, ends with CODEC_NONE */
     enum codec video_order[CODEC_COUNT];
     uint32_t extensions; /* RTP_EXT_BIT mask of the kinds we accept */
+    /* We are a client with full ICE: a lite offer is fine, the answer is not lite and starts DTLS
+     * whenever the offer leaves that to us (RFC 8842 §5.3). */
+    bool full_ice;
 };
 
 /* opus, red; VP8, H264, VP9, AV1; all extensions we know but toffset and layers allocation, which
  * cost bytes and tell a forwarder nothing. */
 struct sdp_policy sdp_policy_default(void);
+/* The same for a client that answers a server's offer: full_ice. What the server sends becomes
+ * ROLE_PUBLISH, recvonly in the answer; an offer without any m-line left is OK. */
+struct sdp_policy sdp_policy_client(void);
 
 enum { NEGOTIATED_FORMATS_MAX = 32 };
 
@@ -176,8 +210,9 @@ struct negotiated {
     char ice_pwd[SDP_PWD_MAX + 1];
     struct sdp_fingerprint fingerprints[SDP_FINGERPRINTS_MAX]; /* one of them must match */
     uint8_t fingerprint_count;
-    bool dtls_client;                 /* we start the handshake: the offer said passive */
-    struct rtp_ext_map ext;           /* shared by all m-lines of the bundle */
+    bool dtls_client;       /* we start the handshake: the offer said passive, or see full_ice */
+    bool full_ice;          /* of the policy */
+    struct rtp_ext_map ext; /* shared by all m-lines of the bundle */
     struct format formats[128];       /* by payload type; codec CODEC_NONE: not negotiated */
     char fmtp[128][SDP_FMTP_MAX + 1]; /* by payload type, to echo; empty: none */
     struct negotiated_media media[SDP_MEDIA_MAX]; /* same order and count as the offer */
