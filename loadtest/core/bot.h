@@ -1,0 +1,114 @@
+/* bot.h - one participant that is not a person: signaling through a driver, media through legs.
+ *
+ * Pure: time, randomness and bytes come in; datagrams and actions go out through `struct outbound`.
+ * One thread owns a bot. After each call perform what is in the outbound, then clear it. A call
+ * made with a virtual clock against a simulated server is the same call.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef LOADTEST_BOT_H
+#define LOADTEST_BOT_H
+
+#include "core/measure.h"
+#include "core/outbound.h"
+#include "core/scenario.h"
+#include "rtc/dtls.h"
+
+enum {
+    BOT_LEGS_MAX = 2, /* a server may want one peer connection to send and one to receive */
+    BOT_NAME_MAX = 96,
+    BOT_ERROR_MAX = 160,
+};
+
+struct bot;    /* heap */
+struct driver; /* driver.h: how a server is talked to */
+
+/* What all bots of a run share. Read-only while they live; outlives them. */
+struct bot_world {
+    const struct scenario *scenario;
+    const struct driver *driver;
+    const char *url;   /* of the server: https://host, http://host:8080, ws://host:8188 */
+    const char *token; /* for all bots, instead of one for each; NULL: the driver's way */
+    struct dtls_context *identity;
+    struct voice_bank *voices; /* tone.h */
+    wall_usec wall_minus_now;  /* wall clock = now + this */
+    unsigned bot_first;        /* indices of other machines come before */
+    char run_id[17];           /* names rooms and files of this run */
+};
+
+struct bot_config {
+    const struct bot_world *world;
+    unsigned index; /* in the whole scenario */
+    uint64_t seed;
+    struct measure *measure; /* of the thread; the bot adds to it */
+};
+
+/* Where a join is, in this order. */
+enum join_stage {
+    STAGE_TOKEN,
+    STAGE_TCP,
+    STAGE_TLS,
+    STAGE_WEBSOCKET,
+    STAGE_JOIN,
+    STAGE_ICE,
+    STAGE_DTLS,
+    STAGE_FIRST_PACKET,
+    STAGE_FIRST_KEYFRAME,
+    STAGE_COUNT,
+};
+const char *join_stage_name(enum join_stage s); /* "token", …, "first_keyframe" */
+
+enum bot_state {
+    BOT_IDLE, /* not started, or away for a while */
+    BOT_JOINING,
+    BOT_CONNECTED, /* signaling and media */
+    BOT_RESUMING,  /* signaling is lost, being resumed; media goes on */
+    BOT_FAILED,    /* see bot_failure() */
+    BOT_LEFT,
+};
+
+struct bot *bot_new(const struct bot_config *config);
+void bot_free(struct bot *b);
+
+unsigned bot_index(const struct bot *b);
+const char *bot_name(const struct bot *b); /* "speakers-3 (bot 17)" */
+const char *bot_room(const struct bot *b);
+enum bot_state bot_state(const struct bot *b);
+
+struct bot_failure {
+    enum join_stage stage;
+    char error[40];              /* stable: "refused", "bad-token", "no-answer", … */
+    char message[BOT_ERROR_MAX]; /* for people */
+    usec at;
+};
+/* The last one; error "" = none yet. */
+const struct bot_failure *bot_failure(const struct bot *b);
+
+void bot_start(struct bot *b, usec now, struct outbound *out);
+/* Leaves for good, politely. */
+void bot_leave(struct bot *b, usec now, struct outbound *out);
+/* The measured part of the run begins: expectations count from here. */
+void bot_begin_plateau(struct bot *b, usec now);
+/* … and ends: adds what is only known at the end (pairs, tones, layers) to the measurements. */
+void bot_end_plateau(struct bot *b, usec now);
+
+/* status 0: no answer, `error` says why (static text). */
+void bot_on_fetched(struct bot *b, int status, struct bytes body, const char *error, usec now,
+                    struct outbound *out);
+/* STAGE_TCP, STAGE_TLS, STAGE_WEBSOCKET as they are reached, before bot_on_open(). */
+void bot_on_stage(struct bot *b, enum join_stage reached, usec now);
+void bot_on_open(struct bot *b, usec now, struct outbound *out);
+void bot_on_text(struct bot *b, struct bytes text, usec now, struct outbound *out);
+/* Refused, broken or closed by the server. reason: "refused", "closed", "tls", …; code 0: none. */
+void bot_on_closed(struct bot *b, int code, const char *reason, usec now, struct outbound *out);
+/* Modifies the datagram (decrypts in place). */
+void bot_on_datagram(struct bot *b, unsigned leg, const struct net_addr *from, uint8_t *datagram,
+                     size_t len, usec now, struct outbound *out);
+/* Call at or after the deadline. late is measured by the caller. */
+void bot_tick(struct bot *b, usec now, struct outbound *out);
+usec bot_next_deadline(const struct bot *b);
+
+/* For storms: io cuts the socket itself when rejoin is false. */
+void bot_rejoin(struct bot *b, usec now, struct outbound *out);
+bool bot_has_socket(const struct bot *b);
+
+#endif
