@@ -375,6 +375,27 @@ static enum err on_ice_lite(struct sdp_parser *p, struct bytes value)
     return OK;
 }
 
+/* Names, other components and other transports are of no use to us. */
+static enum err on_candidate(struct sdp_parser *p, struct bytes value)
+{
+    struct sdp_remote_candidate c;
+    struct sdp *sdp = p->sdp;
+    enum err e = sdp_candidate_read(value, &c);
+    if (e == ERR_MALFORMED)
+        return bad(p, "not <foundation> <component> <transport> <priority> <address> <port> typ …");
+    if (p->media != NULL)
+        c.media = (uint8_t)(sdp->media_count - 1);
+    if (e == OK && sdp->candidate_count < SDP_PARSED_CANDIDATES_MAX)
+        sdp->candidates[sdp->candidate_count++] = c;
+    return OK;
+}
+
+static enum err on_end_of_candidates(struct sdp_parser *p, struct bytes value)
+{
+    *(p->media != NULL ? &p->media->end_of_candidates : &p->sdp->end_of_candidates) = true;
+    return OK;
+}
+
 enum level { SESSION = 1, MEDIA = 2, BOTH = 3 };
 
 static const struct attribute {
@@ -400,6 +421,8 @@ static const struct attribute {
     { "setup", BOTH, on_setup },
     { "fingerprint", BOTH, on_fingerprint },
     { "extmap-allow-mixed", BOTH, on_extmap_allow_mixed },
+    { "candidate", BOTH, on_candidate },
+    { "end-of-candidates", BOTH, on_end_of_candidates },
     { "group", SESSION, on_group },
     { "ice-lite", SESSION, on_ice_lite },
 };

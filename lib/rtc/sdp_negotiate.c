@@ -20,64 +20,29 @@ struct sdp_policy sdp_policy_default(void)
     };
 }
 
-static bool is_bundled(const struct sdp *offer, struct bytes mid)
+struct sdp_policy sdp_policy_client(void)
 {
-    struct bytes list = offer->bundle;
-    while (mid.len > 0 && list.len > 0)
-        if (bytes_equal(sdp_cut(&list, ' '), mid))
-            return true;
-    return false;
-}
-
-static const struct sdp_media *find_media(const struct sdp *offer, struct bytes mid)
-{
-    for (size_t i = 0; i < offer->media_count; i++)
-        if (mid.len > 0 && bytes_equal(offer->media[i].mid, mid))
-            return &offer->media[i];
-    return NULL;
-}
-
-/* --- the transport, as the first m-line of the bundle or the session says (RFC 9143 §7.2) --- */
-
-static enum err decide_setup(struct negotiation *g, const struct sdp_media *tagged)
-{
-    enum sdp_setup setup = tagged->setup != SDP_SETUP_NONE ? tagged->setup : g->offer->setup;
-    if (setup == SDP_SETUP_NONE)
-        return sdp_fail(g->error, ERR_UNSUPPORTED, tagged->line,
-                        "the offer does not say who starts DTLS (a=setup)");
-    g->n->dtls_client = setup == SDP_SETUP_PASSIVE;
-    return OK;
+    struct sdp_policy policy = sdp_policy_default();
+    policy.full_ice = true;
+    return policy;
 }
 
 static enum err decide_transport(struct negotiation *g)
 {
-    const struct sdp *offer = g->offer;
-    struct bytes bundle = offer->bundle;
-    if (bundle.len == 0)
-        return sdp_fail(g->error, ERR_UNSUPPORTED, 0,
-                        "the offer does not bundle its m-lines (a=group:BUNDLE)");
-    const struct sdp_media *tagged = find_media(offer, sdp_cut(&bundle, ' '));
-    if (tagged == NULL)
-        return sdp_fail(g->error, ERR_MALFORMED, 0, "a=group:BUNDLE names an unknown mid");
-    struct bytes ufrag = tagged->ice_ufrag.len > 0 ? tagged->ice_ufrag : offer->ice_ufrag;
-    struct bytes pwd = tagged->ice_pwd.len > 0 ? tagged->ice_pwd : offer->ice_pwd;
-    if (ufrag.len == 0 || pwd.len == 0)
-        return sdp_fail(g->error, ERR_UNSUPPORTED, tagged->line,
-                        "the offer has no ICE credentials (a=ice-ufrag, a=ice-pwd)");
-    if (offer->ice_lite)
+    struct negotiated *n = g->n;
+    struct sdp_transport t;
+    enum err e = sdp_find_transport(g->offer, "offer", &t, g->error);
+    if (e != OK)
+        return e;
+    if (g->offer->ice_lite && !n->full_ice)
         return sdp_fail(g->error, ERR_UNSUPPORTED, 0, "both sides are ICE-lite");
-    sdp_copy(g->n->ice_ufrag, sizeof(g->n->ice_ufrag), ufrag);
-    sdp_copy(g->n->ice_pwd, sizeof(g->n->ice_pwd), pwd);
-    bool own = tagged->fingerprint_count > 0;
-    size_t count = own ? tagged->fingerprint_count : offer->fingerprint_count;
-    if (count == 0)
-        return sdp_fail(g->error, ERR_UNSUPPORTED, tagged->line,
-                        "the offer has no DTLS fingerprint (a=fingerprint, sha-256 or better)");
-    memcpy(g->n->fingerprints, own ? tagged->fingerprints : offer->fingerprints,
-           count * sizeof(g->n->fingerprints[0]));
-    g->n->fingerprint_count = (uint8_t)count;
-    g->n->ext.allow_mixed = offer->extmap_allow_mixed || tagged->extmap_allow_mixed;
-    return decide_setup(g, tagged);
+    sdp_copy(n->ice_ufrag, sizeof(n->ice_ufrag), t.ufrag);
+    sdp_copy(n->ice_pwd, sizeof(n->ice_pwd), t.pwd);
+    memcpy(n->fingerprints, t.fingerprints, t.fingerprint_count * sizeof(n->fingerprints[0]));
+    n->fingerprint_count = (uint8_t)t.fingerprint_count;
+    n->ext.allow_mixed = t.extmap_allow_mixed;
+    n->dtls_client = t.setup == SDP_SETUP_PASSIVE || (n->full_ice && t.setup == SDP_SETUP_ACTPASS);
+    return OK;
 }
 
 /* --- payload types --- */
@@ -259,7 +224,7 @@ static enum negotiated_role role_of(enum sdp_direction offered)
 
 static bool is_rejected(const struct negotiation *g, const struct sdp_media *m)
 {
-    return !m->is_rtp || !is_bundled(g->offer, m->mid) || (m->port == 0 && !m->bundle_only);
+    return !sdp_is_open(m) || !sdp_is_bundled(g->offer, m->mid);
 }
 
 static enum err decide_media(struct negotiation *g, const struct sdp_media *m,
@@ -272,7 +237,7 @@ static enum err decide_media(struct negotiation *g, const struct sdp_media *m,
     sdp_copy(nm->first_format, sizeof(nm->first_format), sdp_cut(&formats, ' '));
     sdp_copy(nm->mid, sizeof(nm->mid), m->mid);
     nm->role = ROLE_REJECTED;
-    if (m->mid.len > 0 && find_media(g->offer, m->mid) != m)
+    if (m->mid.len > 0 && sdp_find_media(g->offer, m->mid) != m)
         return sdp_fail(g->error, ERR_MALFORMED, m->line, "mid %s is used twice", nm->mid);
     if (is_rejected(g, m))
         return OK;
@@ -290,6 +255,15 @@ static enum err decide_media(struct negotiation *g, const struct sdp_media *m,
     return e;
 }
 
+/* A client's server may close one m-line after the other: the last one leaves no transport. */
+static bool is_closed(const struct negotiation *g)
+{
+    for (size_t i = 0; i < g->offer->media_count; i++)
+        if (sdp_is_open(&g->offer->media[i]))
+            return false;
+    return g->policy->full_ice;
+}
+
 enum err sdp_negotiate(const struct sdp *offer, const struct sdp_policy *policy,
                        struct negotiated *ret, struct sdp_error *ret_error)
 {
@@ -297,12 +271,15 @@ enum err sdp_negotiate(const struct sdp *offer, const struct sdp_policy *policy,
     struct negotiation g = { .offer = offer, .policy = policy, .n = ret, .error = ret_error };
     if (offer->media_count == 0)
         return sdp_fail(ret_error, ERR_UNSUPPORTED, 0, "the offer has no m-lines");
-    enum err e = decide_transport(&g);
+    ret->full_ice = policy->full_ice;
+    enum err e = is_closed(&g) ? OK : decide_transport(&g);
     for (size_t i = 0; e == OK && i < offer->media_count; i++)
         e = decide_media(&g, &offer->media[i], &ret->media[i]);
     if (e != OK)
         return e;
     ret->media_count = offer->media_count;
+    if (policy->full_ice)
+        return OK;
     for (size_t i = 0; i < ret->media_count; i++)
         if (ret->media[i].role != ROLE_REJECTED)
             return OK;

@@ -67,7 +67,7 @@ static_assert(sizeof(struct sdp_remote) < 8192, "thousands of these are kept");
  * direction, codecs, extensions and rids; everything it did not offer is left out of the result.
  *
  * OK; ERR_UNSUPPORTED (no bundle, ICE credentials, fingerprint or rtcp-mux; every m-line rejected),
- * ERR_MALFORMED (m-lines or directions that do not follow the offer, …) or ERR_FULL, with ret_error
+ * ERR_MALFORMED (m-lines or ids that do not follow the offer, …) or ERR_FULL, with ret_error
  * filled. `ret` is meaningful only on OK. */
 MUST_USE enum err sdp_remote_read_answer(const struct sdp *answer, const struct sdp_offer *offer,
                                          struct sdp_remote *ret, struct sdp_error *ret_error);

@@ -78,6 +78,23 @@ struct bytes sdp_fmtp_value(struct bytes fmtp, const char *key)
     return (struct bytes){ 0 };
 }
 
+const struct sdp_media *sdp_find_media(const struct sdp *sdp, struct bytes mid)
+{
+    for (size_t i = 0; i < sdp->media_count; i++)
+        if (mid.len > 0 && bytes_equal(sdp->media[i].mid, mid))
+            return &sdp->media[i];
+    return NULL;
+}
+
+bool sdp_is_bundled(const struct sdp *sdp, struct bytes mid)
+{
+    struct bytes list = sdp->bundle;
+    while (mid.len > 0 && list.len > 0)
+        if (bytes_equal(sdp_cut(&list, ' '), mid))
+            return true;
+    return false;
+}
+
 enum err sdp_fail(struct sdp_error *error, enum err e, unsigned line, const char *format, ...)
 {
     int used = line > 0 ? snprintf(error->text, sizeof(error->text), "line %u: ", line) : 0;
