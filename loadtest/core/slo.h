@@ -18,7 +18,7 @@ enum {
     SLO_TERMS_MAX = 32,
     SLO_TERM_TEXT_MAX = 64,
     SLO_TEXT_MAX = 1024,
-    SLO_ERROR_MAX = 1024, /* room for the list of metrics */
+    SLO_ERROR_MAX = 2048, /* room for the list of metrics */
 };
 
 enum slo_op { SLO_BELOW, SLO_AT_MOST, SLO_ABOVE, SLO_AT_LEAST };
