@@ -94,8 +94,13 @@ struct sdp_remote_candidate {
     uint32_t priority;
     uint8_t type;    /* enum sdp_candidate_type */
     uint8_t tcptype; /* enum sdp_tcptype */
-    uint8_t media;   /* index of its m-line; SDP_MEDIA_MAX: session level */
 };
+
+struct sdp_parsed_candidate {
+    struct sdp_remote_candidate candidate;
+    uint64_t media; /* bit i: m-line i has it (a bundle may repeat it in all); all: the session */
+};
+static_assert(SDP_MEDIA_MAX <= 64, "one bit each");
 
 /* One m-line as written. */
 struct sdp_media {
@@ -134,9 +139,9 @@ struct sdp {
     struct sdp_fingerprint fingerprints[SDP_FINGERPRINTS_MAX];
     size_t fingerprint_count;
     struct bytes bundle; /* mids of the first BUNDLE group, separated by spaces; empty: none */
-    /* Numeric addresses of component 1, in the order of the text; what is beyond the limit and
-     * what we cannot use (names such as x.local, other transports) is left out. */
-    struct sdp_remote_candidate candidates[SDP_PARSED_CANDIDATES_MAX];
+    /* Numeric addresses of component 1, in the order of the text, each once; what is beyond the
+     * limit and what we cannot use (names such as x.local, other transports) is left out. */
+    struct sdp_parsed_candidate candidates[SDP_PARSED_CANDIDATES_MAX];
     size_t candidate_count;
     struct sdp_media media[SDP_MEDIA_MAX];
     size_t media_count;
@@ -242,6 +247,7 @@ struct sdp_slot {
 
 struct sdp_answer {
     uint64_t session_id;
+    uint64_t version;      /* rises by one per answer of a session; 0 is written as 2 */
     const char *ice_ufrag; /* ours */
     const char *ice_pwd;
     struct sdp_fingerprint fingerprint;

@@ -7,11 +7,12 @@ static void put_session(const struct negotiated *n, const struct sdp_answer *a, 
 {
     writer_printf(w,
                   "v=0\r\n"
-                  "o=- %llu 2 IN IP4 127.0.0.1\r\n"
+                  "o=- %llu %llu IN IP4 127.0.0.1\r\n"
                   "s=-\r\n"
                   "t=0 0\r\n"
                   "a=group:BUNDLE",
-                  (unsigned long long)a->session_id);
+                  (unsigned long long)a->session_id,
+                  (unsigned long long)(a->version != 0 ? a->version : 2));
     for (size_t i = 0; i < n->media_count; i++)
         if (n->media[i].role != ROLE_REJECTED)
             writer_printf(w, " %s", n->media[i].mid);

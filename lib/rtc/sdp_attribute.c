@@ -375,18 +375,29 @@ static enum err on_ice_lite(struct sdp_parser *p, struct bytes value)
     return OK;
 }
 
+static struct sdp_parsed_candidate *find_candidate(struct sdp *sdp,
+                                                   const struct sdp_remote_candidate *c)
+{
+    for (size_t i = 0; i < sdp->candidate_count; i++)
+        if (net_addr_equal(&sdp->candidates[i].candidate.address, &c->address))
+            return &sdp->candidates[i];
+    if (sdp->candidate_count == SDP_PARSED_CANDIDATES_MAX)
+        return NULL;
+    struct sdp_parsed_candidate *added = &sdp->candidates[sdp->candidate_count++];
+    *added = (struct sdp_parsed_candidate){ .candidate = *c };
+    return added;
+}
+
 /* Names, other components and other transports are of no use to us. */
 static enum err on_candidate(struct sdp_parser *p, struct bytes value)
 {
     struct sdp_remote_candidate c;
-    struct sdp *sdp = p->sdp;
     enum err e = sdp_candidate_read(value, &c);
     if (e == ERR_MALFORMED)
         return bad(p, "not <foundation> <component> <transport> <priority> <address> <port> typ …");
-    if (p->media != NULL)
-        c.media = (uint8_t)(sdp->media_count - 1);
-    if (e == OK && sdp->candidate_count < SDP_PARSED_CANDIDATES_MAX)
-        sdp->candidates[sdp->candidate_count++] = c;
+    struct sdp_parsed_candidate *kept = e == OK ? find_candidate(p->sdp, &c) : NULL;
+    if (kept != NULL)
+        kept->media |= p->media != NULL ? 1ull << (p->media - p->sdp->media) : UINT64_MAX;
     return OK;
 }
 

@@ -55,8 +55,7 @@ enum err sdp_candidate_read(struct bytes value, struct sdp_remote_candidate *ret
     *ret = (struct sdp_remote_candidate){ .address = parsed,
                                           .priority = (uint32_t)priority,
                                           .type = (uint8_t)type,
-                                          .tcptype = (uint8_t)tcptype,
-                                          .media = SDP_MEDIA_MAX };
+                                          .tcptype = (uint8_t)tcptype };
     return OK;
 }
 

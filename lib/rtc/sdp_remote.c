@@ -52,24 +52,14 @@ static enum err read_setup(struct reading *g, const struct sdp_transport *t)
     return OK;
 }
 
-static bool has_candidate(const struct sdp_remote *r, const struct net_addr *address)
-{
-    for (size_t i = 0; i < r->candidate_count; i++)
-        if (net_addr_equal(&r->candidates[i].address, address))
-            return true;
-    return false;
-}
-
 static void read_candidates(struct reading *g, const struct sdp_media *tagged)
 {
     struct sdp_remote *r = g->r;
-    size_t index = (size_t)(tagged - g->sdp->media);
+    uint64_t wanted = 1ull << (tagged - g->sdp->media);
     for (size_t i = 0; i < g->sdp->candidate_count; i++) {
-        const struct sdp_remote_candidate *c = &g->sdp->candidates[i];
-        bool ours = c->media == index || c->media == SDP_MEDIA_MAX;
-        if (ours && r->candidate_count < SDP_REMOTE_CANDIDATES_MAX &&
-            !has_candidate(r, &c->address))
-            r->candidates[r->candidate_count++] = *c;
+        const struct sdp_parsed_candidate *c = &g->sdp->candidates[i];
+        if ((c->media & wanted) != 0 && r->candidate_count < SDP_REMOTE_CANDIDATES_MAX)
+            r->candidates[r->candidate_count++] = c->candidate;
     }
     r->end_of_candidates = g->sdp->end_of_candidates || tagged->end_of_candidates;
 }
