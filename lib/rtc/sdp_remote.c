@@ -74,6 +74,7 @@ static enum err read_transport(struct reading *g)
     sdp_copy(r->ice_ufrag, sizeof(r->ice_ufrag), t.ufrag);
     sdp_copy(r->ice_pwd, sizeof(r->ice_pwd), t.pwd);
     r->ice_lite = g->sdp->ice_lite;
+    r->controlling = g->ours != NULL || r->ice_lite;
     memcpy(r->fingerprints, t.fingerprints, t.fingerprint_count * sizeof(r->fingerprints[0]));
     r->fingerprint_count = (uint8_t)t.fingerprint_count;
     r->ext.allow_mixed = t.extmap_allow_mixed;

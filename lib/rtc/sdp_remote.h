@@ -46,6 +46,7 @@ struct sdp_remote {
     char ice_pwd[SDP_PWD_MAX + 1];
     bool ice_lite;
     bool end_of_candidates;
+    bool controlling; /* in ICE (RFC 8445 §6.1.1): we offered, or the other side is lite */
     bool dtls_client; /* we start the handshake */
     uint8_t fingerprint_count;
     uint8_t candidate_count;

@@ -104,6 +104,7 @@ static void our_servers_answer_is_read_back(void **state)
     assert_string_equal(remote.ice_pwd, "abcdefghijkl0123456789");
     assert_true(remote.ice_lite && remote.end_of_candidates && remote.ext.allow_mixed);
     assert_true(remote.dtls_client); /* the server is passive */
+    assert_true(remote.controlling);
     assert_int_equal(remote.fingerprint_count, 1);
     assert_int_equal(remote.fingerprints[0].value[0], 0xcd);
     assert_int_equal(remote.media_count, LAYOUT_COUNT);
@@ -294,6 +295,7 @@ static void janus_subscriber_offer_is_understood_and_answered(void **state)
     answer_offer("janus-subscriber-offer.sdp", ROLE_PUBLISH);
     assert_string_equal(remote.ice_ufrag, "LUh2");
     assert_true(remote.dtls_client);
+    assert_false(remote.controlling); /* who offers is */
     assert_int_equal(remote.media_count, 2);
     const struct sdp_remote_media *audio = &remote.media[0], *video = &remote.media[1];
     assert_int_equal(audio->direction, SDP_RECVONLY);
@@ -341,7 +343,7 @@ static void server_that_is_active_or_lite_is_answered(void **state)
     edit("a=msid-semantic", "a=ice-lite\r\na=msid-semantic");
     edit("a=setup:actpass", "a=setup:active");
     assert_int_equal(read_offer(), OK);
-    assert_true(remote.ice_lite);
+    assert_true(remote.ice_lite && remote.controlling);
     assert_false(remote.dtls_client);
     write_answer(&policy);
     assert_non_null(strstr(text, "a=setup:passive"));
