@@ -177,6 +177,8 @@ struct figure figure_of(double value, enum unit unit)
     struct figure f = { "-" };
     if (isnan(value))
         return f;
+    if (value == 0)
+        return unit == UNIT_SHARE ? (struct figure){ "0 %" } : (struct figure){ "0" };
     switch (unit) {
     case UNIT_SHARE:
         return figure_share(value);
