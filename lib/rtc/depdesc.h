@@ -25,4 +25,21 @@ struct depdesc {
 /* OK, ERR_TRUNCATED. */
 MUST_USE enum err depdesc_parse(struct bytes value, struct depdesc *ret);
 
+enum { DEPDESC_WRITE_SIZE_MAX = 32 };
+
+/* One packet of a stream with one spatial layer and one or three temporal layers (L1T1, L1T3 with
+ * the pattern 0 2 1 2), in the templates that libwebrtc uses for them. */
+struct depdesc_frame {
+    uint8_t temporal_count; /* 1 or 3; the same for the whole stream */
+    bool start_of_frame, end_of_frame;
+    bool keyframe;          /* structure and resolution go with its first packet */
+    uint8_t temporal_id;    /* < temporal_count */
+    bool layer_sync;        /* temporal id 2: the first of the two in a pattern */
+    uint16_t frame_number;  /* one more for each frame of the stream */
+    uint16_t width, height; /* of keyframes; 0: not said */
+};
+
+/* Appends the extension's value. */
+void depdesc_write(struct writer *w, const struct depdesc_frame *f);
+
 #endif

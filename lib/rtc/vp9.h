@@ -1,0 +1,47 @@
+/* vp9.h - the VP9 payload descriptor (RFC 9628 §4.2): parse, and write in flexible mode.
+ *
+ * Pure.
+ *
+ *   |I|P|L|F|B|E|V|Z|  I: |M| PictureID (7 or 15) |  L: | TID |U| SID |D|, TL0PICIDX if not F
+ *   F and P: | P_DIFF |N| up to three times  V: scalability structure  then the VP9 frame
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef RTC_VP9_H
+#define RTC_VP9_H
+
+#include "common/bytes.h"
+
+enum {
+    VP9_REFERENCES_MAX = 3,
+    VP9_DESCRIPTOR_SIZE_MAX = 12, /* of what vp9_write() writes */
+};
+
+struct vp9_descriptor {
+    size_t len;           /* bytes the descriptor takes in the packet parsed */
+    bool inter_predicted; /* P */
+    bool flexible;        /* F */
+    bool frame_start;     /* B: of a layer frame */
+    bool frame_end;       /* E */
+    bool has_picture_id;
+    bool picture_id_long; /* M: 15 bits on the wire */
+    uint16_t picture_id;
+    bool has_layers;
+    uint8_t temporal_id, spatial_id;
+    bool switching_up;                      /* U */
+    bool inter_layer_predicted;             /* D */
+    uint8_t tl0_index;                      /* has_layers and not flexible */
+    uint8_t reference_count;                /* flexible */
+    uint8_t references[VP9_REFERENCES_MAX]; /* P_DIFF: pictures back, 1..127 */
+    bool has_structure;                     /* V */
+    uint8_t spatial_count;                  /* of the structure, 1..8 */
+    uint16_t width, height;                 /* of its first spatial layer; 0: not said */
+};
+
+/* OK, ERR_TRUNCATED, or ERR_MALFORMED (a fourth reference, nothing behind the descriptor). */
+MUST_USE enum err vp9_parse(struct bytes payload, struct vp9_descriptor *ret);
+
+/* Writes it in flexible mode, the picture id with 15 bits, the structure with one spatial layer
+ * and without a group of pictures. */
+void vp9_write(struct writer *w, const struct vp9_descriptor *d);
+
+#endif
