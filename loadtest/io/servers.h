@@ -63,7 +63,8 @@ void servers_end_interval(struct servers *s, usec now,
                           void (*on_result)(json_t *servers, void *data), void *data);
 
 /* "series.servers": { "sfud-1": { "cpu": [share of a core, …], "memory_bytes": [ … ] } }, an item
- * for each tick but the first; 0 while a server is not there. A new reference. */
+ * for each tick but the first; 0 while a server is not there. What is known from metrics only lags
+ * by one tick. A new reference. */
 json_t *servers_series_json(const struct servers *s);
 /* { "sfud-1": "uring" } of those known, or NULL if none is. A new reference. */
 json_t *servers_io_backends(const struct servers *s);
