@@ -1,8 +1,8 @@
 /* scenario.h - what a load test does: rooms, groups of bots, their media, their network, and what
  * happens when.
  *
- * A scenario is a YAML file (docs/loadtest.md describes every key; loadtest/scenarios/ has some).
- * This struct is its whole meaning. It is plain data, owned by scenario_free().
+ * A scenario is a YAML file (docs/loadtest-scenarios.md has every key; loadtest/scenarios/ has
+ * some). This struct is its whole meaning. It is plain data, owned by scenario_free().
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef LOADTEST_SCENARIO_H
@@ -19,8 +19,8 @@ enum {
     SCENARIO_TEXT_MAX = 512,
     SCENARIO_BOTS_MAX = 100000,
     SCENARIO_LAYERS_MAX = 3,
-    SCENARIO_SLOTS_MAX = 32, /* of a kind */
-    SCENARIO_ERROR_MAX = 200,
+    SCENARIO_SLOTS_MAX = 32,   /* of a kind */
+    SCENARIO_ERROR_MAX = 1024, /* room for the list of keys */
 };
 
 /* One direction of a bot's network. Zero is a perfect one. */
@@ -141,8 +141,10 @@ struct bot_place scenario_place(const struct scenario *s, unsigned index);
 /* Does this bot have a voice at `since_start`? Same answer on every machine. */
 bool scenario_talks(const struct scenario *s, struct bot_place place, usec since_start);
 
-/* The same scenario with another number of bots, for the search for a limit: groups that watch or
- * listen grow (the largest group), publishers stay as they are when there is a larger group. */
+/* The same scenario with another number of bots, for the search for a limit. Many rooms become more
+ * or fewer of the same rooms, rounded down (scenario_bot_count() tells). In one room the largest
+ * group grows, which is who watches and listens where few publish; the others stay as they are
+ * unless the room becomes smaller than them. */
 void scenario_scale(struct scenario *s, unsigned bots);
 
 #endif

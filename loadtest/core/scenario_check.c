@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/scenario_check.h"
+
+#include "core/scenario_value.h"
+
+/* What is being looked at, and the first thing that was wrong with it. */
+struct examiner {
+    const struct tree *map;
+    char *error;
+    enum err err;
+};
+
+/* Refuses at the key if it was written, else at the part. */
+static void refuse_key(struct examiner *x, const char *key, const char *why)
+{
+    const struct tree *t = tree_find(x->map, key);
+    if (x->err == OK)
+        x->err = tree_refuse(t == NULL ? x->map : t, x->error, "%s", why);
+}
+
+/* The key has no meaning unless `holds`. */
+static void needs(struct examiner *x, const char *key, bool holds, const char *why)
+{
+    if (!holds && tree_find(x->map, key) != NULL)
+        refuse_key(x, key, why);
+}
+
+static void check_sending(struct examiner *x, struct group *g)
+{
+    needs(x, "talkers", g->talk == TALK_TURNS, "is for 'talk: turns'");
+    needs(x, "turn", g->talk == TALK_TURNS, "is for 'talk: turns'");
+    if (g->talk == TALK_TURNS && g->talkers > g->bots)
+        refuse_key(x, "talkers", "are more than the bots of the group");
+    bool has_camera = g->video != VIDEO_OFF;
+    needs(x, "layers", has_camera, "is for groups with a camera ('video: vp8')");
+    needs(x, "dependency-descriptor", has_camera, "is for groups with a camera ('video: vp8')");
+    needs(x, "video-file", g->video == VIDEO_ONE,
+          "is for groups with a camera of one codec ('video: vp8')");
+    needs(x, "audio-file", g->talk == TALK_TURNS || g->talk == TALK_ALWAYS,
+          "is for groups with a voice ('talk: always')");
+    if (has_camera && g->layer_count == 0) {
+        const struct scenario_key *layers = scenario_key_find(PART_GROUP, "layers");
+        char why[VALUE_WHY_MAX];
+        check(value_read(layers, layers->def, g, why));
+    }
+}
+
+static void check_receiving(struct examiner *x, struct group *g)
+{
+    if (g->watch == SCENARIO_WATCH_ALL)
+        g->watch = g->video_slots;
+    if (g->watch > g->video_slots)
+        refuse_key(x, "watch", "are more cameras than there are video-slots");
+    if (g->watch_large > g->watch)
+        refuse_key(x, "watch-large", "are more cameras than it watches ('watch')");
+    needs(x, "watch-size", g->watch > 0, "is for groups that watch cameras");
+    needs(x, "scroll", g->watch > 0 || g->scroll_us == 0, "is for groups that watch cameras");
+    needs(x, "thumb-size", g->watch_large > 0, "is for groups with 'watch-large'");
+    needs(x, "listen", g->audio_slots > 0 || g->listen_share == 0,
+          "is for groups that have audio-slots");
+    if (g->echo && g->audio_slots == 0 && g->video_slots == 0)
+        refuse_key(x, "echo", "needs something to send back: audio-slots or video-slots");
+}
+
+static enum err check_group(const struct tree *map, struct group *g, char *error)
+{
+    struct examiner x = { .map = map, .error = error };
+    check_sending(&x, g);
+    check_receiving(&x, g);
+    needs(&x, "away", g->stay_us > 0, "is for groups that leave ('stay')");
+    return x.err;
+}
+
+static enum err check_path(const struct tree *map, const char *direction,
+                           const struct network_path *p, char *error)
+{
+    /* What was wrong is in the direction's own map, or in 'both'. */
+    const struct tree *own = tree_find(map, direction), *both = tree_find(map, "both");
+    struct examiner x = { .map = own != NULL ? own : both != NULL ? both : map, .error = error };
+    if (p->burst_enter > 0 && p->burst_leave == 0)
+        refuse_key(&x, "burst-enter", "needs 'burst-leave': else a burst never ends");
+    needs(&x, "burst-loss", p->burst_enter > 0, "is for networks with 'burst-enter'");
+    needs(&x, "burst-leave", p->burst_enter > 0, "is for networks with 'burst-enter'");
+    needs(&x, "queue", p->rate_bps > 0, "is for networks with a 'rate'");
+    return x.err;
+}
+
+static enum err check_chaos(const struct scenario *s, const struct tree *map, const struct chaos *c,
+                            char *error)
+{
+    struct examiner x = { .map = map, .error = error };
+    if (c->run[0] == '\0')
+        refuse_key(&x, "run", "says nothing; expected: a shell command ('run: ./dev …')");
+    if ((c->undo_after_us > 0) != (c->undo[0] != '\0'))
+        refuse_key(&x, c->undo[0] == '\0' ? "undo-after" : "undo",
+                   "'undo' and 'undo-after' go together");
+    if (c->at_us >= s->duration_us)
+        refuse_key(&x, "at", "is after the end of the plateau ('duration')");
+    else if (c->at_us + c->undo_after_us > s->duration_us)
+        refuse_key(&x, "undo-after", "is after the end of the plateau ('duration')");
+    return x.err;
+}
+
+static enum err check_storm(const struct scenario *s, const struct tree *map, const struct storm *t,
+                            char *error)
+{
+    struct examiner x = { .map = map, .error = error };
+    if (t->at_us >= s->duration_us)
+        refuse_key(&x, "at", "is after the end of the plateau ('duration')");
+    if (t->share == 0)
+        refuse_key(&x, "share", "is nobody");
+    return x.err;
+}
+
+static enum err check_count(const struct scenario *s, const struct tree *root, char *error)
+{
+    struct examiner x = { .map = root, .error = error };
+    uint64_t per_room = 0;
+    for (unsigned i = 0; i < s->group_count; i++)
+        per_room += s->groups[i].bots;
+    if (s->group_count == 0)
+        refuse_key(&x, "groups", "there are no bots: 'groups' needs at least one");
+    else if (per_room * s->rooms > SCENARIO_BOTS_MAX)
+        refuse_key(&x, "groups", "rooms × bots are more than 100000");
+    return x.err;
+}
+
+/* The tree's child of this name: it was read from there. */
+static const struct tree *part_of(const struct tree *root, const char *parts, const char *name)
+{
+    const struct tree *map = tree_find(root, parts);
+    const struct tree *part = map == NULL ? NULL : tree_find(map, name);
+    check(part != NULL);
+    return part;
+}
+
+enum err scenario_check(struct scenario *s, const struct tree *root,
+                        char ret_error[SCENARIO_ERROR_MAX])
+{
+    enum err e = check_count(s, root, ret_error);
+    for (unsigned i = 0; i < s->network_count && e == OK; i++) {
+        const struct tree *map = part_of(root, "networks", s->networks[i].name);
+        e = check_path(map, "up", &s->networks[i].up, ret_error);
+        if (e == OK)
+            e = check_path(map, "down", &s->networks[i].down, ret_error);
+    }
+    for (unsigned i = 0; i < s->group_count && e == OK; i++)
+        e = check_group(part_of(root, "groups", s->groups[i].name), &s->groups[i], ret_error);
+    for (unsigned i = 0; i < s->chaos_count && e == OK; i++)
+        e = check_chaos(s, part_of(root, "chaos", s->chaos[i].name), &s->chaos[i], ret_error);
+    for (unsigned i = 0; i < s->storm_count && e == OK; i++)
+        e = check_storm(s, part_of(root, "storms", s->storms[i].name), &s->storms[i], ret_error);
+    return e;
+}
