@@ -3,7 +3,8 @@
 
 #define CONSENT_JITTER_PERCENT 20
 /* How long the nominated pair may be later than another one before that one is nominated. */
-#define NOMINEE_GRACE MILLIS(50)
+#define NOMINEE_GRACE    MILLIS(50)
+#define NOMINEE_ATTEMPTS 3
 /* Once connected, a newly nominated pair that does not answer is given up. */
 #define RENOMINATION_ATTEMPTS 8
 
@@ -424,16 +425,19 @@ static int find_due(const struct ice_client *ice, usec now)
 }
 
 /* Whether a check of the pair carries USE-CANDIDATE. One pair is nominated at a time; it loses that
- * to a pair that works while it does not itself. */
+ * to a pair that works if it does not work itself or leaves several nominating checks unanswered.
+ */
 static bool nominates(struct ice_client *ice, int index)
 {
     if (ice->controlled)
         return false;
     if (ice->selected >= 0)
         return index == ice->selected;
-    bool replaceable =
-        ice->nominee < 0 || (ice->pairs[index].succeeded && !ice->pairs[ice->nominee].succeeded);
-    if (replaceable)
+    if (ice->nominee < 0)
+        ice->nominee = (int8_t)index;
+    const struct ice_client_pair *nominee = &ice->pairs[ice->nominee];
+    bool is_replaceable = !nominee->succeeded || nominee->attempts >= NOMINEE_ATTEMPTS;
+    if (ice->pairs[index].succeeded && is_replaceable)
         ice->nominee = (int8_t)index;
     return ice->nominee == index;
 }
