@@ -98,6 +98,11 @@ static bool exists(const char *name)
     return access(path, F_OK) == 0;
 }
 
+static bool is_there(void *data)
+{
+    return exists(data);
+}
+
 static bool is_told(void *data)
 {
     return strstr(told, data) != NULL;
@@ -175,10 +180,10 @@ static void what_is_not_undone_is_undone_at_the_end(void **state)
 
 static void command_that_hangs_is_killed_with_its_children(void **state)
 {
-    add(0, "(sleep 0.6; touch survived) & touch begun; sleep 60", 0, NULL);
+    add(0, "(sleep 1; touch survived) & touch begun; sleep 60", 0, NULL);
     start(MILLIS(300), 0);
     loop_until(&loop, is_told, "0e", 3000);
-    loop_for(&loop, 600);
+    loop_for(&loop, 1000);
     finish();
     assert_true(exists("begun"));
     assert_false(exists("survived"));
@@ -192,8 +197,7 @@ static void command_that_runs_at_the_end_gets_its_grace_and_is_undone(void **sta
 {
     add(0, "touch on; sleep 60", SECONDS(600), "rm on");
     start(0, MILLIS(200));
-    loop_for(&loop, 200);
-    assert_true(exists("on"));
+    loop_until(&loop, is_there, "on", 3000);
     usec began = clock_now();
     finish();
     assert_true(clock_now() - began >= MILLIS(195) && clock_now() - began < SECONDS(3));
@@ -215,14 +219,13 @@ static void output_is_bounded_and_its_end_is_kept(void **state)
 
 static void command_may_leave_something_in_the_background(void **state)
 {
-    add(0, "(sleep 0.4; echo later; touch later) & echo now", 0, NULL);
+    add(0, "(sleep 1; echo later; touch later) & echo now", 0, NULL);
     start(0, 0);
-    loop_until(&loop, is_told, "0e", 300);
+    loop_until(&loop, is_told, "0e", 900);
     json_t *json = report(0);
     assert_string_equal(text(json, "output"), "now\n");
     json_decref(json);
-    loop_for(&loop, 600);
-    assert_true(exists("later"));
+    loop_until(&loop, is_there, "later", 3000);
     finish();
 }
 
