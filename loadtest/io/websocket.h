@@ -38,8 +38,8 @@ struct websocket_events {
     void (*on_text)(void *owner, struct bytes text, usec now);
     /* Not asked for by us. code: of the server's close frame, 0: there was none.
      * reason, valid during the call: before OPEN "refused" (nobody listens, or unreachable), "dns",
-     * "timeout", "tls", "http-<status>", "reset" (hung up), "handshake" (an upgrade that makes no
-     * sense); after OPEN "closed" (with a close frame), "reset", "too-big", "too-slow". */
+     * "bad-url", "timeout", "tls", "http-<status>", "reset" (hung up), "handshake" (an upgrade that
+     * makes no sense); after OPEN "closed" (with a close frame), "reset", "too-big", "too-slow". */
     void (*on_closed)(void *owner, int code, const char *reason, usec now);
 };
 
