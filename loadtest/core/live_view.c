@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/live_view.h"
 
+#include "core/text.h"
 #include "core/text_canvas.h"
 
 #include <assert.h>
@@ -101,9 +102,10 @@ static void put_flow(struct text_canvas *c, const char *label, const struct live
 {
     char rate[24];
     put_label(c, label);
-    canvas_printf(c, "%9.0f packets/s   %10s   %14llu packets", f->packets_per_second,
+    canvas_printf(c, "%10s packets/s   %10s   %15s packets",
+                  figure_count(f->packets_per_second).text,
                   canvas_bit_rate(f->bytes_per_second * 8, rate, sizeof rate),
-                  (unsigned long long)f->packets_total);
+                  figure_count((double)f->packets_total).text);
     canvas_newline(c);
 }
 
@@ -113,9 +115,9 @@ static void put_latency(struct text_canvas *c, const struct live_stats *s)
     if (!s->has_latency) {
         canvas_put(c, "-");
     } else {
-        canvas_printf(c, "p50 %.2f ms   ", (double)s->latency_p50_us / 1000);
+        canvas_printf(c, "p50 %s   ", figure_of((double)s->latency_p50_us, UNIT_US).text);
         canvas_color(c, level_color((double)s->latency_p99_us, LATENCY_NOTABLE, LATENCY_BAD));
-        canvas_printf(c, "p99 %.2f ms", (double)s->latency_p99_us / 1000);
+        canvas_printf(c, "p99 %s", figure_of((double)s->latency_p99_us, UNIT_US).text);
         canvas_color(c, CANVAS_PLAIN);
     }
     canvas_newline(c);
@@ -140,7 +142,6 @@ static void put_quality(struct text_canvas *c, const struct live_stats *s)
 static void put_server(struct text_canvas *c, const struct live_server *v, uint64_t memory_most,
                        bool is_first)
 {
-    char memory[24];
     put_label(c, is_first ? "servers" : "");
     canvas_put(c, v->name);
     canvas_column(c, LABEL_WIDTH + 14);
@@ -152,7 +153,7 @@ static void put_server(struct text_canvas *c, const struct live_server *v, uint6
     canvas_bar(c, v->cpu_share, CPU_BAR, level_color(v->cpu_share, CORE_NOTABLE, CORE_BAD));
     canvas_printf(c, " %4.0f %% CPU   ", v->cpu_share * 100);
     canvas_bar(c, share_of((double)v->memory_bytes, (double)memory_most), MEMORY_BAR, CANVAS_BLUE);
-    canvas_printf(c, " %s", canvas_bytes((double)v->memory_bytes, memory, sizeof memory));
+    canvas_printf(c, " %s", figure_of((double)v->memory_bytes, UNIT_BYTES).text);
     canvas_newline(c);
 }
 
@@ -174,13 +175,12 @@ static void put_servers(struct text_canvas *c, const struct live_stats *s, unsig
 
 static void put_tester(struct text_canvas *c, const struct live_stats *s)
 {
-    char memory[24];
     put_label(c, "tester");
     canvas_color(c, level_color(s->tester_thread_share, CORE_NOTABLE, CORE_BAD));
     canvas_printf(c, "%.0f %% CPU, busiest thread %.0f %%", s->tester_cpu_share * 100,
                   s->tester_thread_share * 100);
     canvas_color(c, CANVAS_PLAIN);
-    canvas_printf(c, "   %s", canvas_bytes((double)s->tester_memory_bytes, memory, sizeof memory));
+    canvas_printf(c, "   %s", figure_of((double)s->tester_memory_bytes, UNIT_BYTES).text);
     if (s->tester_saturated)
         put_colored(c, CANVAS_RED, "   SATURATED: what is lost may be lost here");
     canvas_newline(c);
@@ -239,8 +239,9 @@ size_t live_view_line(const struct live_stats *s, char *ret, size_t capacity)
                   canvas_bit_rate(s->sent.bytes_per_second * 8, out, sizeof out),
                   canvas_bit_rate(s->received.bytes_per_second * 8, in, sizeof in));
     if (s->has_latency)
-        canvas_printf(&c, ", latency p50 %.2f p99 %.2f ms", (double)s->latency_p50_us / 1000,
-                      (double)s->latency_p99_us / 1000);
+        canvas_printf(&c, ", latency p50 %s p99 %s",
+                      figure_of((double)s->latency_p50_us, UNIT_US).text,
+                      figure_of((double)s->latency_p99_us, UNIT_US).text);
     canvas_printf(&c, ", loss %.3f %%, freezes %llu", s->loss * 100,
                   (unsigned long long)s->freezes_total);
     put_line_servers(&c, s);

@@ -64,9 +64,14 @@ static size_t character_len(const unsigned char *p)
     return len;
 }
 
-/* C0, DEL, C1 (U+0080..U+009F): a terminal may obey them. */
+/* C0, DEL, C1 (U+0080..U+009F), which a terminal may obey, and what turns the direction of writing
+ * (U+200E, U+200F, U+202A..U+202E, U+2066..U+2069). p is a whole character. */
 static bool is_control(const unsigned char *p)
 {
+    if (p[0] == 0xe2 && p[1] == 0x80)
+        return p[2] == 0x8e || p[2] == 0x8f || (p[2] >= 0xaa && p[2] <= 0xae);
+    if (p[0] == 0xe2 && p[1] == 0x81)
+        return p[2] >= 0xa6 && p[2] <= 0xa9;
     return p[0] < 0x20 || p[0] == 0x7f || (p[0] == 0xc2 && p[1] < 0xa0);
 }
 
@@ -153,25 +158,15 @@ void canvas_newline(struct text_canvas *c)
         put_raw(c, "\n", 1);
 }
 
-static const char *scaled(double value, const char *unit, char *ret, size_t capacity)
+const char *canvas_bit_rate(double bps, char *ret, size_t capacity)
 {
     static const char *const prefixes[] = { "", "k", "M", "G", "T" };
     size_t i = 0;
-    while (value >= 999.5 && i + 1 < ARRAY_LEN(prefixes)) {
-        value /= 1000;
+    while (bps >= 999.5 && i + 1 < ARRAY_LEN(prefixes)) {
+        bps /= 1000;
         i++;
     }
-    int digits = i == 0 || value >= 99.95 ? 0 : 1;
-    (void)snprintf(ret, capacity, "%.*f %s%s", digits, value, prefixes[i], unit);
+    int digits = i == 0 || bps >= 99.95 ? 0 : 1;
+    (void)snprintf(ret, capacity, "%.*f %sb/s", digits, bps, prefixes[i]);
     return ret;
-}
-
-const char *canvas_bit_rate(double bps, char *ret, size_t capacity)
-{
-    return scaled(bps, "b/s", ret, capacity);
-}
-
-const char *canvas_bytes(double bytes, char *ret, size_t capacity)
-{
-    return scaled(bytes, "B", ret, capacity);
 }

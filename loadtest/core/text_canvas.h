@@ -52,8 +52,7 @@ void canvas_right(struct text_canvas *c, const char *text);
 void canvas_bar(struct text_canvas *c, double share, unsigned width, enum canvas_color color);
 void canvas_newline(struct text_canvas *c);
 
-/* "12.3 Mb/s", "118 MB" (powers of 1000) into ret, which is returned. */
+/* "12.3 Mb/s" into ret, which is returned. */
 const char *canvas_bit_rate(double bps, char *ret, size_t capacity);
-const char *canvas_bytes(double bytes, char *ret, size_t capacity);
 
 #endif

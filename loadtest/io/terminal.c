@@ -57,11 +57,13 @@ void terminal_end(void)
     terminal_write(fd, LEAVE, strlen(LEAVE));
 }
 
-/* abort() goes on to its default after this. */
+/* abort() goes on to its default after this. What was printed before is gone with the second
+ * screen. */
 static void on_abort(int number)
 {
+    static const char text[] = LEAVE "aborted; run it again with its output in a file to see why\n";
     int fd = (int)begun_fd;
-    if (fd >= 0 && write(fd, LEAVE, strlen(LEAVE)) < 0)
+    if (fd >= 0 && write(fd, text, sizeof text - 1) < 0)
         return;
 }
 
