@@ -1,10 +1,9 @@
 /* chaos.h - runs the shell commands of a scenario at their time, and undoes them.
  *
  * Each command is `/bin/sh -c` in this program's working directory and a process group of its own,
- * without a terminal: stdin is empty,
- * stdout and stderr are captured (the last CHAOS_OUTPUT_MAX bytes). One that takes longer than the
- * timeout is killed with its group. A command that was started is undone: after its delay, or when
- * the run ends if that is earlier. Loop thread only.
+ * without a terminal: stdin is empty, stdout and stderr are captured (the last CHAOS_OUTPUT_MAX
+ * bytes). One that takes longer than the timeout is killed with its group. A command that was
+ * started is undone: after its delay, or when the run ends if that is earlier. Loop thread only.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef LOADTEST_CHAOS_H
