@@ -25,6 +25,21 @@ static void needs(struct examiner *x, const char *key, bool holds, const char *w
         refuse_key(x, key, why);
 }
 
+/* Built-in clips have three sizes (loadtest/clips); a file has one, so it is one layer. */
+static void check_layers(struct examiner *x, struct group *g)
+{
+    const struct scenario_key *layers = scenario_key_find(PART_GROUP, "layers");
+    bool has_file = g->video_file[0] != '\0';
+    char why[VALUE_WHY_MAX];
+    if (g->layer_count == 0)
+        check(value_read(layers, has_file ? "720" : layers->def, g, why));
+    if (has_file && g->layer_count > 1)
+        refuse_key(x, "layers", "are more than one, but 'video-file' is one");
+    for (unsigned i = 0; i < g->layer_count && !has_file; i++)
+        if (g->layers[i] != 180 && g->layers[i] != 360 && g->layers[i] != 720)
+            refuse_key(x, "layers", "the built-in clips have the heights 180, 360 and 720");
+}
+
 static void check_sending(struct examiner *x, struct group *g)
 {
     needs(x, "talkers", g->talk == TALK_TURNS, "is for 'talk: turns'");
@@ -38,11 +53,8 @@ static void check_sending(struct examiner *x, struct group *g)
           "is for groups with a camera of one codec ('video: vp8')");
     needs(x, "audio-file", g->talk == TALK_TURNS || g->talk == TALK_ALWAYS,
           "is for groups with a voice ('talk: always')");
-    if (has_camera && g->layer_count == 0) {
-        const struct scenario_key *layers = scenario_key_find(PART_GROUP, "layers");
-        char why[VALUE_WHY_MAX];
-        check(value_read(layers, layers->def, g, why));
-    }
+    if (has_camera)
+        check_layers(x, g);
 }
 
 static void check_receiving(struct examiner *x, struct group *g)

@@ -23,7 +23,8 @@ static const struct scenario_key of_scenario[] = {
     { "duration", VALUE_DURATION, S(duration_us), "30s", 1e6, 30 * DAY,
       "Of the plateau, which is what is measured." },
     { "slo", VALUE_TEXT, S(slo), "", 0, 0,
-      "Objectives that decide the exit status: `loss<0.5%,latency_p99<50ms`. `--slo` goes first." },
+      "Objectives that decide the exit status: `loss<0.5%,latency_p99<50ms`. `--slo` replaces "
+      "them." },
     { "groups", VALUE_PARTS, 0, NULL, 0, 0, "Bots that behave alike, by name. At least one." },
     { "networks", VALUE_PARTS, 0, NULL, 0, 0, "Kinds of bad networks, by name." },
     { "chaos", VALUE_PARTS, 0, NULL, 0, 0, "What is done to the servers meanwhile, by name." },
@@ -44,13 +45,15 @@ static const struct scenario_key of_group[] = {
     { "video", VALUE_VIDEO, G(video), "off", 0, 0,
       "The camera's codec; `mixed`: VP8, VP9, H.264 and AV1 by turns, bot after bot." },
     { "layers", VALUE_LAYERS, G(layers), "[180, 360, 720]", 0, 0,
-      "Heights of the simulcast layers, ascending. One: no simulcast." },
+      "Heights of the simulcast layers, ascending; the built-in clips have 180, 360 and 720. One: "
+      "no "
+      "simulcast." },
     { "dependency-descriptor", VALUE_BOOL, G(dependency_descriptor), "no", 0, 0,
       "Sends the dependency descriptor with video." },
     { "video-file", VALUE_TEXT, G(video_file), "", 0, 0,
-      "A clip to send instead of the built-in ones." },
+      "A clip to send instead of the built-in ones: IVF, or H.264 in Annex B. It is one layer." },
     { "audio-file", VALUE_TEXT, G(audio_file), "", 0, 0,
-      "A recording to send instead of the bot's tone." },
+      "A recording (Ogg Opus) to send instead of the bot's tone." },
     { "audio-slots", VALUE_COUNT, G(audio_slots), "4", 0, SCENARIO_SLOTS_MAX,
       "Voices that it can receive at once." },
     { "video-slots", VALUE_COUNT, G(video_slots), "9", 0, SCENARIO_SLOTS_MAX,
@@ -81,7 +84,7 @@ static const struct scenario_key of_group[] = {
 #undef G
 
 static const struct scenario_key of_network[] = {
-    { "both", VALUE_PART, 0, NULL, 0, 0, "Both directions; `up` and `down` go first." },
+    { "both", VALUE_PART, 0, NULL, 0, 0, "Both directions. What `up` and `down` say counts more." },
     { "up", VALUE_PART, offsetof(struct network, up), NULL, 0, 0, "From the bot." },
     { "down", VALUE_PART, offsetof(struct network, down), NULL, 0, 0, "To the bot." },
 };
@@ -98,7 +101,7 @@ static const struct scenario_key of_path[] = {
     { "delay", VALUE_DURATION, P(delay_us), "0", 0, 10e6, "One way." },
     { "jitter", VALUE_DURATION, P(jitter_us), "0", 0, 10e6,
       "Added to the delay, evenly from 0 to this. Packets stay in order." },
-    { "rate", VALUE_RATE, P(rate_bps), "unlimited", 8000, 1e12, "What the line carries." },
+    { "rate", VALUE_RATE, P(rate_bps), "unlimited", 8000, 1e11, "What the line carries." },
     { "queue", VALUE_DURATION_32, P(queue_us_max), "200ms", 1e3, 10e6,
       "With `rate`: how long packets queue for the line before more are dropped." },
 };
@@ -160,7 +163,7 @@ const char *value_kind_help(enum value_kind kind)
         [VALUE_TEXT] = "a text of at most 511 bytes",
         [VALUE_COUNT] = "a whole number",
         [VALUE_WATCH] = "a whole number, or all",
-        [VALUE_DURATION] = "a duration like 30s, 200ms, 1.5s, 500us, 2min or 1h",
+        [VALUE_DURATION] = "a duration like 200ms, 1.5s or 2min",
         [VALUE_DURATION_32] = "a duration like 200ms or 1.5s",
         [VALUE_SHARE] = "a share like 1% or 0.5%",
         [VALUE_RATE] = "a rate like 2mbps, 500kbps, 64000bps or unlimited",

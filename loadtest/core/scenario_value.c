@@ -79,8 +79,10 @@ static void write_limit(const struct scenario_key *key, double value, char ret[3
         (void)snprintf(ret, 32, "%gs", value / 1e6);
     else if (is_duration)
         (void)snprintf(ret, 32, "%gms", value / 1e3);
+    else if (key->kind == VALUE_RATE && value >= 1e9)
+        (void)snprintf(ret, 32, "%ggbps", value / 1e9);
     else if (key->kind == VALUE_RATE)
-        (void)snprintf(ret, 32, "%.0fkbps", value / 1e3);
+        (void)snprintf(ret, 32, "%gkbps", value / 1e3);
     else if (key->kind == VALUE_PER_SECOND)
         (void)snprintf(ret, 32, "%.10g/s", value);
     else
@@ -97,13 +99,22 @@ static bool not_this(const struct scenario_key *key, const char *text, char *ret
     return false;
 }
 
-static bool out_of_range(const struct scenario_key *key, const char *text, char *ret_why)
+const char *value_range(const struct scenario_key *key, char ret[VALUE_RANGE_MAX])
 {
     char low[32], high[32];
     write_limit(key, key->min, low);
     write_limit(key, key->max, high);
-    (void)snprintf(ret_why, VALUE_WHY_MAX, "'%.60s' is out of range; expected: from %s to %s", text,
-                   low, high);
+    ret[0] = '\0';
+    if (key->min != 0 || key->max != 0)
+        (void)snprintf(ret, VALUE_RANGE_MAX, "from %s to %s", low, high);
+    return ret;
+}
+
+static bool out_of_range(const struct scenario_key *key, const char *text, char *ret_why)
+{
+    char range[VALUE_RANGE_MAX];
+    (void)snprintf(ret_why, VALUE_WHY_MAX, "'%.60s' is out of range; expected: %s", text,
+                   value_range(key, range));
     return false;
 }
 

@@ -13,6 +13,10 @@ enum { VALUE_WHY_MAX = 256 };
 MUST_USE bool value_read(const struct scenario_key *key, const char *text, void *base,
                          char ret_why[VALUE_WHY_MAX]);
 
+/* "from 1 to 100000", "from 1s to 720h"; "" where the kind alone is the limit. */
+enum { VALUE_RANGE_MAX = 80 };
+const char *value_range(const struct scenario_key *key, char ret[VALUE_RANGE_MAX]);
+
 /* Names that groups, networks and the like may have. */
 bool is_scenario_name(const char *name);
 
