@@ -168,6 +168,21 @@ static enum err read_servers(metric *m, const json_t *result, double *ret, char 
     return server_sum(result, m->path, m->other, ret, ret_why);
 }
 
+/* Of every server, also those that count no packets: what the bots received for the CPU of all. */
+static enum err read_received_per_second(metric *m, const json_t *result, double *ret,
+                                         char *ret_why)
+{
+    double packets = result_number(result, "audio.received.packets") +
+                     result_number(result, "video.received.packets");
+    double seconds = 0;
+    enum err e = server_sum(result, m->path, m->other, &seconds, ret_why);
+    if (e == OK && (!(seconds > 0) || !(packets > 0)))
+        e = because(ret_why, "the servers used no CPU time, or nothing was received");
+    if (e == OK)
+        *ret = packets / seconds;
+    return e;
+}
+
 static enum err read_packets_per_second(metric *m, const json_t *result, double *ret, char *ret_why)
 {
     double packets = 0, seconds = 0;
@@ -262,6 +277,8 @@ static const struct slo_metric METRICS[] = {
       read_servers, "memory_bytes.peak" },
     { "packets_per_cpu_second", UNIT_NONE, true, "packets that media servers sent for each second of CPU",
       read_packets_per_second, "packets_out", "cpu_seconds" },
+    { "received_per_cpu_second", UNIT_NONE, true, "packets that bots received for each second of CPU of all servers",
+      read_received_per_second, "cpu_seconds" },
     { "tester_late_p99", UNIT_US, false, "how late the tester's own timers ran, 99th percentile",
       read_percentile, "tester.late_us", NULL, 1, 99 },
 };
@@ -333,4 +350,35 @@ enum err slo_metric_value(const struct slo_metric *m, const json_t *result, doub
     else
         (void)snprintf(ret_why, SLO_WHY_MAX, "%s", why);
     return e;
+}
+
+bool slo_metric_interval(const struct slo_metric *m, const json_t *result, double z,
+                         double *ret_low, double *ret_high)
+{
+    char why[SLO_WHY_MAX];
+    double value, first;
+    if (slo_metric_value(m, result, &value, why) != OK)
+        return false;
+    if (m->read == read_worse) {
+        const struct slo_metric *a = slo_metric_find(m->path), *b = slo_metric_find(m->other);
+        bool a_is_worse = slo_metric_value(a, result, &first, why) == OK && first >= value;
+        return slo_metric_interval(a_is_worse ? a : b, result, z, ret_low, ret_high);
+    }
+    struct histogram h;
+    if ((m->read != read_percentile && m->read != read_join) ||
+        !result_histogram(result, m->path, &h))
+        return false;
+    char sent_path[64];
+    (void)snprintf(sent_path, sizeof sent_path, "%.*s.sent.packets", (int)strcspn(m->path, "."),
+                   m->path);
+    double sent = result_number(result, sent_path);
+    double values = sent > 0 ? fmin(sent, (double)h.count) : (double)h.count;
+    double p = m->percentile / 100, side = 100 * z * sqrt(p * (1 - p) / values);
+    double at_least = fmax(m->percentile - side, 0), at_most = fmin(m->percentile + side, 100);
+    double factor = m->factor > 0 ? m->factor : 1;
+    double low = (double)histogram_percentile(&h, at_least);
+    low -= floor(low / (1 << HISTOGRAM_STEP_BITS)); /* the lower end of its bucket */
+    *ret_low = fmin(low * factor, value);
+    *ret_high = fmax((double)histogram_percentile(&h, at_most) * factor, value);
+    return true;
 }

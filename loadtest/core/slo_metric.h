@@ -38,4 +38,11 @@ const struct slo_metric *slo_metric_like(const char *name);
 MUST_USE enum err slo_metric_value(const struct slo_metric *m, const json_t *result, double *ret,
                                    char ret_why[SLO_WHY_MAX]);
 
+/* Where a percentile of the run really lies, `z` standard errors to both sides: the values at the
+ * ranks around it (order statistics). Packets that one bot sent reach many at about the same time,
+ * so there are only as many independent values as packets were sent. false: no percentile, or no
+ * data. */
+bool slo_metric_interval(const struct slo_metric *m, const json_t *result, double z,
+                         double *ret_low, double *ret_high);
+
 #endif

@@ -6,7 +6,7 @@
 
 #include "core/text.h"
 
-enum { TABLE_COLUMNS_MAX = 16 };
+enum { TABLE_COLUMNS_MAX = 20 };
 
 /* Start with { .align = "lrr" }: a letter for each column, left or right. Cells are given row by
  * row. table_write() frees what the table owns. */
