@@ -169,15 +169,16 @@ void fetch_finish(struct fetch *x, CURLcode code)
     fetch_done_fn done = x->done;
     void *owner = x->owner;
     long status = 0;
-    struct bytes body = bytes_of(x->answer, x->answer_len);
+    uint8_t *answer = x->answer; /* kept during the call, when x is gone */
+    struct bytes body = bytes_of(answer, x->answer_len);
     if (code == CURLE_OK)
         curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &status);
     const char *error = status != 0 ? NULL : error_of(code, x->is_too_big);
     if (status == 0)
         body = bytes_of(NULL, 0);
-    x->answer = NULL; /* kept during the call, when x is gone */
+    x->answer = NULL;
     fetch_cancel(x);
     if (!f->is_closing)
         done(owner, (int)status, body, error, clock_now());
-    free((void *)(uintptr_t)body.data);
+    free(answer);
 }
