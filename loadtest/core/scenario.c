@@ -97,8 +97,27 @@ static void scale_room(struct scenario *s, unsigned bots)
         s->groups[i].talkers = MIN(s->groups[i].talkers, s->groups[i].bots);
 }
 
+/* Back to what was written, however often it is scaled. */
+static void unscale(struct scenario *s)
+{
+    bool is_first = s->rooms_unscaled == 0;
+    for (unsigned i = 0; i < s->group_count; i++) {
+        struct group *g = &s->groups[i];
+        if (is_first) {
+            g->bots_unscaled = g->bots;
+            g->talkers_unscaled = g->talkers;
+        }
+        g->bots = g->bots_unscaled;
+        g->talkers = g->talkers_unscaled;
+    }
+    if (is_first)
+        s->rooms_unscaled = s->rooms;
+    s->rooms = s->rooms_unscaled;
+}
+
 void scenario_scale(struct scenario *s, unsigned bots)
 {
+    unscale(s);
     unsigned per_room = bots_per_room(s);
     check(per_room > 0 && s->rooms > 0);
     bots = MIN(MAX(bots, 1), SCENARIO_BOTS_MAX);

@@ -79,6 +79,8 @@ struct group {
     usec away_us; /* mean, until it joins again */
     /* network: index into scenario.networks, -1: perfect */
     int network;
+    /* derived: what scenario_scale() starts from */
+    unsigned bots_unscaled, talkers_unscaled;
 };
 
 /* Something done to the servers (or anything else) while bots run: a shell command. */
@@ -117,6 +119,7 @@ struct scenario {
     struct storm storms[SCENARIO_STORMS_MAX];
     unsigned storm_count;
     char slo[SCENARIO_TEXT_MAX]; /* as --slo; "" = none */
+    unsigned rooms_unscaled;     /* derived, for scenario_scale(); 0: not scaled yet */
 };
 
 /* text      a whole YAML file, zero bytes not allowed
@@ -144,7 +147,8 @@ bool scenario_talks(const struct scenario *s, struct bot_place place, usec since
 /* The same scenario with another number of bots, for the search for a limit. Many rooms become more
  * or fewer of the same rooms, rounded down (scenario_bot_count() tells). In one room the largest
  * group grows, which is who watches and listens where few publish; the others stay as they are
- * unless the room becomes smaller than them. */
+ * unless the room becomes smaller than them. Depends on the scenario as it was written and on
+ * `bots`, not on what it was scaled to before. */
 void scenario_scale(struct scenario *s, unsigned bots);
 
 #endif

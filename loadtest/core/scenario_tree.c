@@ -238,8 +238,7 @@ size_t tree_child_count(const struct tree *t)
 
 /* --- --set --- */
 
-static enum err set_refuse(char *error, const char *assignment, const char *format, ...)
-    PRINTF_LIKE(3, 4);
+PRINTF_LIKE(3, 4)
 static enum err set_refuse(char *error, const char *assignment, const char *format, ...)
 {
     char why[SCENARIO_ERROR_MAX - 128];
@@ -249,6 +248,12 @@ static enum err set_refuse(char *error, const char *assignment, const char *form
     va_end(args);
     (void)snprintf(error, SCENARIO_ERROR_MAX, "--set %.100s: %s", assignment, why);
     return ERR_MALFORMED;
+}
+
+static enum err set_no_memory(char *error, const char *assignment)
+{
+    (void)set_refuse(error, assignment, "no memory");
+    return ERR_FULL;
 }
 
 static void list_children(const struct tree *map, char *ret, size_t capacity)
@@ -268,13 +273,13 @@ static enum err set_leaf(struct tree *map, const char *key, const char *value,
     struct tree *t = tree_find(map, key);
     if (t == NULL) {
         t = tree_new(map, key, value, 0);
-        return t != NULL ? OK : set_refuse(error, assignment, "no memory");
+        return t != NULL ? OK : set_no_memory(error, assignment);
     }
     if (t->kind == TREE_MAP)
         return set_refuse(error, assignment, "'%s' has parts: say which one", key);
     char *copy = strdup(value);
     if (copy == NULL)
-        return set_refuse(error, assignment, "no memory");
+        return set_no_memory(error, assignment);
     while (t->first != NULL) { /* was a list */
         struct tree *child = t->first;
         t->first = child->next;

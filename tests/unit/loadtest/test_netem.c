@@ -8,7 +8,7 @@
 
 #include "core/netem.h"
 
-#include <stdlib.h>
+#include "fail_alloc.h"
 
 static const struct netem_tag tag = { .leg = 1 };
 static uint8_t payload[NETEM_DATAGRAM_MAX];
@@ -208,6 +208,23 @@ static void memory_is_bounded_and_its_end_is_counted_apart(void **state)
     netem_free(n);
 }
 
+static void fill_and_drain(void *data)
+{
+    const struct network_path path = { .delay_us = MILLIS(100) };
+    struct netem *n = netem_new(&path, 1);
+    unsigned taken = 0;
+    for (int i = 0; n != NULL && i < 100; i++)
+        taken += push(n, 1200, 0) == NETEM_TAKEN;
+    if (n != NULL)
+        assert_int_equal(drain(n, SECONDS(1)), taken);
+    netem_free(n);
+}
+
+static void without_memory_datagrams_are_dropped_and_no_more(void **state)
+{
+    assert_in_range(fail_alloc_each(fill_and_drain, NULL), 4, 6);
+}
+
 static void any_order_of_pushes_and_pops_keeps_the_ring_whole(void **state)
 {
     for (unsigned seed = 0; seed < 200; seed++) {
@@ -242,6 +259,7 @@ int main(void)
         cmocka_unit_test(a_line_carries_its_rate_and_no_more),
         cmocka_unit_test(an_idle_line_is_crossed_in_its_time),
         cmocka_unit_test(memory_is_bounded_and_its_end_is_counted_apart),
+        cmocka_unit_test(without_memory_datagrams_are_dropped_and_no_more),
         cmocka_unit_test(any_order_of_pushes_and_pops_keeps_the_ring_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

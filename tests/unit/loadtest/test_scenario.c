@@ -9,6 +9,8 @@
 #include "core/scenario.h"
 #include "core/slo.h"
 
+#include "fail_alloc.h"
+
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -236,6 +238,25 @@ static void too_much_is_refused(void **state)
     assert_int_equal(scenario_parse(bytes_of("a: \0b", 5), NULL, 0, &s, error), ERR_MALFORMED);
 }
 
+static void parse_and_free(void *data)
+{
+    const char *sets[] = { "groups.people.bots=30", "groups.people.layers=180,360",
+                           "groups.*.audio-slots=7", "networks.dsl.up.delay=3ms" };
+    struct scenario *s = NULL;
+    enum err e = scenario_parse(bytes_of_str(full), sets, ARRAY_LEN(sets), &s, error);
+    if (e != OK) {
+        assert_int_equal(e, ERR_FULL);
+        assert_non_null(strstr(error, "no memory"));
+        assert_null(s);
+    }
+    scenario_free(s);
+}
+
+static void without_memory_nothing_breaks_or_leaks(void **state)
+{
+    assert_in_range(fail_alloc_each(parse_and_free, NULL), 100, 1000);
+}
+
 static void bots_are_dealt_room_by_room(void **state)
 {
     struct scenario *s = parse("rooms: 3\ngroups:\n  a: { bots: 2 }\n  b: { bots: 3 }\n");
@@ -320,6 +341,10 @@ static void a_search_makes_the_audience_grow(void **state)
     assert_int_equal(s->groups[1].bots, 3);
     assert_int_equal(s->groups[0].bots, 1);
     assert_int_equal(s->groups[0].talkers, 1);
+    scenario_scale(s, 400); /* nothing is left of having been small */
+    assert_int_equal(s->groups[0].bots, 5);
+    assert_int_equal(s->groups[0].talkers, 5);
+    assert_int_equal(s->groups[1].bots, 395);
     scenario_free(s);
 }
 
@@ -331,6 +356,9 @@ static void a_search_makes_more_of_many_rooms(void **state)
     assert_int_equal(s->groups[0].bots, 4);
     scenario_scale(s, 3);
     assert_int_equal(scenario_bot_count(s), 3);
+    scenario_scale(s, 81);
+    assert_int_equal(s->rooms, 20);
+    assert_int_equal(s->groups[0].bots, 4);
     scenario_free(s);
 }
 
@@ -386,6 +414,7 @@ int main(void)
         cmocka_unit_test(overrides_change_add_and_take_a_star),
         cmocka_unit_test(what_is_wrong_is_said_with_place_and_remedy),
         cmocka_unit_test(too_much_is_refused),
+        cmocka_unit_test(without_memory_nothing_breaks_or_leaks),
         cmocka_unit_test(bots_are_dealt_room_by_room),
         cmocka_unit_test(as_many_as_should_speak_at_any_time_and_everybody_in_turn),
         cmocka_unit_test(rooms_speak_in_different_orders_and_a_turn_lasts),
