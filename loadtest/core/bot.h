@@ -23,16 +23,23 @@ struct bot;    /* heap */
 struct driver; /* driver.h: how a server is talked to */
 
 /* What all bots of a run share. Read-only while they live; outlives them. */
+struct clip;
+struct voice_bank;
 struct bot_world {
     const struct scenario *scenario;
     const struct driver *driver;
     const char *url;   /* of the server: https://host, http://host:8080, ws://host:8188 */
     const char *token; /* for all bots, instead of one for each; NULL: the driver's way */
     struct dtls_context *identity;
-    struct voice_bank *voices; /* tone.h */
-    wall_usec wall_minus_now;  /* wall clock = now + this */
-    unsigned bot_first;        /* indices of other machines come before */
-    char run_id[17];           /* names rooms and files of this run */
+    const struct voice_bank *voices; /* tone.h */
+    /* The clip that a group's layer publishes; NULL: there is none. */
+    const struct clip *(*clip)(const struct bot_world *w, const struct group *g, enum codec codec,
+                               uint16_t height);
+    void *clips;              /* for clip() */
+    wall_usec wall_minus_now; /* wall clock = now + this */
+    wall_usec started;        /* of the run; turns of talkers count from here */
+    unsigned bot_first;       /* indices of other machines come before */
+    char run_id[17];          /* names rooms and files of this run */
 };
 
 struct bot_config {
@@ -110,5 +117,35 @@ usec bot_next_deadline(const struct bot *b);
 /* For storms: io cuts the socket itself when rejoin is false. */
 void bot_rejoin(struct bot *b, usec now, struct outbound *out);
 bool bot_has_socket(const struct bot *b);
+
+/* --- what a report tells of one bot --- */
+
+enum { BOT_INTERRUPTIONS_MAX = 64, BOT_OUTAGES_MAX = 16 };
+
+/* Signaling was lost. */
+struct outage {
+    usec from, to;   /* to USEC_NEVER: never came back */
+    bool resumed;    /* false: joined again */
+    char server[48]; /* whose socket broke */
+};
+
+/* A break in media that should have gone on; sink.h. */
+struct interruption;
+const struct interruption *bot_interruptions(const struct bot *b, size_t *ret_count);
+const struct outage *bot_outages(const struct bot *b, size_t *ret_count);
+
+/* Who should be heard or seen by this bot, by index in its room's bots (0 … count-1). */
+struct bot_pair {
+    unsigned other;                /* bot index */
+    bool expected, seen, verified; /* verified: its tone was heard; cameras: as seen */
+};
+unsigned bot_pair_count(const struct bot *b);
+struct bot_pair bot_pair_at(const struct bot *b, enum media_kind kind, unsigned index);
+/* Packets or frames of somebody who should not be there. */
+uint64_t bot_unexpected(const struct bot *b, enum media_kind kind);
+/* The newest tone that was not what it should be; false: none. */
+bool bot_mistoned(const struct bot *b, unsigned *ret_speaker, unsigned *ret_heard_hz);
+/* Streams that should flow now. */
+unsigned bot_stream_count(const struct bot *b, enum media_kind kind);
 
 #endif

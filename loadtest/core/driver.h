@@ -57,7 +57,7 @@ struct driver {
     void (*leave)(struct bot *b, usec now, struct outbound *out);
     /* Keepalives; may be NULL. */
     void (*tick)(struct bot *b, usec now, struct outbound *out);
-    usec (*next_deadline)(struct bot *b);
+    usec (*next_deadline)(const struct bot *b);
 };
 
 extern const struct driver driver_conclave;
@@ -68,11 +68,17 @@ extern const char driver_names[];
 
 /* --- what a driver does with its bot (bot_signaling.c) --- */
 
-void *bot_driver_state(struct bot *b);
+void *bot_driver_state(const struct bot *b);
 const struct bot_world *bot_world(const struct bot *b);
 const struct group *bot_group(const struct bot *b);
 uint64_t bot_random(struct bot *b);
 bool bot_wants_resume(const struct bot *b);
+
+/* The token of this bot, "" if it has none. */
+const char *bot_token(const struct bot *b);
+void bot_set_token(struct bot *b, const char *token, usec now);
+/* Who is asked for now, most important first; what driver->view() was given last. */
+size_t bot_wanted_count(const struct bot *b);
 
 /* Sends one JSON text; takes the reference. */
 void bot_send_json(struct bot *b, json_t *message, struct outbound *out);

@@ -1,0 +1,28 @@
+/* cli.h - the words of conclave-bot. Each gets its own argv (argv[0] is the word) and returns the
+ * exit status of the program.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef LOADTEST_CLI_H
+#define LOADTEST_CLI_H
+
+#include "io/run.h"
+
+int cli_run(int argc, char **argv);
+int cli_compare(int argc, char **argv);
+int cli_report(int argc, char **argv);
+int cli_slo_metrics(int argc, char **argv);
+
+/* --- shared by them --- */
+
+/* A whole file, zero-terminated, to free(); NULL: explained on stderr. "-" is stdin. */
+char *cli_read_file(const char *path, size_t *ret_len);
+/* Writes or replaces a file; "-" is stdout. False: explained on stderr. */
+bool cli_write_file(const char *path, const char *text);
+/* A result, a new reference; NULL: explained on stderr. */
+json_t *cli_read_result(const char *path);
+/* Colour on this stream: a terminal, and NO_COLOR is not set. */
+bool cli_has_colour(FILE *f);
+/* "conclave-bot: …" on stderr; returns RUN_USAGE. */
+int cli_usage_error(const char *format, ...) PRINTF_LIKE(1, 2);
+
+#endif

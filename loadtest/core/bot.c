@@ -1,0 +1,503 @@
+/* bot.c - a bot's life: start, join, stay, lose, come back, leave. SPDX-License-Identifier:
+ * Apache-2.0 */
+#include "core/bot_private.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+const char *join_stage_name(enum join_stage s)
+{
+    static const char *const names[STAGE_COUNT] = { "token",     "tcp",          "tls",
+                                                    "websocket", "join",         "ice",
+                                                    "dtls",      "first_packet", "first_keyframe" };
+    check((unsigned)s < STAGE_COUNT);
+    return names[s];
+}
+
+struct bot *bot_new(const struct bot_config *config)
+{
+    struct bot *b = calloc(1, sizeof *b);
+    if (b == NULL)
+        return NULL;
+    const struct scenario *s = config->world->scenario;
+    b->config = *config;
+    b->place = scenario_place(s, config->index);
+    b->group = &s->groups[b->place.group];
+    b->random_state = config->seed;
+    b->joined_at = b->connected_at = USEC_NEVER;
+    b->join_deadline = b->retry_at = b->view_at = b->second_at = b->voice_at = USEC_NEVER;
+    b->scroll_at = b->leave_at = b->return_at = b->resume_until = USEC_NEVER;
+    b->mistoned = -1;
+    snprintf(b->name, sizeof b->name, "%.40s-%u (bot %u)", b->group->name, b->place.member + 1,
+             config->index);
+    if (s->room_prefix[0] != '\0')
+        snprintf(b->room, sizeof b->room, "%s-%u", s->room_prefix, b->place.room + 1);
+    else
+        snprintf(b->room, sizeof b->room, "load-%s-%u", config->world->run_id, b->place.room + 1);
+    b->driver_state = config->world->driver->new (b);
+    if (b->driver_state == NULL || !bot_expect_init(b)) {
+        bot_free(b);
+        return NULL;
+    }
+    return b;
+}
+
+void bot_free(struct bot *b)
+{
+    if (b == NULL)
+        return;
+    for (unsigned i = 0; i < BOT_LEGS_MAX; i++)
+        leg_free(b->legs[i]);
+    if (b->driver_state != NULL)
+        b->config.world->driver->free(b->driver_state);
+    bot_expect_done(b);
+    free(b->publishers);
+    free(b->interruptions);
+    free(b->token);
+    free(b);
+}
+
+unsigned bot_index(const struct bot *b)
+{
+    return b->config.index;
+}
+
+const char *bot_name(const struct bot *b)
+{
+    return b->name;
+}
+
+const char *bot_room(const struct bot *b)
+{
+    return b->room;
+}
+
+enum bot_state bot_state(const struct bot *b)
+{
+    return b->state;
+}
+
+const struct bot_failure *bot_failure(const struct bot *b)
+{
+    return &b->failure;
+}
+
+bool bot_has_socket(const struct bot *b)
+{
+    return b->ready;
+}
+
+usec bot_since_start(const struct bot *b, usec now)
+{
+    return now + b->config.world->wall_minus_now - b->config.world->started;
+}
+
+/* Exponential with this mean, at least a second. */
+static usec some_time(struct bot *b, usec mean)
+{
+    double u = (double)((bot_random(b) >> 11) + 1) / (double)((UINT64_C(1) << 53) + 1);
+    return MAX((usec)(-log(u) * (double)mean), SECONDS(1));
+}
+
+static void begin_join(struct bot *b, usec now, struct outbound *out)
+{
+    b->state = BOT_JOINING;
+    b->stage = STAGE_TOKEN;
+    b->started_at = b->stage_at = now;
+    b->joined_at = USEC_NEVER;
+    b->stages_open = true;
+    b->retry_at = b->return_at = USEC_NEVER;
+    b->join_deadline = now + b->config.world->scenario->join_timeout_us;
+    b->config.measure->join_started++;
+    bot_open_socket(b, now, out);
+}
+
+void bot_start(struct bot *b, usec now, struct outbound *out)
+{
+    if (b->state != BOT_IDLE)
+        return;
+    if (b->group->stay_us > 0)
+        b->leave_at = now + some_time(b, b->group->stay_us);
+    begin_join(b, now, out);
+}
+
+static void go(struct bot *b, enum bot_state state, usec now, struct outbound *out)
+{
+    if (b->ready)
+        b->config.world->driver->leave(b, now, out);
+    bot_drop_legs(b, now, out);
+    bot_close_socket(b, out);
+    bot_publishers_clear(b);
+    b->state = state;
+    b->again = false;
+    b->resuming = false;
+    b->retry_at = b->view_at = b->second_at = b->voice_at = b->scroll_at = USEC_NEVER;
+    b->leave_at = b->return_at = b->join_deadline = b->resume_until = USEC_NEVER;
+}
+
+void bot_leave(struct bot *b, usec now, struct outbound *out)
+{
+    if (b->state != BOT_LEFT && b->state != BOT_FAILED)
+        go(b, BOT_LEFT, now, out);
+}
+
+void bot_rejoin(struct bot *b, usec now, struct outbound *out)
+{
+    if (b->state != BOT_CONNECTED && b->state != BOT_RESUMING)
+        return;
+    go(b, BOT_IDLE, now, out);
+    b->again = true;
+    bot_begin_outage(b, now);
+    begin_join(b, now, out);
+}
+
+static void follow_legs(struct bot *b, usec now, struct outbound *out);
+
+/* --- what io tells --- */
+
+static void on_refused_token(struct bot *b, int status, struct bytes body, const char *error,
+                             usec now, struct outbound *out)
+{
+    char message[BOT_ERROR_MAX], name[40];
+    json_error_t ignored;
+    json_t *json = json_loadb((const char *)body.data, body.len, 0, &ignored);
+    const char *id = json_string_value(json_object_get(json, "error"));
+    if (status == 0)
+        snprintf(name, sizeof name, "%s", error);
+    else if (id != NULL)
+        snprintf(name, sizeof name, "%s", id);
+    else
+        snprintf(name, sizeof name, "http-%d", status);
+    if (status == 0)
+        snprintf(message, sizeof message, "no token from %s: %s", b->config.world->url, error);
+    else
+        snprintf(message, sizeof message, "no token from %s: HTTP status %d, %s",
+                 b->config.world->url, status, name);
+    json_decref(json);
+    bot_fail(b, name, message, now, out);
+}
+
+void bot_on_fetched(struct bot *b, int status, struct bytes body, const char *error, usec now,
+                    struct outbound *out)
+{
+    if (b->state != BOT_JOINING || b->stage != STAGE_TOKEN)
+        return;
+    if (status < 200 || status > 299) {
+        on_refused_token(b, status, body, error == NULL ? "no-answer" : error, now, out);
+        return;
+    }
+    b->config.world->driver->on_token(b, body, now, out);
+    if (b->state != BOT_JOINING)
+        return;
+    bot_reach(b, STAGE_TOKEN, now);
+    bot_open_socket(b, now, out);
+}
+
+void bot_on_stage(struct bot *b, enum join_stage reached, usec now)
+{
+    if (b->state == BOT_JOINING && !b->resuming && reached >= b->stage)
+        bot_reach(b, reached, now);
+}
+
+void bot_on_open(struct bot *b, usec now, struct outbound *out)
+{
+    if (!b->socket)
+        return;
+    b->ready = true;
+    b->config.world->driver->on_open(b, now, out);
+}
+
+void bot_on_text(struct bot *b, struct bytes text, usec now, struct outbound *out)
+{
+    if (!b->ready)
+        return;
+    b->config.world->driver->on_text(b, text, now, out);
+    follow_legs(b, now, out);
+}
+
+static void resume_soon(struct bot *b, usec now)
+{
+    unsigned shift = MIN(b->retry_count, 4u);
+    usec wait = b->retry_count == 0 ? MILLIS(100) : (usec)BOT_RETRY_MIN_US << shift;
+    b->retry_count++;
+    b->resuming = true;
+    b->state = BOT_RESUMING;
+    b->retry_at = now + wait / 2 + (usec)(bot_random(b) % (uint64_t)wait);
+}
+
+void bot_on_closed(struct bot *b, int code, const char *reason, usec now, struct outbound *out)
+{
+    if (!b->socket)
+        return;
+    b->socket = b->ready = false;
+    bool can_resume = b->config.world->driver->can_resume;
+    char message[BOT_ERROR_MAX];
+    snprintf(message, sizeof message, "the WebSocket to %s: %s%s", b->config.world->url, reason,
+             code == 4408 ? " (4408: the server waited for us)" : "");
+    if (b->state == BOT_CONNECTED || b->state == BOT_RESUMING) {
+        if (b->state == BOT_CONNECTED) {
+            bot_begin_outage(b, now);
+            b->resume_until = now + BOT_RESUME_WINDOW_US;
+        }
+        if (can_resume && now < b->resume_until)
+            resume_soon(b, now);
+        else
+            bot_must_rejoin(b, "resume-expired", now, out);
+        return;
+    }
+    if (b->state == BOT_JOINING)
+        bot_fail(b, reason, message, now, out);
+}
+
+void bot_note(void *data, const struct interruption *i)
+{
+    struct bot *b = data;
+    if (!b->plateau)
+        return;
+    if (b->interruptions == NULL)
+        b->interruptions = calloc(BOT_INTERRUPTIONS_MAX, sizeof *b->interruptions);
+    if (b->interruptions == NULL)
+        return;
+    for (size_t n = b->interruption_count; n-- > 0;) { /* the end of one noted before */
+        struct interruption *old = &b->interruptions[n];
+        if (old->from == i->from && old->publisher == i->publisher && old->kind == i->kind) {
+            old->to = i->to;
+            return;
+        }
+    }
+    if (b->interruption_count < BOT_INTERRUPTIONS_MAX)
+        b->interruptions[b->interruption_count++] = *i;
+}
+
+/* --- media connects --- */
+
+static void connected(struct bot *b, usec now, struct outbound *out)
+{
+    bool first = !b->again;
+    b->connected_at = now;
+    b->join_deadline = USEC_NEVER;
+    b->state = BOT_CONNECTED;
+    b->again = true;
+    if (first)
+        b->config.measure->join_done++;
+    histogram_record(&b->config.measure->stages[STAGE_COUNT], now - b->started_at);
+    bot_end_outage(b, false, now);
+    b->second_at = now + BOT_SECOND_US;
+    b->voice_at = now;
+    b->view_at = MIN(b->view_at, now + BOT_VIEW_CALM_US);
+    if (b->group->scroll_us > 0)
+        b->scroll_at = now + b->group->scroll_us;
+    if (b->group->stay_us > 0 && b->leave_at == USEC_NEVER)
+        b->leave_at = now + some_time(b, b->group->stay_us);
+    (void)out;
+}
+
+static void follow_failed_leg(struct bot *b, struct leg *l, usec now, struct outbound *out)
+{
+    if (b->state == BOT_CONNECTED || b->state == BOT_RESUMING) {
+        char why[40];
+        snprintf(why, sizeof why, "%s", l->failure);
+        bot_must_rejoin(b, why, now, out);
+        return;
+    }
+    b->stage = l->ice_at == USEC_NEVER ? STAGE_ICE : STAGE_DTLS;
+    bot_fail(b, l->failure, l->failure_text, now, out);
+}
+
+/* Looks at the legs after anything that may have moved one. */
+static void follow_legs(struct bot *b, usec now, struct outbound *out)
+{
+    unsigned count = 0, connected_count = 0;
+    usec ice_at = 0, dtls_at = 0;
+    for (unsigned i = 0; i < BOT_LEGS_MAX; i++) {
+        struct leg *l = b->legs[i];
+        if (l == NULL)
+            continue;
+        if (l->state == LEG_FAILED) {
+            follow_failed_leg(b, l, now, out);
+            return;
+        }
+        count++;
+        if (l->state != LEG_CONNECTED)
+            continue;
+        connected_count++;
+        ice_at = MAX(ice_at, l->ice_at);
+        dtls_at = MAX(dtls_at, l->dtls_at);
+        if (!l->told) {
+            l->told = true;
+            b->config.world->driver->on_leg_connected(b, i, now, out);
+            leg_set_sending(l, true, now);
+        }
+    }
+    if (b->state != BOT_JOINING || b->joined_at == USEC_NEVER)
+        return;
+    bool no_media = count == 0 && now - b->joined_at > BOT_NO_MEDIA_US;
+    if (!no_media && (count == 0 || connected_count < count))
+        return;
+    if (!no_media) {
+        bot_reach(b, STAGE_ICE, MAX(ice_at, b->stage_at));
+        bot_reach(b, STAGE_DTLS, MAX(dtls_at, b->stage_at));
+    }
+    connected(b, no_media ? now : dtls_at, out);
+}
+
+static void follow_first_media(struct bot *b)
+{
+    usec packet = USEC_NEVER, keyframe = USEC_NEVER;
+    for (unsigned i = 0; i < BOT_LEGS_MAX; i++) {
+        if (b->legs[i] == NULL)
+            continue;
+        packet = MIN(packet, b->legs[i]->first_packet_at);
+        keyframe = MIN(keyframe, b->legs[i]->first_keyframe_at);
+    }
+    if (b->stage <= STAGE_FIRST_PACKET && packet != USEC_NEVER)
+        bot_reach(b, STAGE_FIRST_PACKET, packet);
+    if (b->stage == STAGE_FIRST_KEYFRAME && keyframe != USEC_NEVER) {
+        bot_reach(b, STAGE_FIRST_KEYFRAME, keyframe);
+        b->stages_open = false;
+    }
+}
+
+void bot_on_datagram(struct bot *b, unsigned leg, const struct net_addr *from, uint8_t *datagram,
+                     size_t len, usec now, struct outbound *out)
+{
+    struct leg *l = leg < BOT_LEGS_MAX ? b->legs[leg] : NULL;
+    if (l == NULL)
+        return;
+    leg_on_datagram(l, from, datagram, len, now, out, bot_note, b);
+    if (b->state == BOT_JOINING || !l->told || l->state == LEG_FAILED)
+        follow_legs(b, now, out);
+    if (b->stages_open && b->state == BOT_CONNECTED)
+        follow_first_media(b);
+}
+
+/* --- time --- */
+
+static void tick_joining(struct bot *b, usec now, struct outbound *out)
+{
+    if (now >= b->retry_at) {
+        b->retry_at = USEC_NEVER;
+        if (b->resuming)
+            bot_open_socket(b, now, out);
+        else
+            begin_join(b, now, out);
+    }
+    if (now >= b->join_deadline && b->state == BOT_JOINING) {
+        char message[BOT_ERROR_MAX];
+        snprintf(message, sizeof message, "not connected within %lld ms, waited for: %s",
+                 (long long)(b->config.world->scenario->join_timeout_us / 1000),
+                 join_stage_name(b->stage));
+        b->join_deadline = USEC_NEVER;
+        bot_fail(b, "timeout", message, now, out);
+    }
+    if (b->state == BOT_RESUMING && now >= b->resume_until)
+        bot_must_rejoin(b, "resume-expired", now, out);
+}
+
+static void tick_behaviour(struct bot *b, usec now, struct outbound *out)
+{
+    if (now >= b->voice_at) {
+        bool turns = b->group->talk == TALK_TURNS;
+        b->voice_at = turns ? now + BOT_VOICE_STEP_US : USEC_NEVER;
+        b->talking = scenario_talks(b->config.world->scenario, b->place, bot_since_start(b, now));
+        for (unsigned i = 0; i < BOT_LEGS_MAX; i++) {
+            if (b->legs[i] != NULL)
+                leg_set_voice(b->legs[i], b->talking);
+        }
+    }
+    if (now >= b->scroll_at) {
+        b->scroll_at = now + b->group->scroll_us;
+        b->page++;
+        b->view_at = now;
+    }
+    if (now >= b->view_at && b->state == BOT_CONNECTED && b->ready) {
+        b->view_at = USEC_NEVER;
+        bot_choose_view(b, now, out);
+    }
+    if (now >= b->second_at) {
+        b->second_at = now + BOT_SECOND_US;
+        bot_expect_look(b, now);
+    }
+}
+
+static void tick_comings(struct bot *b, usec now, struct outbound *out)
+{
+    if (now >= b->leave_at && b->state == BOT_CONNECTED) {
+        go(b, BOT_IDLE, now, out);
+        b->return_at = b->group->away_us > 0 ? now + some_time(b, b->group->away_us) : now;
+    }
+    if (now >= b->return_at)
+        begin_join(b, now, out);
+}
+
+void bot_tick(struct bot *b, usec now, struct outbound *out)
+{
+    if (b->state == BOT_LEFT || b->state == BOT_FAILED)
+        return;
+    tick_joining(b, now, out);
+    for (unsigned i = 0; i < BOT_LEGS_MAX; i++) {
+        if (b->legs[i] != NULL && leg_next_deadline(b->legs[i]) <= now)
+            leg_tick(b->legs[i], now, out, bot_note, b);
+    }
+    follow_legs(b, now, out);
+    if (b->ready && b->config.world->driver->tick != NULL)
+        b->config.world->driver->tick(b, now, out);
+    tick_behaviour(b, now, out);
+    tick_comings(b, now, out);
+}
+
+usec bot_next_deadline(const struct bot *b)
+{
+    if (b->state == BOT_LEFT || b->state == BOT_FAILED)
+        return USEC_NEVER;
+    const usec mine[] = { b->retry_at, b->join_deadline, b->second_at, b->voice_at, b->scroll_at };
+    usec at = MIN(b->return_at, b->resume_until);
+    for (size_t i = 0; i < ARRAY_LEN(mine); i++)
+        at = MIN(at, mine[i]);
+    if (b->state == BOT_CONNECTED)
+        at = MIN(at, b->leave_at);
+    if (b->state == BOT_CONNECTED && b->ready)
+        at = MIN(at, b->view_at);
+    if (b->state == BOT_JOINING && b->joined_at != USEC_NEVER && b->legs[0] == NULL &&
+        b->legs[1] == NULL)
+        at = MIN(at, b->joined_at + BOT_NO_MEDIA_US + 1);
+    for (unsigned i = 0; i < BOT_LEGS_MAX; i++) {
+        if (b->legs[i] != NULL)
+            at = MIN(at, leg_next_deadline(b->legs[i]));
+    }
+    if (b->ready && b->config.world->driver->next_deadline != NULL)
+        at = MIN(at, b->config.world->driver->next_deadline(b));
+    return at;
+}
+
+void bot_begin_plateau(struct bot *b, usec now)
+{
+    b->plateau = true;
+    b->plateau_at = now;
+    b->interruption_count = 0;
+    b->outage_count = b->outage_open ? b->outage_count : 0;
+    bot_expect_clear(b);
+}
+
+void bot_end_plateau(struct bot *b, usec now)
+{
+    b->plateau = false;
+    for (unsigned i = 0; i < BOT_LEGS_MAX; i++) {
+        struct leg *l = b->legs[i];
+        for (unsigned k = 0; l != NULL && k < l->sink_count; k++)
+            sink_end(l->sinks[k], now, b->config.measure);
+    }
+}
+
+const struct interruption *bot_interruptions(const struct bot *b, size_t *ret_count)
+{
+    *ret_count = b->interruption_count;
+    return b->interruptions;
+}
+
+const struct outage *bot_outages(const struct bot *b, size_t *ret_count)
+{
+    *ret_count = b->outage_count;
+    return b->outages;
+}

@@ -1,0 +1,350 @@
+/* bot_expect.c - what a bot wants to see, and whether it sees and hears what it should.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "core/bot_private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    FRESH_US = 1200000,  /* a stream is flowing if something came so recently */
+    STEADY_US = 2000000, /* who has talked this long must be heard */
+    SHOWN_US = 3000000,  /* who was asked for so long ago must be seen */
+    KNOWN_US = 3000000,
+};
+
+/* --- sets over the bots of the room --- */
+
+static size_t set_size(const struct bot *b)
+{
+    return (b->room_bots + 7) / 8;
+}
+
+static bool set_has(const struct room_set *s, unsigned i)
+{
+    return (s->bits[i / 8] >> (i % 8)) & 1;
+}
+
+static void set_put(struct room_set *s, unsigned i)
+{
+    s->bits[i / 8] |= (uint8_t)(1u << (i % 8));
+}
+
+static struct room_set *const *sets_of(struct bot *b, struct room_set *(*ret)[5])
+{
+    (*ret)[0] = &b->voice_expected;
+    (*ret)[1] = &b->voice_heard;
+    (*ret)[2] = &b->voice_toned;
+    (*ret)[3] = &b->camera_expected;
+    (*ret)[4] = &b->camera_shown;
+    return *ret;
+}
+
+bool bot_expect_init(struct bot *b)
+{
+    const struct scenario *s = b->config.world->scenario;
+    b->room_bots = scenario_bot_count(s) / MAX(s->rooms, 1u);
+    b->room_first = b->place.room * b->room_bots;
+    struct room_set *sets[5];
+    struct room_set *const *all = sets_of(b, &sets);
+    for (size_t i = 0; i < ARRAY_LEN(sets); i++) {
+        if ((all[i]->bits = calloc(1, set_size(b) + 1)) == NULL)
+            return false;
+    }
+    return true;
+}
+
+void bot_expect_done(struct bot *b)
+{
+    struct room_set *sets[5];
+    struct room_set *const *all = sets_of(b, &sets);
+    for (size_t i = 0; i < ARRAY_LEN(sets); i++)
+        free(all[i]->bits);
+}
+
+void bot_expect_clear(struct bot *b)
+{
+    struct room_set *sets[5];
+    struct room_set *const *all = sets_of(b, &sets);
+    for (size_t i = 0; i < ARRAY_LEN(sets); i++)
+        memset(all[i]->bits, 0, set_size(b));
+    b->unexpected_voice = b->unexpected_camera = 0;
+    b->mistoned = -1;
+}
+
+/* --- what to look at --- */
+
+struct candidate {
+    const struct publisher *publisher;
+    unsigned rank;
+};
+
+static int by_rank(const void *a, const void *b)
+{
+    unsigned x = ((const struct candidate *)a)->rank, y = ((const struct candidate *)b)->rank;
+    return (x > y) - (x < y);
+}
+
+/* Everybody looks at those who come after themselves, so that all are looked at equally. Those who
+ * are not bots come first: they are being tested with. */
+static size_t rank_cameras(struct bot *b, struct candidate *all)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < b->publisher_count; i++) {
+        const struct publisher *p = &b->publishers[i].publisher;
+        if (!p->has_camera || p->bot == (int)b->config.index)
+            continue;
+        unsigned member = p->bot < 0 ? 0 : (unsigned)p->bot - b->room_first;
+        unsigned me = b->config.index - b->room_first;
+        unsigned rank = p->bot < 0 ? 0 : 1 + (member + b->room_bots - me) % b->room_bots;
+        all[count++] = (struct candidate){ .publisher = p, .rank = rank };
+    }
+    qsort(all, count, sizeof *all, by_rank);
+    return count;
+}
+
+static usec asked_since(const struct bot *b, const char *id, usec now)
+{
+    for (size_t i = 0; i < b->asked_count; i++) {
+        if (strcmp(b->asked[i].id, id) == 0)
+            return b->asked[i].at;
+    }
+    return now;
+}
+
+void bot_choose_view(struct bot *b, usec now, struct outbound *out)
+{
+    const struct group *g = b->group;
+    struct wanted wanted[SCENARIO_SLOTS_MAX];
+    struct asked asked[SCENARIO_SLOTS_MAX];
+    struct candidate *all = calloc(MAX(b->publisher_count, 1), sizeof *all);
+    if (all == NULL)
+        return;
+    size_t cameras = rank_cameras(b, all);
+    size_t watch = MIN(MIN(g->watch, g->video_slots), SCENARIO_SLOTS_MAX);
+    size_t count = MIN(watch, cameras);
+    size_t first = cameras > watch ? (b->page * watch) % cameras : 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct publisher *p = all[(first + i) % cameras].publisher;
+        bool large = g->watch_large == 0 || i < g->watch_large;
+        wanted[i] = (struct wanted){ .publisher = p,
+                                     .width = large ? g->watch_width : g->thumb_width,
+                                     .height = large ? g->watch_height : g->thumb_height };
+        asked[i] = (struct asked){ .bot = p->bot,
+                                   .width = wanted[i].width,
+                                   .height = wanted[i].height,
+                                   .at = asked_since(b, p->id, now) };
+        memcpy(asked[i].id, p->id, sizeof asked[i].id);
+    }
+    memcpy(b->asked, asked, count * sizeof asked[0]);
+    b->asked_count = count;
+    b->config.world->driver->view(b, wanted, count, now, out);
+    free(all);
+}
+
+static const struct group *group_of_bot(const struct bot *b, int index)
+{
+    const struct scenario *s = b->config.world->scenario;
+    if (index < 0 || (unsigned)index >= scenario_bot_count(s))
+        return NULL;
+    return &s->groups[scenario_place(s, (unsigned)index).group];
+}
+
+void bot_map_sink(struct bot *b, struct sink *s, const char *publisher_id, usec now)
+{
+    if (publisher_id == NULL) {
+        sink_map(s, -2, false, now);
+        s->asked_height = 0;
+        return;
+    }
+    const struct publisher *p = bot_publisher_find(b, publisher_id);
+    int publisher = p == NULL ? bot_index_of_name(publisher_id) : p->bot;
+    const struct group *g = group_of_bot(b, publisher);
+    bool was = s->mapped && s->publisher == publisher;
+    sink_map(s, publisher, g != NULL && g->talk == TALK_ALWAYS && g->stay_us == 0, now);
+    s->asked_height = 0;
+    for (size_t i = 0; s->kind == MEDIA_VIDEO && i < b->asked_count; i++) {
+        if (strcmp(b->asked[i].id, publisher_id) != 0)
+            continue;
+        s->asked_height = b->asked[i].height;
+        if (!was)
+            s->wanted_at = b->asked[i].at;
+    }
+}
+
+/* --- what is heard and seen --- */
+
+static bool is_from(const struct sink *s, unsigned index)
+{
+    if (!s->has_sender)
+        return false;
+    unsigned tag = index & ((1u << STAMP_SENDER_BITS) - 1);
+    return s->last_sender == tag && (s->publisher < 0 || (unsigned)s->publisher == index);
+}
+
+/* The sink of that kind in which something of bot `index` has just come; NULL: none. */
+static struct sink *flowing(struct bot *b, enum media_kind kind, unsigned index, usec now)
+{
+    for (unsigned i = 0; i < BOT_LEGS_MAX; i++) {
+        const struct leg *l = b->legs[i];
+        for (unsigned k = 0; l != NULL && k < l->sink_count; k++) {
+            struct sink *s = l->sinks[k];
+            usec last = kind == MEDIA_VIDEO ? s->last_frame_at : s->last_packet_at;
+            if (s->kind == kind && s->started && last != USEC_NEVER && now - last < FRESH_US &&
+                is_from(s, index))
+                return s;
+        }
+    }
+    return NULL;
+}
+
+static bool is_known(const struct bot *b, unsigned index, usec now)
+{
+    const struct group *g = group_of_bot(b, (int)index);
+    if (g != NULL && g->stay_us == 0 && b->group->stay_us == 0)
+        return true;
+    for (size_t i = 0; i < b->publisher_count; i++) {
+        if (b->publishers[i].publisher.bot == (int)index)
+            return now - b->publishers[i].since > KNOWN_US;
+    }
+    return false;
+}
+
+static bool talks_steadily(const struct bot *b, unsigned index, usec now)
+{
+    const struct scenario *s = b->config.world->scenario;
+    struct bot_place place = scenario_place(s, index);
+    const struct group *g = &s->groups[place.group];
+    if (g->talk == TALK_ALWAYS)
+        return true;
+    if (g->talk != TALK_TURNS)
+        return false;
+    usec since = bot_since_start(b, now);
+    return scenario_talks(s, place, since) && scenario_talks(s, place, since - STEADY_US) &&
+           since / MAX(g->turn_us, 1) == (since - STEADY_US) / MAX(g->turn_us, 1);
+}
+
+static void look_at_voices(struct bot *b, usec now)
+{
+    unsigned expected = 0;
+    for (unsigned i = 0; i < b->room_bots; i++)
+        expected +=
+            b->room_first + i != b->config.index && talks_steadily(b, b->room_first + i, now);
+    /* more than fit: which of them is the server's choice */
+    bool must = expected <= b->group->audio_slots;
+    for (unsigned i = 0; i < b->room_bots; i++) {
+        unsigned index = b->room_first + i;
+        if (index == b->config.index || !talks_steadily(b, index, now) || !is_known(b, index, now))
+            continue;
+        if (must)
+            set_put(&b->voice_expected, i);
+        if (flowing(b, MEDIA_AUDIO, index, now) != NULL)
+            set_put(&b->voice_heard, i);
+    }
+}
+
+static void look_at_cameras(struct bot *b, usec now)
+{
+    for (size_t i = 0; i < b->asked_count; i++) {
+        const struct asked *a = &b->asked[i];
+        if (a->bot < 0 || now - a->at < SHOWN_US || !is_known(b, (unsigned)a->bot, now))
+            continue;
+        unsigned member = (unsigned)a->bot - b->room_first;
+        if (member >= b->room_bots)
+            continue;
+        set_put(&b->camera_expected, member);
+        if (flowing(b, MEDIA_VIDEO, (unsigned)a->bot, now) != NULL)
+            set_put(&b->camera_shown, member);
+    }
+}
+
+/* Index of the smallest layer that is at least this high. */
+static unsigned layer_for(const struct group *g, uint16_t height)
+{
+    unsigned i = 0;
+    while (i + 1 < g->layer_count && g->layers[i] < height)
+        i++;
+    return i;
+}
+
+static void look_at_sink(struct bot *b, struct sink *s, usec now)
+{
+    bool video = s->kind == MEDIA_VIDEO;
+    if (s->toned >= 0) {
+        unsigned member = (unsigned)s->toned - b->room_first;
+        if (member < b->room_bots)
+            set_put(&b->voice_toned, member);
+        s->toned = -1;
+    }
+    if (s->mistoned >= 0) {
+        b->mistoned = s->mistoned;
+        b->mistoned_hz = s->mistoned_hz;
+        s->mistoned = -1;
+    }
+    bool fresh = s->started && s->mapped && now - s->last_packet_at < FRESH_US && s->has_sender;
+    if (!fresh || now - s->mapped_at < KNOWN_US || s->publisher < 0)
+        return;
+    const struct group *g = group_of_bot(b, s->publisher);
+    bool in_room = (unsigned)s->publisher - b->room_first < b->room_bots;
+    bool sends = g != NULL && (video ? g->video != VIDEO_OFF : g->talk >= TALK_TURNS);
+    if (!in_room || !sends || !is_from(s, (unsigned)s->publisher)) {
+        *(video ? &b->unexpected_camera : &b->unexpected_voice) += 1;
+        return;
+    }
+    if (video && s->asked_height > 0)
+        b->config.measure->layer_us[layer_for(g, s->asked_height)][s->last_layer] += BOT_SECOND_US;
+}
+
+void bot_expect_look(struct bot *b, usec now)
+{
+    if (!b->plateau || b->connected_at == USEC_NEVER || now - b->connected_at < KNOWN_US)
+        return;
+    for (unsigned i = 0; i < BOT_LEGS_MAX; i++) {
+        for (unsigned k = 0; b->legs[i] != NULL && k < b->legs[i]->sink_count; k++)
+            look_at_sink(b, b->legs[i]->sinks[k], now);
+    }
+    if (b->group->audio_slots > 0)
+        look_at_voices(b, now);
+    look_at_cameras(b, now);
+}
+
+/* --- for the report --- */
+
+unsigned bot_pair_count(const struct bot *b)
+{
+    return b->room_bots;
+}
+
+struct bot_pair bot_pair_at(const struct bot *b, enum media_kind kind, unsigned index)
+{
+    bool video = kind == MEDIA_VIDEO;
+    return (struct bot_pair){
+        .other = b->room_first + index,
+        .expected = set_has(video ? &b->camera_expected : &b->voice_expected, index),
+        .seen = set_has(video ? &b->camera_shown : &b->voice_heard, index),
+        .verified = set_has(video ? &b->camera_shown : &b->voice_toned, index),
+    };
+}
+
+uint64_t bot_unexpected(const struct bot *b, enum media_kind kind)
+{
+    return kind == MEDIA_VIDEO ? b->unexpected_camera : b->unexpected_voice;
+}
+
+bool bot_mistoned(const struct bot *b, unsigned *ret_speaker, unsigned *ret_heard_hz)
+{
+    *ret_speaker = (unsigned)b->mistoned;
+    *ret_heard_hz = b->mistoned_hz;
+    return b->mistoned >= 0;
+}
+
+unsigned bot_stream_count(const struct bot *b, enum media_kind kind)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < BOT_LEGS_MAX; i++) {
+        for (unsigned k = 0; b->legs[i] != NULL && k < b->legs[i]->sink_count; k++) {
+            const struct sink *s = b->legs[i]->sinks[k];
+            count += s->kind == kind && s->mapped && s->started;
+        }
+    }
+    return count;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/frame_tracker.h"
+
+#define PLACE(t, s) (&(t)->ring[(uint64_t)(s) & (FRAME_TRACKER_PACKETS - 1)])
+
+void frame_tracker_init(struct frame_tracker *t)
+{
+    *t = (struct frame_tracker){ .broken = true, .hole_at = USEC_NEVER };
+    for (size_t i = 0; i < FRAME_TRACKER_PACKETS; i++)
+        t->ring[i].seq = -1;
+}
+
+/* Takes packets in order as far as they are there. */
+static unsigned advance(struct frame_tracker *t, usec now)
+{
+    unsigned frames = 0;
+    for (; t->head <= t->newest && PLACE(t, t->head)->seq == t->head; t->head++) {
+        if (PLACE(t, t->head)->keyframe_start)
+            t->broken = false;
+        if (PLACE(t, t->head)->frame_end && !t->broken)
+            frames++;
+    }
+    if (t->head > t->newest)
+        t->hole_at = USEC_NEVER;
+    else if (t->hole_at == USEC_NEVER)
+        t->hole_at = now;
+    return frames;
+}
+
+/* Skips the hole at head. */
+static unsigned give_up(struct frame_tracker *t, usec now)
+{
+    t->broken = true;
+    t->hole_at = USEC_NEVER;
+    while (t->head <= t->newest && PLACE(t, t->head)->seq != t->head)
+        t->head++;
+    return advance(t, now);
+}
+
+unsigned frame_tracker_on_packet(struct frame_tracker *t, int64_t seq, bool keyframe_start,
+                                 bool frame_end, usec now)
+{
+    if (!t->started) {
+        t->started = true;
+        t->head = t->newest = seq;
+    }
+    if (seq < t->head)
+        return 0;
+    unsigned frames = 0;
+    if (seq - t->head >= FRAME_TRACKER_PACKETS) {
+        t->broken = true; /* more is missing than we remember */
+        t->hole_at = USEC_NEVER;
+        t->head = seq;
+    }
+    if (seq > t->newest)
+        t->newest = seq;
+    PLACE(t, seq)->seq = seq;
+    PLACE(t, seq)->keyframe_start = keyframe_start;
+    PLACE(t, seq)->frame_end = frame_end;
+    frames += advance(t, now);
+    return frames;
+}
+
+unsigned frame_tracker_tick(struct frame_tracker *t, usec now)
+{
+    if (t->hole_at == USEC_NEVER || now - t->hole_at < FRAME_TRACKER_PATIENCE_US)
+        return 0;
+    return give_up(t, now);
+}

@@ -1,0 +1,39 @@
+/* frame_tracker.h - which frames of one received video stream a decoder could have shown, and when.
+ *
+ * No decoding: a frame is whole if all its packets are there, and can be shown if nothing between
+ * it and the last keyframe is missing. Packets may come late (reordered, or again by RTX): then the
+ * frames behind the hole become whole together. A hole that stays is given up, and nothing can be
+ * shown until the next keyframe. Pure.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef LOADTEST_FRAME_TRACKER_H
+#define LOADTEST_FRAME_TRACKER_H
+
+#include "common/base.h"
+
+enum {
+    FRAME_TRACKER_PACKETS = 512,        /* a power of two */
+    FRAME_TRACKER_PATIENCE_US = 500000, /* a hole older than this is given up */
+};
+
+struct frame_tracker {
+    int64_t head; /* extended sequence number of the next packet in order */
+    int64_t newest;
+    bool started;
+    bool broken;  /* waits for a keyframe */
+    usec hole_at; /* when the hole at head was first seen; USEC_NEVER: no hole */
+    struct {
+        int64_t seq; /* -1: empty */
+        bool frame_end, keyframe_start;
+    } ring[FRAME_TRACKER_PACKETS];
+};
+
+void frame_tracker_init(struct frame_tracker *t);
+
+/* One packet. Returns how many frames became showable by it. */
+unsigned frame_tracker_on_packet(struct frame_tracker *t, int64_t seq, bool keyframe_start,
+                                 bool frame_end, usec now);
+/* Gives up old holes. Returns how many frames became showable by that (a keyframe was behind). */
+unsigned frame_tracker_tick(struct frame_tracker *t, usec now);
+
+#endif
