@@ -14,7 +14,7 @@
 const char *media_file_extension(enum codec codec);
 
 enum {
-    VIDEO_FILE_OVERHEAD_MAX = 44, /* header and frame header: what a frame grows by */
+    VIDEO_FILE_OVERHEAD_MAX = 46, /* header and frame header: what a frame grows by */
     OGG_OPUS_PACKET_MAX = 8000,   /* 120 ms of stereo at the highest rate, and some */
     OGG_OPUS_OVERHEAD_MAX = 256,  /* headers and page header */
     OGG_OPUS_FILL_MAX = 50,       /* frames of 20 ms that replace lost packets */
@@ -61,11 +61,11 @@ struct ogg_opus_reader {
     uint16_t pre_skip;
     /* derived */
     struct reader in;
-    struct bytes lacing, body; /* what is left of the page */
-    uint32_t serial, page;
-    bool has_page;
+    struct reader lacing, body; /* what is left of the page */
+    uint32_t serial;
+    bool is_joining; /* the packet goes on in the next page */
     size_t joined_len;
-    uint8_t joined[OGG_OPUS_PACKET_MAX]; /* a packet that goes over pages */
+    uint8_t joined[OGG_OPUS_PACKET_MAX];
 };
 
 /* file is borrowed. OK, ERR_TRUNCATED, ERR_MALFORMED (also a wrong checksum), ERR_UNSUPPORTED
