@@ -61,12 +61,26 @@ static void add_title(struct text *out, const json_t *result)
         add_html(out, json_string_value(verdict));
 }
 
+/* The whole JSON or NULL. Not json_dumps(): jansson 2.14 drops keys from its text when growing it
+ * fails. */
+static char *dump(const json_t *result)
+{
+    size_t len = json_dumpb(result, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY);
+    char *json = len == 0 ? NULL : malloc(len + 1);
+    if (json == NULL || json_dumpb(result, json, len, JSON_COMPACT | JSON_ENCODE_ANY) != len) {
+        free(json);
+        return NULL;
+    }
+    json[len] = '\0';
+    return json;
+}
+
 char *report_html(const json_t *result)
 {
     const char *title = strstr(report_html_template, PLACE_TITLE);
     const char *place = strstr(report_html_template, PLACE_RESULT);
     check(title != NULL && place != NULL && title < place);
-    char *json = json_dumps(result, JSON_COMPACT);
+    char *json = dump(result);
     if (json == NULL)
         return NULL;
     struct text out = { 0 };

@@ -152,6 +152,8 @@ static struct figure figure_time(double us)
     struct figure f;
     if (fabs(us) < 100e6)
         return scaled(us, steps, names, ARRAY_LEN(steps));
+    if (fabs(us) > 1e15) /* 30 years: nonsense, but nothing may break on it */
+        return (struct figure){ "-" };
     long long seconds = llround(us / 1e6);
     (void)snprintf(f.text, sizeof f.text, "%lld min %lld s", seconds / 60, llabs(seconds % 60));
     return f;

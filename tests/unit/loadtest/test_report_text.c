@@ -25,8 +25,8 @@ static char *report(const char *name, bool colour)
 
 static void assert_has(const char *text, const char *part)
 {
-    if (strstr(text, part) == NULL)
-        fail_msg("\"%s\" is not in:\n%s", part, text);
+    if (text == NULL || strstr(text, part) == NULL)
+        fail_msg("\"%s\" is not in:\n%s", part, text == NULL ? "nothing" : text);
 }
 
 static void figures_are_as_people_read_them(void **state)
