@@ -49,8 +49,9 @@ static struct engine_command *post(struct engine_thread *t, const struct engine_
     *c = *command;
     pthread_mutex_lock(&t->lock);
     list_push_back(&t->mailbox, &c->link);
+    if (!t->is_deaf)
+        (void)uv_async_send(&t->wake);
     pthread_mutex_unlock(&t->lock);
-    (void)uv_async_send(&t->wake);
     return c;
 }
 

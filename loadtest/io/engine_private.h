@@ -100,8 +100,8 @@ struct engine_thread {
     struct engine_failure *failures; /* grows up to ENGINE_FAILURES_MAX */
     size_t failure_count, failure_capacity;
     uint64_t failures_seen;
-    bool is_ready, has_ended;
-    char error[ENGINE_ERROR_MAX]; /* "" = started */
+    bool is_ready, is_deaf, has_ended; /* deaf: `wake` is no more */
+    char error[ENGINE_ERROR_MAX];      /* "" = started */
 };
 
 struct engine {

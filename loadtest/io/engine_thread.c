@@ -160,9 +160,18 @@ static unsigned storm(struct engine_thread *t, const struct storm *s)
     return hit;
 }
 
+static void tell(struct engine_thread *t, bool *what)
+{
+    pthread_mutex_lock(&t->lock);
+    *what = true;
+    pthread_cond_broadcast(&t->changed);
+    pthread_mutex_unlock(&t->lock);
+}
+
 static void stop(struct engine_thread *t)
 {
     t->is_stopping = true;
+    tell(t, &t->is_deaf);
     for (unsigned i = 0; i < t->bot_count; i++)
         engine_bot_release(&t->bots[i]);
     websocket_pool_close(t->websockets);
@@ -295,14 +304,6 @@ static void make_handles(struct engine_thread *t)
     t->publish.data = t;
     uv_prepare_start(&t->prepare, on_prepare);
     uv_timer_start(&t->publish, on_publish, PUBLISH_MS, PUBLISH_MS);
-}
-
-static void tell(struct engine_thread *t, bool *what)
-{
-    pthread_mutex_lock(&t->lock);
-    *what = true;
-    pthread_cond_broadcast(&t->changed);
-    pthread_mutex_unlock(&t->lock);
 }
 
 static void close_all(struct engine_thread *t)

@@ -8,6 +8,7 @@
 #include "io/websocket.h"
 
 #include <libwebsockets.h>
+#include <openssl/ssl.h>
 
 enum {
     WEBSOCKET_HOST_MAX = 256,
@@ -78,7 +79,7 @@ struct websocket_pool {
     size_t count;
     uv_timer_t soon;  /* runs `deferred` */
     uv_timer_t sweep; /* deadlines */
-    char *ca_file;
+    SSL_CTX *tls;
 };
 
 /* --- websocket_resolve.c --- */

@@ -121,7 +121,7 @@ static int start_vhost(const char *name, const char *certificate, const char *ke
                                               .iface = "127.0.0.1",
                                               .ssl_cert_filepath = certificate,
                                               .ssl_private_key_filepath = key };
-    if (certificate != NULL) { /* one of its own for a server's vhost is leaked by libwebsockets */
+    if (certificate != NULL) { /* one of its own would be leaked: there are more contexts */
         info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
         info.provided_client_ssl_ctx = unused;
     }
