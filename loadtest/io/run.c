@@ -24,6 +24,12 @@ static void enter(struct run *r, enum live_phase phase, usec now)
     r->phase_at = now;
 }
 
+/* What all machines of a run agree on. */
+static wall_usec common_wall(const struct run *r)
+{
+    return clock_wall() - r->options->clock_offset_us;
+}
+
 static bool chaos_is_there(const struct run *r)
 {
     return r->scenario->chaos_count > 0;
@@ -91,7 +97,7 @@ static void follow_leaving(struct run *r, usec now)
 static bool all_are_in(const struct run *r, usec now)
 {
     if (r->options->plateau_at > 0)
-        return clock_wall() + r->scenario->settle_us >= r->options->plateau_at;
+        return common_wall(r) + r->scenario->settle_us >= r->options->plateau_at;
     if (r->now_is.joined + r->now_is.failed >= r->bots)
         return true;
     usec last_start = (usec)((double)r->bots / r->scenario->joins_per_second * 1e6);
@@ -114,7 +120,7 @@ static void follow_phase(struct run *r, usec now)
 {
     switch (r->phase) {
     case LIVE_RAMP:
-        if (r->now_is.failed == r->bots) {
+        if (r->bots > 0 && r->now_is.failed == r->bots) {
             r->nobody = true;
             begin_leaving(r, now);
         } else if (all_are_in(r, now)) {
@@ -145,6 +151,8 @@ static void show(struct run *r)
 {
     if (r->exporter != NULL)
         exporter_update(r->exporter, &r->live);
+    if (r->options->on_second != NULL)
+        r->options->on_second(&r->live, r->options->data);
     if (r->options->quiet)
         return;
     if (r->has_terminal) {
@@ -211,9 +219,9 @@ static bool make_world(struct run *r, char *error)
                                    .identity = r->identity,
                                    .voices = r->voices,
                                    .clip = find_clip,
-                                   .wall_minus_now = clock_wall() - clock_now(),
+                                   .wall_minus_now = common_wall(r) - clock_now(),
                                    .started = r->options->start_at > 0 ? r->options->start_at
-                                                                       : clock_wall(),
+                                                                       : common_wall(r),
                                    .bot_first = r->options->bot_first };
     if (r->options->run_id != NULL)
         snprintf(r->world.run_id, sizeof r->world.run_id, "%s", r->options->run_id);
@@ -228,6 +236,7 @@ static bool make_world(struct run *r, char *error)
 static bool make_engine(struct run *r, char *error)
 {
     r->bots = r->options->bot_count > 0 ? r->options->bot_count : scenario_bot_count(r->scenario);
+    r->bots = r->options->without_bots ? 0 : r->bots;
     uint64_t seed = r->options->seed;
     if (seed == 0)
         random_bytes(&seed, sizeof seed);
@@ -339,8 +348,8 @@ static void start_signal(struct run *r, uv_signal_t *s, int number)
 
 static void wait_for_start(const struct run *r)
 {
-    while (r->options->start_at > clock_wall())
-        (void)usleep((useconds_t)MIN(r->options->start_at - clock_wall(), 100000));
+    for (usec left; (left = r->options->start_at - common_wall(r)) > 0;)
+        (void)usleep((useconds_t)MIN(left, 100000));
 }
 
 static void run_phases(struct run *r)

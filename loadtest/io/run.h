@@ -7,6 +7,7 @@
 
 #include "core/bot.h"
 #include "core/driver.h"
+#include "core/live_stats.h"
 #include "core/slo.h"
 
 #include <jansson.h>
@@ -29,9 +30,9 @@ struct run_options {
     const char *token;   /* for all bots; NULL: the driver's way */
     const char *ca_file; /* NULL: the system's */
     bool insecure;
-    const char *source;   /* IP of the media sockets; NULL: any */
-    unsigned threads;     /* 0: one per CPU */
-    uint64_t seed;        /* 0: random */
+    const char *source; /* IP of the media sockets; NULL: any */
+    unsigned threads;   /* 0: one per CPU */
+    uint64_t seed;      /* 0: random */
 
     struct { /* watched: name=url or name=pid */
         char *name;
@@ -49,8 +50,12 @@ struct run_options {
 
     /* one of several machines: the others have the other bots. count 0: all bots are here */
     unsigned bot_first, bot_count;
-    wall_usec start_at, plateau_at; /* 0: now, and when all have joined */
-    const char *run_id;             /* NULL: random */
+    wall_usec start_at, plateau_at; /* by the common clock; 0: now, and when all have joined */
+    wall_usec clock_offset_us;      /* this machine's clock minus the common one */
+    bool without_bots;              /* only servers, chaos and phases; wants plateau_at */
+    void (*on_second)(const struct live_stats *live, void *data); /* may be NULL */
+    void *data;
+    const char *run_id; /* NULL: random */
 };
 
 /* Runs to the end, or until SIGINT/SIGTERM (a second one stops at once). Prints progress on stderr.
