@@ -24,7 +24,17 @@ for name in names:
     for error in validator.iter_errors(json.load(open(name, encoding="utf-8"))):
         sys.exit(f"{name}: {error.json_path}: {error.message}")
 
-good = json.load(open(f"{directory}/chaos.json", encoding="utf-8"))
+
+
+def short(value):
+    """The same with at most two of everything: checked hundreds of times."""
+    if isinstance(value, dict):
+        return {key: short(inner) for key, inner in value.items()}
+    return [short(inner) for inner in value[:2]] if isinstance(value, list) else value
+
+
+good = short(json.load(open(f"{directory}/chaos.json", encoding="utf-8")))
+assert validator.is_valid(good)
 
 
 def paths(value, at=()):
