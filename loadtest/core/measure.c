@@ -260,6 +260,7 @@ static json_t *video_to_json(const struct measure *m, const uint16_t heights[MEA
     json_object_set_new(video, "rtx", two("sent", v->rtx_sent, "received", v->rtx_received));
     json_t *freezes = gaps_to_json(v);
     json_object_set_new(freezes, "ratio", json_real(share(v->gap_us, v->watched_us)));
+    json_object_set_new(freezes, "watched_ms", json_real((double)v->watched_us / USEC_PER_MS));
     json_object_set_new(video, "freezes", freezes);
     json_object_set_new(video, "layers", layers_to_json(m, heights));
     json_object_set_new(video, "asked_share", asked_share_to_json(m));
