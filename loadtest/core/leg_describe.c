@@ -14,6 +14,7 @@ struct draft {
     char cname[24];
 };
 
+/* Fewer layers than these are the lower ones (docs/protocol.md). */
 static const char *const rids[] = { "q", "h", "f" };
 
 static const enum codec audio_codecs[] = { CODEC_OPUS, CODEC_NONE };
@@ -69,8 +70,8 @@ static void add_camera(struct leg *l, struct draft *d)
         m->ssrc = ssrc_of(l, 1, false);
         m->rtx_ssrc = ssrc_of(l, 1, true);
     } else {
-        m->rid_count = layers == 0 ? ARRAY_LEN(rids) : layers;
-        memcpy(m->rids, rids, m->rid_count * sizeof rids[0]);
+        m->rid_count = ARRAY_LEN(rids);
+        memcpy(m->rids, rids, sizeof rids);
     }
     if (!l->config.group->dependency_descriptor)
         m->extensions &= ~RTP_EXT_BIT(RTP_EXT_DEPENDENCY_DESCRIPTOR);

@@ -35,15 +35,22 @@ void slot_plan_done(struct slot_plan *p)
     *p = (struct slot_plan){ 0 };
 }
 
+/* Lines of a camera from which it has so many layers (docs/protocol.md). */
+enum { CAMERA_TWO_LAYERS = 270, CAMERA_THREE_LAYERS = 540 };
+
 unsigned slot_policy_spatial(unsigned wanted_height, unsigned published_height)
 {
     if (wanted_height == 0 || published_height == 0)
         return 2;
     /* An eighth of upscaling is not seen and saves half of the pixels. */
     uint64_t wanted = (uint64_t)wanted_height * 8;
-    if (wanted <= (uint64_t)published_height / 4 * 9)
-        return 0;
-    return wanted <= (uint64_t)published_height / 2 * 9 ? 1 : 2;
+    unsigned layers = published_height >= CAMERA_THREE_LAYERS ? 3
+                      : published_height >= CAMERA_TWO_LAYERS ? 2
+                                                              : 1;
+    unsigned spatial = 0;
+    while (spatial + 1 < layers && wanted > (published_height >> (layers - 1 - spatial)) * 9ull)
+        spatial++;
+    return spatial;
 }
 
 /* One track that a viewer is to get. */

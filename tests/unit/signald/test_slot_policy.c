@@ -237,7 +237,8 @@ static void the_smallest_sufficient_layer_is_asked_for(void **state)
         unsigned wanted, published, layer;
     } cases[] = { { 180, 720, 0 }, { 200, 720, 0 }, { 203, 720, 1 },  { 360, 720, 1 },
                   { 406, 720, 2 }, { 720, 720, 2 }, { 2000, 720, 2 }, { 0, 720, 2 },
-                  { 100, 0, 2 },   { 1, 1, 2 } };
+                  { 100, 0, 2 },   { 180, 360, 0 }, { 203, 360, 1 },  { 360, 360, 1 },
+                  { 360, 180, 0 }, { 1, 1, 0 } };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         assert_int_equal(slot_policy_spatial(cases[i].wanted, cases[i].published), cases[i].layer);
 }
