@@ -13,7 +13,7 @@ static void join_row(struct table *t, const json_t *result, const char *stage, c
     char path[64];
     struct histogram h;
     (void)snprintf(path, sizeof path, "joins.stages.%s", stage);
-    if (!result_histogram(result, path, &h))
+    if (!result_histogram(result, path, &h) || h.max == 0) /* nobody needed this stage */
         return;
     table_cell(t, label);
     table_count(t, (double)h.count);

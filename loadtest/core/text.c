@@ -195,6 +195,8 @@ struct figure figure_of(double value, enum unit unit)
     case UNIT_CORES:
         break;
     }
+    if (value > 0 && value < 0.0005)
+        return (struct figure){ "<0.001" };
     three_digits(f.text, value);
     return f;
 }

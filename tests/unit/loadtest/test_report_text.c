@@ -54,6 +54,7 @@ static void figures_are_as_people_read_them(void **state)
         { 1234567, UNIT_NONE, "1,234,567" },
         { -1234, UNIT_NONE, "-1,234" },
         { 0.31, UNIT_CORES, "0.310" },
+        { 0.0002, UNIT_CORES, "<0.001" },
         { (double)NAN, UNIT_US, "-" },
     };
     for (size_t i = 0; i < ARRAY_LEN(CASES); i++)
