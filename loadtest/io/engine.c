@@ -160,8 +160,9 @@ void engine_stop(struct engine *e)
     check(clock_gettime(CLOCK_REALTIME, &wall) == 0);
     wall.tv_sec += (time_t)(ENGINE_REPLY_US / USEC_PER_SEC);
     for (unsigned i = 0; i < e->thread_count; i++)
-        if (e->threads[i].has_id && pthread_timedjoin_np(e->threads[i].id, NULL, &wall) != 0)
-            e->is_stuck = true;
+        if (e->threads[i].has_id)
+            e->is_stuck = pthread_timedjoin_np(e->threads[i].id, NULL, &wall) != 0 ||
+                          e->threads[i].is_stuck || e->is_stuck;
 }
 
 void engine_free(struct engine *e)

@@ -81,7 +81,7 @@ MUST_USE enum err engine_new(const struct engine_config *config, struct engine *
 /* Ends the threads if need be, closes everything. NULL is fine. */
 void engine_free(struct engine *e);
 
-/* The ramp begins: bot i (of all machines' order) starts at i / joins_per_second from now. */
+/* The ramp begins: the bot at place i of this process starts at i / joins_per_second from now. */
 void engine_start(struct engine *e);
 
 /* Commands: done on all threads when they return. ERR_EXPIRED: a thread did not get to it within

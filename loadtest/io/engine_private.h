@@ -100,8 +100,10 @@ struct engine_thread {
     struct engine_failure *failures; /* grows up to ENGINE_FAILURES_MAX */
     size_t failure_count, failure_capacity;
     uint64_t failures_seen;
-    bool is_ready, is_deaf, has_ended; /* deaf: `wake` is no more */
-    char error[ENGINE_ERROR_MAX];      /* "" = started */
+    bool is_ready, has_ended;
+    bool is_deaf;                 /* `wake` is no more */
+    bool is_stuck;                /* handles of the loop did not close: nothing is freed */
+    char error[ENGINE_ERROR_MAX]; /* "" = started */
 };
 
 struct engine {

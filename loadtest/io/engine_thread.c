@@ -316,6 +316,10 @@ static void close_all(struct engine_thread *t)
         if (left != 0)
             (void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
     }
+    if (left != 0) { /* a resolver that does not come back still writes to our memory */
+        tell(t, &t->is_stuck);
+        return;
+    }
     websocket_pool_free(t->websockets);
     media_sockets_free(t->media);
     fetcher_free(t->fetcher);

@@ -98,6 +98,9 @@ void websocket_connect(struct websocket *w)
     struct websocket_host *h = w->host;
     check(h->address_count > 0 && w->wsi == NULL);
     w->address = w->tries++ == 0 ? h->next++ : w->address + 1;
+    int flags = LCCSCF_HTTP_NO_FOLLOW_REDIRECT;
+    if (w->is_tls)
+        flags |= LCCSCF_USE_SSL | (w->pool->insecure ? INSECURE_FLAGS : 0);
     struct lws_client_connect_info info = {
         .context = w->pool->context,
         .vhost = w->pool->vhost,
@@ -111,7 +114,7 @@ void websocket_connect(struct websocket *w)
         .alpn = "http/1.1",
         .userdata = w,
         .pwsi = &w->wsi,
-        .ssl_connection = w->is_tls ? LCCSCF_USE_SSL | (w->pool->insecure ? INSECURE_FLAGS : 0) : 0,
+        .ssl_connection = flags,
     };
     w->is_starting = true; /* it may fail before pwsi is written */
     bool has_started = lws_client_connect_via_info(&info) != NULL;

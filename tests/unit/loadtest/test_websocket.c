@@ -221,9 +221,16 @@ static int setup(void **state)
     return 0;
 }
 
+static bool is_empty(void *data)
+{
+    (void)data;
+    return websocket_pool_count(pool) == 0;
+}
+
 static void end_pool(void)
 {
     websocket_pool_close(pool);
+    loop_until(&loop, is_empty, NULL, 5000);
     loop_for(&loop, 30);
     websocket_pool_free(pool);
     pool = NULL;
@@ -234,7 +241,8 @@ static int teardown(void **state)
     (void)state;
     end_pool();
     lws_context_destroy(server);
-    loop_for(&loop, 30);
+    for (int i = 0; i < 2000 && uv_run(&loop, UV_RUN_NOWAIT) != 0; i++)
+        (void)usleep(1000);
     lws_context_destroy(server);
     SSL_CTX_free(unused);
     loop_finish(&loop);
@@ -267,12 +275,6 @@ static bool has_text(void *data)
 {
     struct client *c = data;
     return c->text_count > 0;
-}
-
-static bool is_empty(void *data)
-{
-    (void)data;
-    return websocket_pool_count(pool) == 0;
 }
 
 static void say(struct client *c, const char *text)
@@ -450,6 +452,8 @@ static void hang_up_or_nonsense_before_the_upgrade(void **state)
         { "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
           "Sec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n\r\n",
           "handshake" },
+        { "HTTP/1.1 302 Found\r\nLocation: http://localhost:1/\r\nContent-Length: 0\r\n\r\n",
+          "http-302" },
         { "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n", "http-503" },
     };
     (void)state;
