@@ -9,6 +9,12 @@ enum {
     FU_END = 0x40,
 };
 
+/* Types that a stream has: RFC 6184 uses the others for packets. */
+static bool is_stream_type(struct bytes nal)
+{
+    return nal_type_of(nal) > 0 && nal_type_of(nal) < NAL_STAP_A;
+}
+
 /* How many NAL units from p->at fit into one STAP-A; at least 1. */
 static unsigned count_aggregated(const struct packetizer *p)
 {
@@ -18,7 +24,7 @@ static unsigned count_aggregated(const struct packetizer *p)
     unsigned count = 0;
     while (nal_next(p->frame.data, &at, &nal)) {
         size += 2 + nal.len;
-        if (size > p->payload_max || nal.len > UINT16_MAX)
+        if (size > p->payload_max || nal.len > UINT16_MAX || !is_stream_type(nal))
             break;
         count++;
     }
@@ -65,7 +71,7 @@ enum err packetizer_step_h264(struct packetizer *p, struct writer *w)
     size_t next = p->at;
     if (!nal_next(p->frame.data, &next, &nal))
         return ERR_NOT_FOUND;
-    if (nal_type_of(nal) == 0 || nal_type_of(nal) >= NAL_STAP_A)
+    if (!is_stream_type(nal))
         return ERR_MALFORMED;
     if (nal.len > p->payload_max) {
         write_fragment(p, nal, next, w);

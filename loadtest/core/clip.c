@@ -103,7 +103,8 @@ static enum err finish(struct clip *c, unsigned fps)
     if (interval < CLIP_CLOCK_RATE / CLIP_FPS_MAX || last > UINT32_MAX - interval)
         return ERR_MALFORMED;
     c->duration = last + interval;
-    c->fps = (uint16_t)((CLIP_CLOCK_RATE + interval / 2) / interval);
+    uint32_t rounded = (CLIP_CLOCK_RATE + interval / 2) / interval;
+    c->fps = (uint16_t)MAX(rounded, 1u);
     c->temporal_count = 1;
     return OK;
 }

@@ -31,7 +31,7 @@ struct clip {
     enum codec codec;
     uint16_t width, height;
     uint8_t temporal_count;    /* 1 or 3 */
-    uint16_t fps;              /* rounded; the timestamps are exact */
+    uint16_t fps;              /* rounded, at least 1; the timestamps are exact */
     uint32_t duration;         /* CLIP_CLOCK_RATE: where the loop starts again */
     struct clip_frame *frames; /* owned */
     size_t frame_count;        /* at least 1; the first is a keyframe */

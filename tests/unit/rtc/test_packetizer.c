@@ -292,12 +292,16 @@ static void frames_that_cannot_be_sent_are_refused(void **state)
     } cases[] = {
         { CODEC_VP8, { 0 }, 0, ERR_MALFORMED },
         { CODEC_OPUS, { 1 }, 1, ERR_UNSUPPORTED },
-        { CODEC_H264, { 1, 2, 3, 4 }, 4, ERR_MALFORMED },            /* no start code */
-        { CODEC_H264, { 0, 0, 1 }, 3, ERR_MALFORMED },               /* nothing behind it */
-        { CODEC_H264, { 0, 0, 1, 0x78, 1 }, 5, ERR_MALFORMED },      /* RFC 6184's own type */
-        { CODEC_AV1, { 0x12, 0 }, 2, ERR_MALFORMED },                /* only a delimiter */
-        { CODEC_AV1, { 0x32, 5, 1 }, 3, ERR_MALFORMED },             /* ends too soon */
-        { CODEC_AV1, { 0xb2, 1, 1 }, 3, ERR_MALFORMED },             /* the forbidden bit */
+        { CODEC_H264, { 1, 2, 3, 4 }, 4, ERR_MALFORMED },       /* no start code */
+        { CODEC_H264, { 0, 0, 1 }, 3, ERR_MALFORMED },          /* nothing behind it */
+        { CODEC_H264, { 0, 0, 1, 0x78, 1 }, 5, ERR_MALFORMED }, /* RFC 6184's own type */
+        { CODEC_H264,
+          { 0, 0, 1, 0x41, 0, 0, 1, 0x20 },
+          8,
+          ERR_MALFORMED },                               /* no type, behind a good one */
+        { CODEC_AV1, { 0x12, 0 }, 2, ERR_MALFORMED },    /* only a delimiter */
+        { CODEC_AV1, { 0x32, 5, 1 }, 3, ERR_MALFORMED }, /* ends too soon */
+        { CODEC_AV1, { 0xb2, 1, 1 }, 3, ERR_MALFORMED }, /* the forbidden bit */
         { CODEC_AV1, { 0x32, 0xff, 0xff, 0xff }, 4, ERR_MALFORMED }, /* half a number */
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
