@@ -27,13 +27,20 @@ static unsigned advance(struct frame_tracker *t, usec now)
     return frames;
 }
 
-/* Skips the hole at head. */
+/* Skips the hole at head, and with it all that cannot be shown without it: a keyframe that has begun
+ * is not kept waiting by further holes before it. */
 static unsigned give_up(struct frame_tracker *t, usec now)
 {
     t->broken = true;
     t->hole_at = USEC_NEVER;
     while (t->head <= t->newest && PLACE(t, t->head)->seq != t->head)
         t->head++;
+    for (int64_t seq = t->head; seq <= t->newest; seq++) {
+        if (PLACE(t, seq)->seq != seq || !PLACE(t, seq)->keyframe_start)
+            continue;
+        t->head = seq;
+        break;
+    }
     return advance(t, now);
 }
 
@@ -49,6 +56,10 @@ unsigned frame_tracker_on_packet(struct frame_tracker *t, int64_t seq, bool keyf
     unsigned frames = 0;
     if (seq - t->head >= FRAME_TRACKER_PACKETS) {
         t->broken = true; /* more is missing than we remember */
+        t->hole_at = USEC_NEVER;
+        t->head = seq;
+    }
+    if (t->broken && keyframe_start && seq > t->head) { /* what is before it is not missed */
         t->hole_at = USEC_NEVER;
         t->head = seq;
     }
