@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/recording.h"
 
+#include "core/frame_size.h"
 #include "rtc/depacketizer.h"
-#include "rtc/keyframe.h"
 #include "rtc/seq.h"
-#include "rtc/vp9.h"
 
 #include <stdlib.h>
 
@@ -34,9 +33,14 @@ struct recording {
     struct recording_stats stats;
 };
 
+static bool is_video(enum codec codec)
+{
+    return codec == CODEC_VP8 || codec == CODEC_VP9 || codec == CODEC_H264 || codec == CODEC_AV1;
+}
+
 struct recording *recording_new(enum codec codec, uint32_t serial)
 {
-    if (codec != CODEC_OPUS && codec_kind(codec) != MEDIA_VIDEO)
+    if (codec != CODEC_OPUS && !is_video(codec))
         return NULL;
     struct recording *r = calloc(1, sizeof *r);
     if (r == NULL)
@@ -153,20 +157,9 @@ static void end_frame(struct recording *r, usec now)
         return;
     }
     r->open = false;
+    if (r->open_keyframe)
+        (void)frame_size(r->codec, frame, &r->stats.width, &r->stats.height);
     write_frame(r, frame, now);
-}
-
-static void note_size(struct recording *r, struct bytes payload)
-{
-    struct frame_info info;
-    struct vp9_descriptor vp9;
-    if (frame_inspect(r->codec, payload, &info) == OK && info.width > 0) {
-        r->stats.width = info.width;
-        r->stats.height = info.height;
-    } else if (r->codec == CODEC_VP9 && vp9_parse(payload, &vp9) == OK && vp9.width > 0) {
-        r->stats.width = vp9.width;
-        r->stats.height = vp9.height;
-    }
 }
 
 static void begin_frame(struct recording *r, const struct ordered_packet *p)
@@ -175,8 +168,6 @@ static void begin_frame(struct recording *r, const struct ordered_packet *p)
     r->open_keyframe = p->keyframe_start;
     r->open_timestamp = p->timestamp;
     r->waiting = false;
-    if (p->keyframe_start)
-        note_size(r, p->payload);
     depacketizer_begin(&r->cutter, r->codec, r->frame, RECORDING_FRAME_MAX);
 }
 
