@@ -103,9 +103,10 @@ void janus_send_body(struct bot *b, enum janus_request request, json_int_t handl
                      const char *type, const char *sdp, usec now, struct outbound *out)
 {
     json_t *m = json_pack("{ss so}", "janus", "message", "body", body);
-    if (type != NULL) /* our simulcast layers are listed from low to high */
-        json_object_set_new(m, "jsep",
-                            json_pack("{ss ss ss}", "type", type, "sdp", sdp, "rid_order", "lmh"));
+    if (type != NULL)
+        json_object_set_new(m, "jsep", json_pack("{ss ss}", "type", type, "sdp", sdp));
+    if (type != NULL && strcmp(type, "offer") == 0) /* our simulcast layers go from low to high */
+        json_object_set_new(json_object_get(m, "jsep"), "rid_order", json_string("lmh"));
     janus_send(b, request, handle, m, now, out);
     if (type == NULL)
         return;

@@ -90,13 +90,23 @@ static json_t *drop_unwanted(const struct janus *j, size_t voices_max, size_t *r
     return drop;
 }
 
-/* voices: how many flow already. */
-static json_t *add_wanted(const struct janus *j, size_t voices, size_t voices_max)
+/* Janus does not say who is muted, applications tell each other. Bots know it from the scenario. */
+static bool is_muted(const struct bot *b, const struct janus_feed *f)
 {
+    const struct scenario *s = bot_world(b)->scenario;
+    if (f->bot < 0 || (unsigned)f->bot >= scenario_bot_count(s))
+        return false;
+    return s->groups[scenario_place(s, (unsigned)f->bot).group].talk == TALK_MUTED;
+}
+
+/* voices: how many flow already. */
+static json_t *add_wanted(const struct bot *b, size_t voices, size_t voices_max)
+{
+    const struct janus *j = bot_driver_state(b);
     json_t *add = json_array();
     for (size_t i = 0; i < j->feed_count && voices < voices_max; i++) {
         const struct janus_feed *f = &j->feeds[i];
-        if (f->voice_mid[0] == 0 || stream_of(j, f->id, false) != NULL)
+        if (f->voice_mid[0] == 0 || is_muted(b, f) || stream_of(j, f->id, false) != NULL)
             continue;
         json_array_append_new(add, json_pack("{sI ss}", "feed", f->id, "mid", f->voice_mid));
         voices++;
@@ -164,7 +174,7 @@ void janus_plan(struct bot *b, usec now, struct outbound *out)
     request_layers(b, now, out);
     size_t voices = 0;
     json_t *drop = drop_unwanted(j, bot_group(b)->audio_slots, &voices);
-    json_t *add = add_wanted(j, voices, bot_group(b)->audio_slots);
+    json_t *add = add_wanted(b, voices, bot_group(b)->audio_slots);
     if (json_array_size(add) > 0 || json_array_size(drop) > 0)
         request_update(b, add, drop, now, out);
     json_decref(add);
@@ -241,7 +251,11 @@ void janus_on_receive_event(struct bot *b, bool is_update, json_t *data, json_t 
     json_t *stream;
     size_t i;
     json_array_foreach(json_object_get(data, "streams"), i, stream) on_stream(b, stream, now);
-    janus_plan(b, now, out);
+    if (is_update || json_object_get(data, "started") != NULL)
+        janus_plan(b, now, out);
+    else if (json_object_get(data, "streams") !=
+             NULL) /* somebody has gone, of which the publisher handle hears a moment later */
+        j->plan_at = MIN(j->plan_at, now + JANUS_CALM_US);
 }
 
 void janus_on_receive_error(struct bot *b, enum janus_request request, usec now)
