@@ -148,4 +148,11 @@ bool bot_mistoned(const struct bot *b, unsigned *ret_speaker, unsigned *ret_hear
 /* Streams that should flow now. */
 unsigned bot_stream_count(const struct bot *b, enum media_kind kind);
 
+/* Participants who are not bots: the most that this bot had at one time during the plateau. */
+struct bot_others {
+    unsigned publishers;      /* who have a microphone or a camera */
+    unsigned voices, cameras; /* whose packets came; whose frames came and could be shown */
+};
+const struct bot_others *bot_others(const struct bot *b);
+
 #endif

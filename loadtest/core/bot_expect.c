@@ -68,6 +68,7 @@ void bot_expect_clear(struct bot *b)
     for (size_t i = 0; i < ARRAY_LEN(sets); i++)
         memset(all[i]->bits, 0, set_size(b));
     b->unexpected_voice = b->unexpected_camera = 0;
+    b->others = (struct bot_others){ 0 };
     b->mistoned = -1;
 }
 
@@ -294,6 +295,25 @@ static void look_at_sink(struct bot *b, struct sink *s, usec now)
         b->config.measure->layer_us[layer_for(g, s->asked_height)][s->last_layer] += BOT_SECOND_US;
 }
 
+/* Nobody says what they should send, so nothing is expected of them: it is only counted. */
+static void look_at_others(struct bot *b, usec now)
+{
+    struct bot_others n = { 0 };
+    for (size_t i = 0; i < b->publisher_count; i++)
+        n.publishers += b->publishers[i].publisher.bot < 0;
+    for (unsigned i = 0; i < BOT_LEGS_MAX; i++) {
+        for (unsigned k = 0; b->legs[i] != NULL && k < b->legs[i]->sink_count; k++) {
+            const struct sink *s = b->legs[i]->sinks[k];
+            bool flows = s->mapped && s->publisher == -1 && s->last_frame_at != USEC_NEVER &&
+                         now - s->last_frame_at < FRESH_US;
+            *(s->kind == MEDIA_VIDEO ? &n.cameras : &n.voices) += flows;
+        }
+    }
+    b->others.publishers = MAX(b->others.publishers, n.publishers);
+    b->others.voices = MAX(b->others.voices, n.voices);
+    b->others.cameras = MAX(b->others.cameras, n.cameras);
+}
+
 void bot_expect_look(struct bot *b, usec now)
 {
     if (!b->plateau || b->connected_at == USEC_NEVER || now - b->connected_at < KNOWN_US)
@@ -305,6 +325,7 @@ void bot_expect_look(struct bot *b, usec now)
     if (b->group->audio_slots > 0)
         look_at_voices(b, now);
     look_at_cameras(b, now);
+    look_at_others(b, now);
 }
 
 /* --- for the report --- */
@@ -347,4 +368,9 @@ unsigned bot_stream_count(const struct bot *b, enum media_kind kind)
         }
     }
     return count;
+}
+
+const struct bot_others *bot_others(const struct bot *b)
+{
+    return &b->others;
 }

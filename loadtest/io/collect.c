@@ -87,6 +87,9 @@ void collect_bot(struct bot *b, void *data)
     add_pairs(&c->voice, b, MEDIA_AUDIO);
     add_pairs(&c->camera, b, MEDIA_VIDEO);
     add_losses(c, b);
+    c->others += bot_others(b)->publishers;
+    c->others_heard += bot_others(b)->voices;
+    c->others_shown += bot_others(b)->cameras;
     c->streams[MEDIA_AUDIO] += bot_stream_count(b, MEDIA_AUDIO);
     c->streams[MEDIA_VIDEO] += bot_stream_count(b, MEDIA_VIDEO);
     unsigned speaker, heard_hz;
@@ -108,6 +111,12 @@ json_t *collect_pairs_json(const struct collected *c, enum media_kind kind)
                      video ? "decodable" : "heard_by_tone", (json_int_t)p->verified, "missing",
                      p->missing_list, "missing_count", (json_int_t)p->missing, "unexpected",
                      (json_int_t)p->unexpected);
+}
+
+json_t *collect_others_json(const struct collected *c)
+{
+    return json_pack("{sI sI sI}", "publishers", (json_int_t)c->others, "voices_heard",
+                     (json_int_t)c->others_heard, "cameras_shown", (json_int_t)c->others_shown);
 }
 
 static double seconds_of(usec t, usec zero)

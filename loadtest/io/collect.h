@@ -34,7 +34,8 @@ struct collected_pairs {
 struct collected {
     struct collected_pairs voice, camera;
     json_t *tone_examples;
-    uint64_t streams[2]; /* by enum media_kind: that flowed at the end */
+    uint64_t others, others_heard, others_shown; /* pairs of a bot and who is none */
+    uint64_t streams[2];                         /* by enum media_kind: that flowed at the end */
     struct collected_outage *outages;
     size_t outage_count, outage_capacity;
     struct collected_interruption *interruptions;
@@ -48,6 +49,9 @@ void collect_bot(struct bot *b, void *data);
 
 /* "pairs" of "audio" or "video"; a new reference. */
 json_t *collect_pairs_json(const struct collected *c, enum media_kind kind);
+
+/* "others"; a new reference. */
+json_t *collect_others_json(const struct collected *c);
 
 /* "signaling" and "media" of one item of "chaos": what began in from … to. zero: of the times of
  * the report; end: of the measured interval. */

@@ -119,6 +119,7 @@ static void put_measures(struct run *r, json_t *result)
                         collect_pairs_json(&r->collected, MEDIA_AUDIO));
     json_object_set_new(json_object_get(result, "video"), "pairs",
                         collect_pairs_json(&r->collected, MEDIA_VIDEO));
+    json_object_set_new(result, "others", collect_others_json(&r->collected));
     json_t *tones = json_object_get(json_object_get(result, "audio"), "tones");
     if (tones != NULL)
         json_object_set(tones, "examples", r->collected.tone_examples);
