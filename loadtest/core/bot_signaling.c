@@ -144,7 +144,9 @@ void bot_send_json(struct bot *b, json_t *message, struct outbound *out)
 void bot_reach(struct bot *b, enum join_stage stage, usec at)
 {
     usec since = stage >= STAGE_FIRST_PACKET ? b->connected_at : b->stage_at;
-    histogram_record(&b->config.measure->stages[stage], at - since);
+    bool skipped = stage == STAGE_TLS && at == since; /* a plain connection has none */
+    if (!skipped)
+        histogram_record(&b->config.measure->stages[stage], at - since);
     if (stage < STAGE_FIRST_PACKET)
         b->stage_at = at;
     b->stage = stage + 1;
