@@ -114,11 +114,16 @@ static const struct lws_protocols protocols[] = {
     { NULL, NULL, 0, 0, 0, NULL, 0 },
 };
 
+/* Who does not answer a ping within a second is hung up on. */
+static const lws_retry_bo_t impatient = { .secs_since_valid_ping = 1,
+                                          .secs_since_valid_hangup = 2 };
+
 static int start_vhost(const char *name, const char *certificate, const char *key)
 {
     struct lws_context_creation_info info = { .vhost_name = name,
                                               .protocols = protocols,
                                               .iface = "127.0.0.1",
+                                              .retry_and_idle_policy = &impatient,
                                               .ssl_cert_filepath = certificate,
                                               .ssl_private_key_filepath = key };
     if (certificate != NULL) { /* one of its own would be leaked: there are more contexts */
@@ -487,6 +492,17 @@ static void close_code_of_the_server_is_told(void **state)
     assert_string_equal(c.reason, "closed");
 }
 
+static void pings_of_the_server_are_answered(void **state)
+{
+    struct client c;
+    (void)state;
+    open_client(&c, "ws", tcp_port, "/ws");
+    loop_until(&loop, is_open, &c, 3000);
+    loop_for(&loop, 3500);
+    assert_int_equal(c.closed_count, 0);
+    assert_int_equal(server_count, 1);
+}
+
 static void dropped_connection_is_reset(void **state)
 {
     struct client c;
@@ -597,6 +613,7 @@ int main(void)
         TEST(silent_server_is_timeout),
         TEST(hang_up_or_nonsense_before_the_upgrade),
         TEST(close_code_of_the_server_is_told),
+        TEST(pings_of_the_server_are_answered),
         TEST(dropped_connection_is_reset),
         TEST(polite_close_sends_what_is_queued_and_1000),
         TEST(cut_is_abrupt_and_silent),
