@@ -173,6 +173,24 @@ static void three_layers_have_the_five_templates_of_browsers(void **state)
     }
 }
 
+/* The first packet of a camera in AV1, 320 x 180, from Chromium 156. */
+static void keyframes_have_the_bytes_of_chromium(void **state)
+{
+    static const uint8_t l1t1[] = { 0x80, 0x00, 0x01, 0x80, 0x00, 0x3a, 0x41,
+                                    0x01, 0x80, 0x9f, 0x80, 0x59, 0x80 };
+    static const uint8_t l1t3[] = { 0x80, 0x00, 0x01, 0x80, 0x02, 0x14, 0xea, 0xa8, 0x60, 0x41,
+                                    0x4d, 0x14, 0x10, 0x20, 0x84, 0x27, 0x01, 0x3f, 0x00, 0xb3 };
+    struct depdesc_frame f = { .temporal_count = 1,
+                               .start_of_frame = true,
+                               .keyframe = true,
+                               .frame_number = 1,
+                               .width = 320,
+                               .height = 180 };
+    assert_bytes(write(&f), l1t1, sizeof(l1t1));
+    f.temporal_count = 3;
+    assert_bytes(write(&f), l1t3, sizeof(l1t3));
+}
+
 /* 0 2 1 2, twice: what a template says about distances must be true of the frames. */
 static void each_frame_names_the_template_that_is_true_of_it(void **state)
 {
@@ -204,6 +222,7 @@ int main(void)
         cmocka_unit_test(parse_of_write_is_the_descriptor),
         cmocka_unit_test(one_layer_has_a_keyframe_and_a_delta_template),
         cmocka_unit_test(three_layers_have_the_five_templates_of_browsers),
+        cmocka_unit_test(keyframes_have_the_bytes_of_chromium),
         cmocka_unit_test(each_frame_names_the_template_that_is_true_of_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
