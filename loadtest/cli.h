@@ -11,11 +11,15 @@ int cli_run(int argc, char **argv);
 int cli_compare(int argc, char **argv);
 int cli_report(int argc, char **argv);
 int cli_slo_metrics(int argc, char **argv);
+int cli_agent(int argc, char **argv);
+int cli_job(int argc, char **argv);
 
 /* --- shared by them --- */
 
 /* A whole file, zero-terminated, to free(); NULL: explained on stderr. "-" is stdin. */
 char *cli_read_file(const char *path, size_t *ret_len);
+/* The key of agents, to free(); NULL: explained on stderr. */
+char *cli_read_key(const char *path, size_t *ret_len);
 /* Writes or replaces a file; "-" is stdout. False: explained on stderr. */
 bool cli_write_file(const char *path, const char *text);
 /* A result, a new reference; NULL: explained on stderr. */

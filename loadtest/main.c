@@ -14,6 +14,8 @@ static const struct {
     { "compare", cli_compare, "two or more results side by side" },
     { "report", cli_report, "a result as text, or as a page (--html)" },
     { "slo-metrics", cli_slo_metrics, "what --slo can judge" },
+    { "agent", cli_agent, "run parts of load tests for a coordinator (run --agents)" },
+    { "job", cli_job, NULL },
 };
 
 static int usage(FILE *out, int exit_status)
@@ -21,8 +23,10 @@ static int usage(FILE *out, int exit_status)
     fprintf(out, "conclave-bot %s: participants that are real down to the cipher.\n\n"
                  "Usage: conclave-bot <word> [options]; each word has --help\n\n",
             CONCLAVE_VERSION);
-    for (size_t i = 0; i < ARRAY_LEN(words); i++)
-        fprintf(out, "  %-12s %s\n", words[i].word, words[i].help);
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (words[i].help != NULL)
+            fprintf(out, "  %-12s %s\n", words[i].word, words[i].help);
+    }
     fprintf(out, "\nScenarios are YAML files: docs/loadtest.md. Exit status of run: 0 passed, 1 failed,\n"
                  "2 the tester was saturated, 64 usage, 69 nobody could join, 130 interrupted.\n");
     return exit_status;
