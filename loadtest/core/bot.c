@@ -29,9 +29,14 @@ struct bot *bot_new(const struct bot_config *config)
     b->join_deadline = b->retry_at = b->view_at = b->second_at = b->voice_at = USEC_NEVER;
     b->scroll_at = b->leave_at = b->return_at = b->resume_until = USEC_NEVER;
     b->mistoned = -1;
-    snprintf(b->name, sizeof b->name, "%.40s-%u (bot %u)", b->group->name, b->place.member + 1,
-             config->index);
-    if (s->room_prefix[0] != '\0')
+    if (s->participant[0] != '\0')
+        snprintf(b->name, sizeof b->name, "%s", s->participant);
+    else
+        snprintf(b->name, sizeof b->name, "%.40s-%u (bot %u)", b->group->name, b->place.member + 1,
+                 config->index);
+    if (s->room[0] != '\0')
+        snprintf(b->room, sizeof b->room, "%s", s->room);
+    else if (s->room_prefix[0] != '\0')
         snprintf(b->room, sizeof b->room, "%s-%u", s->room_prefix, b->place.room + 1);
     else
         snprintf(b->room, sizeof b->room, "load-%s-%u", config->world->run_id, b->place.room + 1);

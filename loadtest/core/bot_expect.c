@@ -150,8 +150,18 @@ static const struct group *group_of_bot(const struct bot *b, int index)
     return &s->groups[scenario_place(s, (unsigned)index).group];
 }
 
-void bot_map_sink(struct bot *b, struct sink *s, const char *publisher_id, usec now)
+static void label(struct sink *s, const char *publisher_id, const char *source)
 {
+    const char *usual = s->kind == MEDIA_VIDEO ? "camera" : "microphone";
+    snprintf(s->publisher_id, sizeof s->publisher_id, "%s",
+             publisher_id == NULL ? "" : publisher_id);
+    snprintf(s->source, sizeof s->source, "%s", source == NULL ? usual : source);
+}
+
+void bot_map_sink(struct bot *b, struct sink *s, const char *publisher_id, const char *source,
+                  usec now)
+{
+    label(s, publisher_id, source);
     if (publisher_id == NULL) {
         sink_map(s, -2, false, now);
         s->asked_height = 0;

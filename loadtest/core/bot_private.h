@@ -99,7 +99,8 @@ void bot_expect_done(struct bot *b);
 void bot_expect_clear(struct bot *b);
 void bot_expect_look(struct bot *b, usec now); /* once a second */
 void bot_choose_view(struct bot *b, usec now, struct outbound *out);
-void bot_map_sink(struct bot *b, struct sink *s, const char *publisher_id, usec now);
+void bot_map_sink(struct bot *b, struct sink *s, const char *publisher_id, const char *source,
+                  usec now);
 
 /* bot_signaling.c */
 void bot_open_socket(struct bot *b, usec now, struct outbound *out);

@@ -406,9 +406,9 @@ const struct publisher *bot_publisher_find(const struct bot *b, const char *id)
 }
 
 void bot_stream_set(struct bot *b, unsigned leg, const char *mid, const char *publisher_id,
-                    usec now)
+                    const char *source, usec now)
 {
     struct sink *s = b->legs[leg] == NULL ? NULL : leg_find_sink(b->legs[leg], mid);
     if (s != NULL)
-        bot_map_sink(b, s, publisher_id, now);
+        bot_map_sink(b, s, publisher_id, source, now);
 }

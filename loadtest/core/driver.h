@@ -18,6 +18,7 @@ enum stamp_carrier { STAMP_IN_EXTENSION, STAMP_IN_PAYLOAD };
 /* A camera or voice that a bot may want, as a driver names it. */
 struct publisher {
     char id[64];                /* the driver's */
+    char name[BOT_NAME_MAX];    /* for people; "": unknown */
     int bot;                    /* index, from its name; -1: somebody who is not a bot */
     bool has_camera, has_voice; /* published, whether or not muted */
 };
@@ -125,8 +126,9 @@ const struct publisher *bot_publisher_find(const struct bot *b, const char *id);
 /* "speakers-3 (bot 17)" → 17; -1: not a bot's name. */
 int bot_index_of_name(const char *name);
 
-/* What flows in the stream of m-line `mid` from now on; id NULL: nothing. */
+/* What flows in the stream of m-line `mid` from now on; id NULL: nothing. source: "camera",
+ * "microphone", "screen", "screen-audio"; NULL: camera or microphone. */
 void bot_stream_set(struct bot *b, unsigned leg, const char *mid, const char *publisher_id,
-                    usec now);
+                    const char *source, usec now);
 
 #endif

@@ -114,8 +114,11 @@ static void on_participant(struct bot *b, json_t *participant, usec now)
     const char *name = json_string_value(json_object_get(participant, "name"));
     if (id == NULL || strcmp(id, c->participant) == 0)
         return;
-    struct publisher p = { .bot = bot_index_of_name(name == NULL ? "" : name) };
+    struct publisher p;
+    memset(&p, 0, sizeof p); /* compared as a whole */
+    p.bot = bot_index_of_name(name == NULL ? "" : name);
     snprintf(p.id, sizeof p.id, "%s", id);
+    snprintf(p.name, sizeof p.name, "%s", name == NULL ? "" : name);
     json_t *track;
     size_t i;
     json_array_foreach(json_object_get(participant, "tracks"), i, track)
@@ -145,7 +148,8 @@ static void on_slots(struct bot *b, json_t *slots, usec now)
     {
         const char *mid = json_string_value(json_object_get(slot, "mid"));
         if (mid != NULL)
-            bot_stream_set(b, 0, mid, json_string_value(json_object_get(slot, "participant")), now);
+            bot_stream_set(b, 0, mid, json_string_value(json_object_get(slot, "participant")),
+                           json_string_value(json_object_get(slot, "source")), now);
     }
 }
 

@@ -48,7 +48,7 @@ void janus_view(struct bot *b, const struct wanted *wanted, size_t count, usec n
     for (size_t i = 0; i < j->stream_count; i++) { /* the bot wants to know them by the new wish */
         const struct janus_stream *s = &j->streams[i];
         if (s->feed != 0)
-            bot_stream_set(b, 1, s->mid, janus_feed_name(s->feed).text, now);
+            bot_stream_set(b, 1, s->mid, janus_feed_name(s->feed).text, NULL, now);
     }
     janus_plan(b, now, out);
 }
@@ -216,7 +216,8 @@ static void on_stream(struct bot *b, json_t *stream, usec now)
                        : (int)json_integer_value(json_object_get(simulcast, "substream-target"));
     if (janus_find_feed(j, s->feed) == NULL)
         s->feed = 0; /* gone meanwhile, which Janus will say here too */
-    bot_stream_set(b, 1, s->mid, s->feed == 0 ? NULL : janus_feed_name(s->feed).text, now);
+    bot_stream_set(b, 1, s->mid, s->feed == 0 ? NULL : janus_feed_name(s->feed).text,
+                   NULL, now);
 }
 
 /* True: an answer is on its way. */
@@ -273,6 +274,6 @@ void janus_forget_feed(struct bot *b, json_int_t id, usec now)
         if (j->streams[i].feed != id)
             continue;
         j->streams[i].feed = 0;
-        bot_stream_set(b, 1, j->streams[i].mid, NULL, now);
+        bot_stream_set(b, 1, j->streams[i].mid, NULL, NULL, now);
     }
 }

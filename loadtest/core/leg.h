@@ -41,8 +41,9 @@ struct leg_config {
     enum leg_shape shape;
     const struct clip *clips[SCENARIO_LAYERS_MAX]; /* to publish; NULL: none. Ascending */
     struct measure *measure;
-    /* gets every packet received, in order of arrival; NULL: nobody wants them */
-    void (*media)(void *data, const struct sink *from, const struct sink_packet *p);
+    /* Gets every packet received, in order of arrival; true: ask for a keyframe of it. NULL: nobody
+     * wants them. */
+    bool (*media)(void *data, const struct sink *from, const struct sink_packet *p, usec now);
     void *media_data;
 };
 

@@ -139,6 +139,7 @@ static void deliver(struct leg *l, struct sink *s, struct rtp_packet *p,
 {
     const struct format *f = sdp_remote_format(l->remote, p->payload_type);
     struct sink_packet sp = { .rtp = p,
+                              .ext = ext,
                               .codec = f == NULL ? CODEC_NONE : (enum codec)f->codec,
                               .wall = now + l->config.world->wall_minus_now };
     if (sp.codec == CODEC_RTX || (s->rtx_ssrc != 0 && p->ssrc == s->rtx_ssrc)) {
@@ -154,8 +155,8 @@ static void deliver(struct leg *l, struct sink *s, struct rtp_packet *p,
         sp.keyframe_start = is_keyframe_start(ext, sp.codec, sp.payload);
     else
         listen(l, s, &sp, ext, now);
-    if (l->config.media != NULL)
-        l->config.media(l->config.media_data, s, &sp);
+    if (l->config.media != NULL && l->config.media(l->config.media_data, s, &sp, now))
+        s->keyframe_wanted = true;
     struct interruption i;
     if (sink_on_packet(s, &sp, now, l->config.measure, &i))
         note(data, &i);

@@ -106,6 +106,8 @@ struct scenario {
     char description[SCENARIO_TEXT_MAX];
     unsigned rooms;
     char room_prefix[SCENARIO_NAME_MAX]; /* room names are <prefix>-<n>; "" = load-<random> */
+    /* of the headless client, whose scenario is one bot; "" = as above, as group and number */
+    char room[SCENARIO_NAME_MAX], participant[SCENARIO_NAME_MAX];
     double joins_per_second;             /* ramp */
     usec join_timeout_us;                /* from start to connected media; later is a failure */
     usec settle_us;                      /* after the last join, before measuring: the warm-up */

@@ -12,7 +12,7 @@
 #include "core/stamp.h"
 #include "core/tone.h"
 #include "rtc/nack.h"
-#include "rtc/rtp.h"
+#include "rtc/rtp_ext.h"
 
 enum {
     SINK_AUDIO_GAP_US = 60000,      /* a steady voice silent for longer is a gap */
@@ -30,6 +30,7 @@ struct interruption {
 
 struct sink_packet {
     const struct rtp_packet *rtp; /* of RTX: rebuilt, with the original sequence number */
+    const struct rtp_ext_values *ext;
     struct bytes payload;         /* without a stamp's trailer */
     enum codec codec;
     bool keyframe_start;
@@ -47,7 +48,8 @@ struct sink {
     /* what should flow in it */
     bool mapped;
     int publisher; /* bot index; -1: not a bot */
-    bool steady;   /* audio: the publisher never pauses */
+    char publisher_id[64], source[16]; /* as the driver has them; "": nothing */
+    bool steady;                       /* audio: the publisher never pauses */
     uint16_t asked_height;
     usec mapped_at; /* since when */
     usec wanted_at; /* when it was asked for; USEC_NEVER: no measurement of a switch is open */

@@ -170,7 +170,8 @@ void bot_publisher_gone(struct bot *b, const char *id, usec now)
 }
 
 void bot_stream_set(struct bot *b, unsigned leg, const char *mid, const char *publisher_id,
-                    usec now)
+                    const char *source, usec now)
 {
+    (void)source;
     note(b, "= leg %u mid %s from %s", leg, mid, publisher_id == NULL ? "nobody" : publisher_id);
 }
