@@ -7,6 +7,22 @@
 /* Rises within about 4 packets, falls within about 16: onsets matter more than ends. */
 enum { ATTACK_SHIFT = 2, RELEASE_SHIFT = 4 };
 
+/* A level that comes after a pause (DTX) stands for the pause, too: falling counts in packet times,
+ * or comfort noise every 400 ms would let a voice ring on for seconds. */
+enum { PACKET_TIME_US = 20000, STEPS_MAX = 64 };
+
+static void approach(struct speaker_meter *m, int32_t target, usec since)
+{
+    int32_t difference = target - m->level_q8;
+    if (difference < 0) {
+        m->level_q8 += difference / (1 << ATTACK_SHIFT);
+        return;
+    }
+    usec steps = MIN(MAX((since + PACKET_TIME_US / 2) / PACKET_TIME_US, 1), STEPS_MAX);
+    for (; steps > 0; steps--)
+        m->level_q8 += (target - m->level_q8) / (1 << RELEASE_SHIFT);
+}
+
 void speaker_meter_reset(struct speaker_meter *m)
 {
     *m = (struct speaker_meter){ 0 };
@@ -15,10 +31,12 @@ void speaker_meter_reset(struct speaker_meter *m)
 void speaker_meter_push(struct speaker_meter *m, uint8_t level, usec now)
 {
     int32_t target = (int32_t)(level & 0x7f) << 8;
+    usec since = 0;
     if (!m->started)
         *m = (struct speaker_meter){ .started = true, .level_q8 = SPEAKER_SILENCE << 8 };
-    int32_t difference = target - m->level_q8;
-    m->level_q8 += difference / (1 << (difference < 0 ? ATTACK_SHIFT : RELEASE_SHIFT));
+    else
+        since = now - m->heard_at;
+    approach(m, target, since);
     m->heard_at = now;
     if (m->level_q8 <= SPEAKER_OFF_LEVEL << 8)
         m->loud_at = now;

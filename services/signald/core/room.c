@@ -213,8 +213,10 @@ static void carry_spoken(struct room *r, struct member *const *old, size_t old_c
 {
     for (size_t i = 0; i < old_count; i++) {
         struct member *m = old[i]->spoke_at == 0 ? NULL : room_find(r, old[i]->id);
-        if (m != NULL)
-            m->spoke_at = old[i]->spoke_at;
+        if (m == NULL)
+            continue;
+        m->spoke_at = old[i]->spoke_at;
+        m->speaks = old[i]->speaks;
     }
 }
 
@@ -270,12 +272,15 @@ bool room_on_speakers(struct room *r, const json_t *speakers, usec now)
     bool is_known = false;
     size_t i;
     json_t *s;
+    for (i = 0; i < r->member_count; i++)
+        r->members[i]->speaks = false;
     json_array_foreach((json_t *)(uintptr_t)speakers, i, s)
     {
         struct member *m = room_find(r, json_string_value(json_object_get(s, "participant")));
         if (m == NULL)
             continue;
         m->spoke_at = now;
+        m->speaks = true;
         is_known = true;
     }
     return is_known;

@@ -32,6 +32,7 @@ struct member {
     bool is_connected;
     struct track tracks[SOURCE_COUNT];
     usec spoke_at;       /* 0 = never */
+    bool speaks;         /* was among the speakers last told */
     json_t *public_json; /* owned; what clients get */
 };
 

@@ -119,6 +119,8 @@ static usec rank_of(const struct slot *slots, size_t slot_count, const struct sl
     if (c->source == SOURCE_SCREEN_AUDIO)
         return USEC_NEVER;
     usec rank = c->member->spoke_at;
+    if (c->member->speaks) /* whoever has stopped gives way at once */
+        rank += SLOT_AUDIO_HOLD;
     return holds(slots, slot_count, c) ? rank + SLOT_AUDIO_HOLD : rank;
 }
 

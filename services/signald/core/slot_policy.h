@@ -58,7 +58,8 @@ enum slot_change slot_policy_assign(struct slot *slots, size_t slot_count,
 /* The smallest layer whose height is enough for the wanted height. */
 unsigned slot_policy_spatial(unsigned wanted_height, unsigned published_height);
 
-/* A speaker who holds an audio slot keeps it against somebody who spoke less than this later. */
+/* Who holds an audio slot keeps it against somebody who spoke less than this later, unless that one
+ * speaks now and the holder does not. */
 #define SLOT_AUDIO_HOLD SECONDS(2)
 
 #endif

@@ -49,6 +49,15 @@ static void a_pause_between_words_does_not_end_a_voice(void **state)
     assert_false(m.speaks);
 }
 
+static void comfort_noise_ends_a_voice_as_silence_does(void **state)
+{
+    struct speaker_meter m = { 0 };
+    usec t = push_for(&m, 20, 0, SECONDS(1));
+    for (int i = 0; i < 3; i++, t += MILLIS(400))
+        speaker_meter_push(&m, 127, t);
+    assert_false(m.speaks); /* 0.8 s after the last word */
+}
+
 static void a_microphone_that_stops_sending_is_silent(void **state)
 {
     struct speaker_meter m = { 0 };
@@ -157,6 +166,7 @@ int main(void)
         cmocka_unit_test(a_voice_is_heard_within_a_tenth_of_a_second_or_two),
         cmocka_unit_test(a_click_is_no_voice),
         cmocka_unit_test(a_pause_between_words_does_not_end_a_voice),
+        cmocka_unit_test(comfort_noise_ends_a_voice_as_silence_does),
         cmocka_unit_test(a_microphone_that_stops_sending_is_silent),
         cmocka_unit_test(a_list_keeps_the_loudest),
         cmocka_unit_test(places_change_only_when_one_is_clearly_louder),

@@ -217,6 +217,25 @@ static void an_audio_slot_does_not_flap_between_people_who_speak_at_once(void **
     room_done(&s.room);
 }
 
+static void who_speaks_takes_the_slot_of_who_has_just_stopped(void **state)
+{
+    struct scene s;
+    init(&s, "abc");
+    for (const char *id = "abc"; *id != 0; id++) {
+        show(&s, (char[]){ *id, 0 }, SOURCE_MICROPHONE);
+        room_find(&s.room, (char[]){ *id, 0 })->spoke_at = SECONDS(10);
+    }
+    room_find(&s.room, "a")->speaks = room_find(&s.room, "b")->speaks = true;
+    assign(&s);
+    assert_shown(&s, "am bm - - -");
+    room_find(&s.room, "a")->speaks = false;
+    room_find(&s.room, "b")->spoke_at = room_find(&s.room, "c")->spoke_at = SECONDS(11);
+    room_find(&s.room, "c")->speaks = true;
+    assign(&s);
+    assert_shown(&s, "cm bm - - -");
+    room_done(&s.room);
+}
+
 static void screen_audio_is_heard_before_microphones(void **state)
 {
     struct scene s;
@@ -269,6 +288,7 @@ int main(void)
         cmocka_unit_test(without_the_grant_to_subscribe_nothing_is_shown),
         cmocka_unit_test(who_spoke_last_gets_an_audio_slot_and_others_keep_theirs),
         cmocka_unit_test(an_audio_slot_does_not_flap_between_people_who_speak_at_once),
+        cmocka_unit_test(who_speaks_takes_the_slot_of_who_has_just_stopped),
         cmocka_unit_test(screen_audio_is_heard_before_microphones),
         cmocka_unit_test(the_smallest_sufficient_layer_is_asked_for),
         cmocka_unit_test(another_size_is_for_the_node_only),
