@@ -1,6 +1,6 @@
 /* bot.c - a bot's life: start, join, stay, lose, come back, leave. SPDX-License-Identifier:
  * Apache-2.0 */
-#include "core/bot_private.h"
+#include "core/bot_media.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -41,7 +41,7 @@ struct bot *bot_new(const struct bot_config *config)
     else
         snprintf(b->room, sizeof b->room, "load-%s-%u", config->world->run_id, b->place.room + 1);
     b->driver_state = config->world->driver->new (b);
-    if (b->driver_state == NULL || !bot_expect_init(b)) {
+    if (b->driver_state == NULL || !bot_expect_init(b) || !bot_media_init(b)) {
         bot_free(b);
         return NULL;
     }
@@ -57,6 +57,7 @@ void bot_free(struct bot *b)
     if (b->driver_state != NULL)
         b->config.world->driver->free(b->driver_state);
     bot_expect_done(b);
+    bot_media_done(b);
     free(b->publishers);
     free(b->interruptions);
     free(b->token);
@@ -143,6 +144,7 @@ static void go(struct bot *b, enum bot_state state, usec now, struct outbound *o
 
 void bot_leave(struct bot *b, usec now, struct outbound *out)
 {
+    bot_media_end(b, now, out);
     if (b->state != BOT_LEFT && b->state != BOT_FAILED)
         go(b, BOT_LEFT, now, out);
 }
@@ -370,7 +372,9 @@ void bot_on_datagram(struct bot *b, unsigned leg, const struct net_addr *from, u
     struct leg *l = leg < BOT_LEGS_MAX ? b->legs[leg] : NULL;
     if (l == NULL)
         return;
+    b->out = out;
     leg_on_datagram(l, from, datagram, len, now, out, bot_note, b);
+    b->out = NULL;
     if (b->state == BOT_JOINING || !l->told || l->state == LEG_FAILED)
         follow_legs(b, now, out);
     if (b->stages_open && b->state == BOT_CONNECTED)
@@ -448,6 +452,7 @@ void bot_tick(struct bot *b, usec now, struct outbound *out)
     follow_legs(b, now, out);
     if (b->ready && b->config.world->driver->tick != NULL)
         b->config.world->driver->tick(b, now, out);
+    bot_media_tick(b, now, out);
     tick_behaviour(b, now, out);
     tick_comings(b, now, out);
 }
@@ -457,7 +462,7 @@ usec bot_next_deadline(const struct bot *b)
     if (b->state == BOT_LEFT || b->state == BOT_FAILED)
         return USEC_NEVER;
     const usec mine[] = { b->retry_at, b->join_deadline, b->second_at, b->voice_at, b->scroll_at };
-    usec at = MIN(b->return_at, b->resume_until);
+    usec at = MIN(MIN(b->return_at, b->resume_until), bot_media_deadline(b));
     for (size_t i = 0; i < ARRAY_LEN(mine); i++)
         at = MIN(at, mine[i]);
     if (b->state == BOT_CONNECTED)

@@ -145,6 +145,17 @@ struct bot_pair bot_pair_at(const struct bot *b, enum media_kind kind, unsigned 
 uint64_t bot_unexpected(const struct bot *b, enum media_kind kind);
 /* The newest tone that was not what it should be; false: none. */
 bool bot_mistoned(const struct bot *b, unsigned *ret_speaker, unsigned *ret_heard_hz);
+/* What was received of one stream of somebody's, and where it was written to (of bots that record).
+ * Views live as long as the bot. */
+struct recording_stats;
+struct bot_recording {
+    const char *publisher, *source; /* their name; "camera", "microphone", … */
+    const char *path;               /* NULL: nowhere */
+    enum codec codec;
+    const struct recording_stats *stats;
+};
+unsigned bot_recording_count(const struct bot *b);
+struct bot_recording bot_recording_at(const struct bot *b, unsigned index);
 /* Streams that should flow now. */
 unsigned bot_stream_count(const struct bot *b, enum media_kind kind);
 

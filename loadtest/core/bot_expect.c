@@ -1,6 +1,6 @@
 /* bot_expect.c - what a bot wants to see, and whether it sees and hears what it should.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "core/bot_private.h"
+#include "core/bot_media.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,13 +90,16 @@ static int by_rank(const void *a, const void *b)
 static size_t rank_cameras(struct bot *b, struct candidate *all)
 {
     size_t count = 0;
+    const char *echoed = bot_media_echo_id(b);
+    bool is_bot = b->config.world->scenario->participant[0] == '\0';
     for (size_t i = 0; i < b->publisher_count; i++) {
         const struct publisher *p = &b->publishers[i].publisher;
-        if (!p->has_camera || p->bot == (int)b->config.index)
+        if (!p->has_camera || (is_bot && p->bot == (int)b->config.index))
             continue;
         unsigned member = p->bot < 0 ? 0 : (unsigned)p->bot - b->room_first;
         unsigned me = b->config.index - b->room_first;
         unsigned rank = p->bot < 0 ? 0 : 1 + (member + b->room_bots - me) % b->room_bots;
+        rank = strcmp(p->id, echoed) == 0 ? 0 : rank + 1;
         all[count++] = (struct candidate){ .publisher = p, .rank = rank };
     }
     qsort(all, count, sizeof *all, by_rank);

@@ -45,7 +45,8 @@ struct bot {
     struct bot_failure failure;
     void *driver_state;
     struct leg *legs[BOT_LEGS_MAX];
-    struct outbound *out; /* of the call that is running: for notes of legs */
+    struct outbound *out;    /* of the call that is running, for received media; else NULL */
+    struct bot_media *media; /* bot_media.h; NULL: media is only measured */
 
     /* joining */
     enum join_stage stage; /* being waited for */

@@ -1,6 +1,6 @@
 /* bot_signaling.c - the bot as its driver sees it: socket, join, legs, publishers.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "core/bot_private.h"
+#include "core/bot_media.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -277,6 +277,10 @@ static struct leg *new_leg(struct bot *b, unsigned index, enum leg_shape shape, 
         g->video == VIDEO_MIXED ? (enum codec)(CODEC_VP8 + (int)(b->config.index % 4)) : g->codec;
     for (unsigned i = 0; g->video != VIDEO_OFF && i < g->layer_count; i++)
         config.clips[i] = b->config.world->clip(b->config.world, g, codec, g->layers[i]);
+    if (b->media != NULL) {
+        config.media = bot_media_on_packet;
+        config.media_data = b;
+    }
     if (b->legs[index] != NULL) {
         leg_free(b->legs[index]);
         outbound_action(out, ACTION_CLOSE_MEDIA)->leg = index;

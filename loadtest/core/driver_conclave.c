@@ -286,9 +286,11 @@ static void on_leg_connected(struct bot *b, unsigned leg, usec now, struct outbo
     if (c->published)
         return;
     c->published = true;
-    if (g->talk != TALK_NEVER)
-        publish(b, "microphone", g->talk == TALK_MUTED, 0, now, out);
-    if (g->video != VIDEO_OFF)
+    if (g->talk != TALK_NEVER || g->echo)
+        publish(b, "microphone", g->talk == TALK_MUTED && !g->echo, 0, now, out);
+    if (g->echo)
+        publish(b, "camera", false, g->watch_height, now, out);
+    else if (g->video != VIDEO_OFF)
         publish(b, "camera", false, g->layers[g->layer_count - 1], now, out);
 }
 

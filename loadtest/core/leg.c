@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/leg.h"
 
-#include "core/leg_media.h"
+#include "core/leg_echo.h"
 #include "rtc/demux.h"
 
 #include <stdarg.h>
@@ -59,6 +59,7 @@ void leg_free(struct leg *l)
         source_free(l->sources[i]);
     for (unsigned i = 0; i < l->sink_count; i++)
         sink_free(l->sinks[i]);
+    leg_echo_free(l->echo);
     free(l->twcc);
     free(l->remote);
     free(l);

@@ -59,6 +59,7 @@ struct leg {
     struct dtls *dtls;
     struct srtp_session *srtp;
     struct sdp_remote *remote;
+    struct leg_echo *echo; /* leg_echo.h; instead of sources */
     struct source *sources[LEG_SOURCES_MAX];
     unsigned source_count;
     struct sink *sinks[LEG_SINKS_MAX];

@@ -1,5 +1,5 @@
 /* leg_describe.c - the session descriptions of a leg. SPDX-License-Identifier: Apache-2.0 */
-#include "core/leg_media.h"
+#include "core/leg_echo.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,11 +62,12 @@ static void add_camera(struct leg *l, struct draft *d)
 {
     struct sdp_offer_media *m = add(d, MEDIA_VIDEO, SDP_SENDONLY);
     unsigned layers = layer_count(l);
-    if (layers > 0) { /* what we do not publish may be anything */
+    bool echo = l->config.group->echo; /* of any codec */
+    if (layers > 0 && !echo) {         /* what we do not publish may be anything */
         m->codecs[0] = l->config.clips[0]->codec;
         m->codecs[1] = CODEC_NONE;
     }
-    if (layers == 1) {
+    if (layers == 1 || echo) {
         m->ssrc = ssrc_of(l, 1, false);
         m->rtx_ssrc = ssrc_of(l, 1, true);
     } else {
@@ -104,9 +105,9 @@ static struct draft *draft_new(struct leg *l)
                                    .media = d->media };
     memcpy(d->offer.fingerprint.value, f.hash, 32);
     bool both = l->config.shape == LEG_BOTH;
-    if (both || g->talk != TALK_NEVER)
+    if (both || g->talk != TALK_NEVER || g->echo)
         add_voice(l, d);
-    if (both || layer_count(l) > 0)
+    if (both || layer_count(l) > 0 || g->echo)
         add_camera(l, d);
     if (both) {
         (void)add(d, MEDIA_VIDEO, SDP_SENDONLY); /* screen */
@@ -227,7 +228,11 @@ static bool make_sources(struct leg *l, const struct sdp_remote_media *m, usec n
 {
     bool video = m->kind == MEDIA_VIDEO;
     const char *mid = video ? l->camera_mid : l->voice_mid;
-    if (strcmp(m->mid, mid) != 0 || (!video && l->config.group->talk == TALK_NEVER))
+    if (strcmp(m->mid, mid) != 0)
+        return true;
+    if (l->config.group->echo)
+        return leg_echo_open(l, m, ssrc_of(l, video ? 1 : 0, false), ssrc_of(l, 1, true));
+    if (!video && l->config.group->talk == TALK_NEVER)
         return true;
     unsigned layers = video ? layer_count(l) : 1;
     /* without simulcast the server gets the best one alone */

@@ -1,5 +1,5 @@
 /* leg_media.c - what a leg receives: media, feedback. SPDX-License-Identifier: Apache-2.0 */
-#include "core/leg_media.h"
+#include "core/leg_echo.h"
 
 #include "rtc/keyframe.h"
 #include "rtc/packet_cache.h"
@@ -211,8 +211,12 @@ static void on_nack(struct leg *l, const struct rtcp_message *m, usec now, struc
     struct source *s = source_of(l, m->media_ssrc);
     l->config.measure->nack_received++;
     struct rtcp_nack_iter it = rtcp_nack_iter_of(m->fci);
-    for (uint16_t seq; s != NULL && rtcp_nack_next(&it, &seq);)
-        leg_send_rtx(l, s, seq, now, out);
+    for (uint16_t seq; rtcp_nack_next(&it, &seq);) {
+        if (s != NULL)
+            leg_send_rtx(l, s, seq, now, out);
+        else
+            leg_echo_on_nack(l, m->media_ssrc, seq, now, out);
+    }
 }
 
 static void on_fir(struct leg *l, const struct rtcp_message *m, usec now)
@@ -225,6 +229,7 @@ static void on_fir(struct leg *l, const struct rtcp_message *m, usec now)
         struct source *s = source_of(l, ssrc);
         if (s != NULL)
             source_ask_keyframe(s, now);
+        leg_echo_on_pli(l, ssrc);
     }
 }
 
@@ -239,6 +244,7 @@ static void on_message(struct leg *l, const struct rtcp_message *m, usec now, st
         l->config.measure->pli_received++;
         if ((s = source_of(l, m->media_ssrc)) != NULL)
             source_ask_keyframe(s, now);
+        leg_echo_on_pli(l, m->media_ssrc);
         break;
     case RTCP_FIR:
         on_fir(l, m, now);
@@ -298,6 +304,7 @@ static void send_reports(struct leg *l, usec now, struct outbound *out)
             continue;
         rtcp_write_sr(&w, &info, NULL, 0);
     }
+    (void)leg_echo_write_reports(l, now, &w);
     if (writer_len(&w) == 0 || count > 0) {
         rtcp_write_rr(&w, l->rtcp_ssrc, reports, count);
         l->config.measure->receiver_reports_sent++;

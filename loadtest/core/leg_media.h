@@ -26,6 +26,8 @@ void leg_on_verdict(struct leg *l, struct sink *s, int speaker, enum ear_verdict
                     unsigned tone);
 
 /* leg_send.c */
+/* Seals what was written at `at` (outbound_reserve()) and sends it. False: it could not be. */
+bool leg_seal_and_send(struct leg *l, uint8_t *at, size_t len, struct outbound *out);
 void leg_send_due(struct leg *l, usec now, struct outbound *out);
 void leg_send_rtx(struct leg *l, struct source *s, uint16_t seq, usec now, struct outbound *out);
 void leg_send_rtcp(struct leg *l, const uint8_t *compound, size_t len, struct outbound *out);

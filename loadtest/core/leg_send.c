@@ -98,8 +98,7 @@ static void write_header(struct leg *l, struct source *s, const struct source_pa
     rtp_write_header(w, &header);
 }
 
-/* Seals what was written at `at` and sends it. False: it could not be. */
-static bool seal_and_send(struct leg *l, uint8_t *at, size_t len, struct outbound *out)
+bool leg_seal_and_send(struct leg *l, uint8_t *at, size_t len, struct outbound *out)
 {
     const struct net_addr *to = ice_client_selected(&l->ice);
     if (to == NULL || srtp_session_seal_rtp(l->srtp, at, &len) != OK)
@@ -121,7 +120,7 @@ static void send_packet(struct leg *l, struct source *s, const struct source_pac
     size_t payload = source_write_payload(s, p, &w);
     if (l->config.world->driver->stamp == STAMP_IN_PAYLOAD)
         stamp_write_trailer(&w, stamp);
-    if (w.failed || payload == 0 || !seal_and_send(l, at, writer_len(&w), out))
+    if (w.failed || payload == 0 || !leg_seal_and_send(l, at, writer_len(&w), out))
         return;
     struct measure *m = l->config.measure;
     struct measure_media *mm = s->kind == MEDIA_VIDEO ? &m->video : &m->audio;
@@ -155,7 +154,7 @@ void leg_send_rtx(struct leg *l, struct source *s, uint16_t seq, usec now, struc
     (void)source_write_payload(s, &p, &w);
     if (l->config.world->driver->stamp == STAMP_IN_PAYLOAD)
         stamp_write_trailer(&w, stamp);
-    if (w.failed || !seal_and_send(l, at, writer_len(&w), out))
+    if (w.failed || !leg_seal_and_send(l, at, writer_len(&w), out))
         return;
     s->rtx_seq++;
     l->config.measure->video.rtx_sent++;
