@@ -6,6 +6,7 @@
 #include "core/report_text.h"
 #include "core/result.h"
 #include "core/search.h"
+#include "io/coordinator.h"
 
 #include <getopt.h>
 #include <stdlib.h>
@@ -30,7 +31,8 @@ static const char help[] =
     "\n"
     "Who watches\n"
     "  --cluster DIR         the servers of a `./dev run` cluster with data in DIR\n"
-    "  --server NAME=WHERE   a server: URL of its /metrics, or the pid of its process (repeatable)\n"
+    "  --server NAME=WHERE   a server: URL of its /metrics, or the pid of its process "
+    "(repeatable)\n"
     "  --prometheus ADDR     serve live figures here: 127.0.0.1:9464\n"
     "\n"
     "What is left\n"
@@ -42,6 +44,7 @@ static const char help[] =
     "  --threads N           threads of this process; 0 is one per CPU (0)\n"
     "  --agents A,B,…        run on these machines (conclave-bot agent), host:port\n"
     "  --agent-key FILE      the key that they share\n"
+    "  --any-clock           even if their clocks are too far off for one-way latency\n"
     "  --seed N              for the same dice; 0 is random (0)\n";
 
 struct run_cli {
@@ -51,6 +54,9 @@ struct run_cli {
     size_t set_count;
     const char *slo_text, *json_path, *html_path;
     const char *agents, *agent_key;
+    char *key; /* read from agent_key */
+    bool any_clock;
+    unsigned scale; /* of the search; 0: as the scenario is written */
     unsigned search_min, search_max;
     struct slo slo;
 };
@@ -75,6 +81,7 @@ enum option_id {
     OPT_THREADS,
     OPT_AGENTS,
     OPT_AGENT_KEY,
+    OPT_ANY_CLOCK,
     OPT_SEED,
     OPT_HELP,
 };
@@ -99,6 +106,7 @@ static const struct option options[] = {
     { "threads", required_argument, NULL, OPT_THREADS },
     { "agents", required_argument, NULL, OPT_AGENTS },
     { "agent-key", required_argument, NULL, OPT_AGENT_KEY },
+    { "any-clock", no_argument, NULL, OPT_ANY_CLOCK },
     { "seed", required_argument, NULL, OPT_SEED },
     { "help", no_argument, NULL, OPT_HELP },
     { 0 },
@@ -153,11 +161,16 @@ static bool take_text(struct run_cli *c, int id)
     const struct {
         int id;
         const char **to;
-    } texts[] = { { OPT_URL, &c->options.url },         { OPT_TOKEN, &c->options.token },
-                  { OPT_CA, &c->options.ca_file },      { OPT_SOURCE, &c->options.source },
-                  { OPT_SLO, &c->slo_text },            { OPT_CLUSTER, &c->options.cluster },
-                  { OPT_JSON, &c->json_path },          { OPT_HTML, &c->html_path },
-                  { OPT_AGENTS, &c->agents },           { OPT_AGENT_KEY, &c->agent_key },
+    } texts[] = { { OPT_URL, &c->options.url },
+                  { OPT_TOKEN, &c->options.token },
+                  { OPT_CA, &c->options.ca_file },
+                  { OPT_SOURCE, &c->options.source },
+                  { OPT_SLO, &c->slo_text },
+                  { OPT_CLUSTER, &c->options.cluster },
+                  { OPT_JSON, &c->json_path },
+                  { OPT_HTML, &c->html_path },
+                  { OPT_AGENTS, &c->agents },
+                  { OPT_AGENT_KEY, &c->agent_key },
                   { OPT_PROMETHEUS, &c->options.prometheus } };
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         if (texts[i].id == id) {
@@ -184,6 +197,9 @@ static int take_option(struct run_cli *c, int id)
         return 0;
     case OPT_CHAOS:
         c->options.allow_chaos = true;
+        return 0;
+    case OPT_ANY_CLOCK:
+        c->any_clock = true;
         return 0;
     case OPT_QUIET:
         c->options.quiet = true;
@@ -229,6 +245,10 @@ static int parse(struct run_cli *c, int argc, char **argv)
     if (optind + 1 != argc)
         return cli_usage_error("run wants one scenario (see conclave-bot run --help)");
     c->scenario_path = argv[optind];
+    if ((c->agents == NULL) != (c->agent_key == NULL))
+        return cli_usage_error("--agents and --agent-key go together");
+    if (c->agents != NULL && c->options.source != NULL)
+        return cli_usage_error("--source is for each machine to say: conclave-bot agent --source");
     if (strstr(c->options.url, "://") == NULL)
         return cli_usage_error("--url %s: it must begin with http://, https://, ws:// or wss://",
                                c->options.url);
@@ -271,10 +291,24 @@ static bool write_outputs(const struct run_cli *c, const json_t *result)
     return ok;
 }
 
+static enum run_exit run_on_agents(struct run_cli *c, const struct scenario *s, json_t **ret,
+                                   char *error)
+{
+    struct coordinator_options with = { .agents = c->agents,
+                                        .key = c->key,
+                                        .any_clock = c->any_clock,
+                                        .run = &c->options,
+                                        .sets = c->sets,
+                                        .set_count = c->set_count,
+                                        .scale = c->scale };
+    return coordinator_run(s, &with, ret, error);
+}
+
 static enum run_exit run_once(struct run_cli *c, const struct scenario *s, json_t **ret)
 {
     char error[RUN_ERROR_MAX] = "";
-    enum run_exit exit_status = run_scenario(s, &c->options, ret, error);
+    enum run_exit exit_status = c->agents != NULL ? run_on_agents(c, s, ret, error)
+                                                  : run_scenario(s, &c->options, ret, error);
     if (*ret == NULL)
         fprintf(stderr, "conclave-bot: %s\n", error);
     return exit_status;
@@ -286,10 +320,9 @@ static void add_step(json_t *steps, unsigned bots, enum run_exit exit_status, co
 {
     const char *why =
         result_text(json_array_get(json_object_get(result, "verdict_reasons"), 0), "", "");
-    json_array_append_new(steps,
-                          json_pack("{si sb ss sf}", "bots", (int)bots, "passed",
-                                    (int)(exit_status == RUN_PASSED), "why", why, "seconds",
-                                    result_number(result, "seconds.total")));
+    json_array_append_new(steps, json_pack("{si sb ss sf}", "bots", (int)bots, "passed",
+                                           (int)(exit_status == RUN_PASSED), "why", why, "seconds",
+                                           result_number(result, "seconds.total")));
     fprintf(stderr, "search: %u bots: %s %s\n", bots,
             exit_status == RUN_PASSED      ? "held"
             : exit_status == RUN_SATURATED ? "tester saturated"
@@ -302,8 +335,8 @@ static enum run_exit search(struct run_cli *c, struct scenario *s, json_t **ret)
     struct search search;
     struct search_config config = { .min = c->search_min,
                                     .max = c->search_max,
-                                    .multiple = s->rooms > 1 ? scenario_bot_count(s) / s->rooms
-                                                             : 1 };
+                                    .multiple =
+                                        s->rooms > 1 ? scenario_bot_count(s) / s->rooms : 1 };
     search_init(&search, &config);
     json_t *steps = json_array(), *best = NULL, *last = NULL;
     enum run_exit exit_status = RUN_PASSED;
@@ -311,6 +344,7 @@ static enum run_exit search(struct run_cli *c, struct scenario *s, json_t **ret)
     while (search_next(&search, &bots)) {
         json_t *result = NULL;
         scenario_scale(s, bots);
+        c->scale = bots;
         exit_status = run_once(c, s, &result);
         if (result == NULL || exit_status == RUN_INTERRUPTED) {
             json_decref(last);
@@ -319,8 +353,8 @@ static enum run_exit search(struct run_cli *c, struct scenario *s, json_t **ret)
         }
         add_step(steps, bots, exit_status, result);
         search_on_result(&search, exit_status == RUN_PASSED      ? SEARCH_PASSED
-                               : exit_status == RUN_SATURATED ? SEARCH_SATURATED
-                                                              : SEARCH_FAILED);
+                                  : exit_status == RUN_SATURATED ? SEARCH_SATURATED
+                                                                 : SEARCH_FAILED);
         json_t **keep = exit_status == RUN_PASSED ? &best : &last;
         json_decref(*keep);
         *keep = result;
@@ -347,6 +381,11 @@ int cli_run(int argc, char **argv)
     char *yaml = cli_read_file(c.scenario_path, &len);
     if (yaml == NULL)
         return RUN_USAGE;
+    size_t key_len = 0;
+    if (c.agent_key != NULL && (c.key = cli_read_key(c.agent_key, &key_len)) == NULL) {
+        free(yaml);
+        return RUN_USAGE;
+    }
     struct scenario *s = NULL;
     char error[SCENARIO_ERROR_MAX];
     if (scenario_parse(bytes_of(yaml, len), c.sets, c.set_count, &s, error) != OK)
@@ -363,6 +402,7 @@ int cli_run(int argc, char **argv)
     json_decref(result);
     scenario_free(s);
     free(yaml);
+    free(c.key);
     for (unsigned i = 0; i < c.options.server_count; i++) {
         free(c.options.servers[i].name);
         free(c.options.servers[i].metrics_url);
