@@ -23,6 +23,7 @@ struct bot;    /* heap */
 struct driver; /* driver.h: how a server is talked to */
 
 /* What all bots of a run share. Read-only while they live; outlives them. */
+struct audio_clip;
 struct clip;
 struct voice_bank;
 struct bot_world {
@@ -35,7 +36,9 @@ struct bot_world {
     /* The clip that a group's layer publishes; NULL: there is none. */
     const struct clip *(*clip)(const struct bot_world *w, const struct group *g, enum codec codec,
                                uint16_t height);
-    void *clips;              /* for clip() */
+    /* The file that a group's voices play; NULL: they have tones. May itself be NULL. */
+    const struct audio_clip *(*audio)(const struct bot_world *w, const struct group *g);
+    void *clips;              /* for clip() and audio() */
     wall_usec wall_minus_now; /* wall clock = now + this */
     wall_usec started;        /* of the run; turns of talkers count from here */
     unsigned bot_first;       /* indices of other machines come before */

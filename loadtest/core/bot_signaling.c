@@ -277,6 +277,8 @@ static struct leg *new_leg(struct bot *b, unsigned index, enum leg_shape shape, 
         g->video == VIDEO_MIXED ? (enum codec)(CODEC_VP8 + (int)(b->config.index % 4)) : g->codec;
     for (unsigned i = 0; g->video != VIDEO_OFF && i < g->layer_count; i++)
         config.clips[i] = b->config.world->clip(b->config.world, g, codec, g->layers[i]);
+    if (b->config.world->audio != NULL)
+        config.audio = b->config.world->audio(b->config.world, g);
     if (b->media != NULL) {
         config.media = bot_media_on_packet;
         config.media_data = b;

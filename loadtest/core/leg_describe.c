@@ -208,6 +208,7 @@ static struct source *new_source(struct leg *l, const struct sdp_remote_media *m
                             .layer = (uint8_t)layer,
                             .clip = video ? l->config.clips[layer] : NULL,
                             .voices = video ? NULL : l->config.world->voices,
+                            .audio = video ? NULL : l->config.audio,
                             .tone = l->config.bot_index % TONE_COUNT };
     snprintf(given.mid, sizeof given.mid, "%s", m->mid);
     bool simulcast = video && layers > 1 && m->rid_count > 0;

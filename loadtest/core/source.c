@@ -18,6 +18,7 @@ struct source *source_new(const struct source *given, uint64_t random, usec now)
                           .layer = given->layer,
                           .clip = given->clip,
                           .voices = given->voices,
+                          .audio = given->audio,
                           .tone = given->tone };
     memcpy(s->mid, given->mid, sizeof s->mid);
     memcpy(s->rid, given->rid, sizeof s->rid);
@@ -124,7 +125,10 @@ static void end_frame(struct source *s, usec now)
         s->was_voice = s->voice;
         s->frame++;
         usec interval = s->voice ? SOURCE_AUDIO_US : SOURCE_QUIET_US;
-        move_on(s, (uint32_t)(interval * TONE_RATE / USEC_PER_SEC), TONE_RATE, now);
+        uint32_t samples = (uint32_t)(interval * TONE_RATE / USEC_PER_SEC);
+        if (s->voice && s->audio != NULL)
+            samples = audio_clip_samples(s->audio, s->frame - 1);
+        move_on(s, samples, TONE_RATE, now);
         return;
     }
     move_on(s, clip_step(s->clip, s->frame), CLIP_CLOCK_RATE, now);
@@ -244,8 +248,9 @@ size_t source_write_payload(struct source *s, const struct source_packet *p, str
 {
     if (s->kind == MEDIA_VIDEO)
         return write_video(s, p, w);
-    struct bytes opus =
-        p->voice ? voice_frame(s->voices, s->tone, p->frame) : voice_silence(s->voices);
+    struct bytes opus = !p->voice          ? voice_silence(s->voices)
+                        : s->audio != NULL ? audio_clip_packet(s->audio, p->frame)
+                                           : voice_frame(s->voices, s->tone, p->frame);
     writer_put(w, opus);
     return w->failed ? 0 : opus.len;
 }

@@ -9,6 +9,7 @@
 #ifndef LOADTEST_SOURCE_H
 #define LOADTEST_SOURCE_H
 
+#include "core/audio_clip.h"
 #include "core/clip.h"
 #include "core/tone.h"
 #include "rtc/packetizer.h"
@@ -51,6 +52,7 @@ struct source {
     uint8_t layer;                   /* 0: the smallest */
     const struct clip *clip;         /* video; borrowed */
     const struct voice_bank *voices; /* audio; borrowed */
+    const struct audio_clip *audio;  /* instead of a tone; borrowed, NULL: none */
     unsigned tone;
     /* derived */
     bool active;

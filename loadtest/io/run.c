@@ -70,6 +70,9 @@ static void begin_leaving(struct run *r, usec now)
     collect_init(&r->collected);
     if (engine_for_each_bot(r->engine, collect_bot, &r->collected) != OK)
         r->stuck = true;
+    if (r->options->each_bot != NULL &&
+        engine_for_each_bot(r->engine, r->options->each_bot, r->options->each_bot_data) != OK)
+        r->stuck = true;
     if (engine_leave_all(r->engine) != OK)
         r->stuck = true;
 }
@@ -204,6 +207,11 @@ static const struct clip *find_clip(const struct bot_world *w, const struct grou
     return run_clips_find(w->clips, g, codec, height);
 }
 
+static const struct audio_clip *find_audio(const struct bot_world *w, const struct group *g)
+{
+    return run_clips_audio(w->clips, g);
+}
+
 static bool make_world(struct run *r, char *error)
 {
     r->identity = dtls_context_new(clock_wall());
@@ -219,6 +227,7 @@ static bool make_world(struct run *r, char *error)
                                    .identity = r->identity,
                                    .voices = r->voices,
                                    .clip = find_clip,
+                                   .audio = find_audio,
                                    .wall_minus_now = common_wall(r) - clock_now(),
                                    .started = r->options->start_at > 0 ? r->options->start_at
                                                                        : common_wall(r),

@@ -48,6 +48,10 @@ struct run_options {
     const char *scenario_text; /* for the report; may be NULL */
     const struct slo *slo;     /* may be NULL */
 
+    /* called for every bot before it leaves, on its thread, one after the other; may be NULL */
+    void (*each_bot)(struct bot *bot, void *data);
+    void *each_bot_data;
+
     /* one of several machines: the others have the other bots. count 0: all bots are here */
     unsigned bot_first, bot_count;
     wall_usec start_at, plateau_at; /* by the common clock; 0: now, and when all have joined */

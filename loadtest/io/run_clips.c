@@ -16,6 +16,7 @@ struct run_clips {
     struct clip builtin[ARRAY_LEN(codecs)][ARRAY_LEN(heights)];
     struct clip files[SCENARIO_GROUPS_MAX]; /* frame_count 0: none */
     uint8_t *bytes[SCENARIO_GROUPS_MAX];    /* what they are views of */
+    struct audio_clip audio[SCENARIO_GROUPS_MAX];
 };
 
 static uint8_t *read_file(const char *path, size_t *ret_len, char *error)
@@ -66,6 +67,21 @@ static bool load_file(struct run_clips *c, unsigned group, char *error)
     return false;
 }
 
+static bool load_audio(struct run_clips *c, unsigned group, char *error)
+{
+    const char *path = c->scenario->groups[group].audio_file;
+    size_t len = 0;
+    uint8_t *data = read_file(path, &len, error);
+    if (data == NULL)
+        return false;
+    enum err err = audio_clip_parse(bytes_of(data, len), &c->audio[group]);
+    free(data);
+    if (err != OK)
+        snprintf(error, RUN_ERROR_MAX, "%s: %s (it must be Ogg Opus, as `opusenc` makes it)", path,
+                 err_name(err));
+    return err == OK;
+}
+
 struct run_clips *run_clips_new(const struct scenario *s, char *error)
 {
     struct run_clips *c = calloc(1, sizeof *c);
@@ -76,7 +92,9 @@ struct run_clips *run_clips_new(const struct scenario *s, char *error)
             check(clip_builtin(codecs[i], heights[k], &c->builtin[i][k]) == OK);
     }
     for (unsigned i = 0; i < s->group_count; i++) {
-        if (s->groups[i].video_file[0] != '\0' && !load_file(c, i, error)) {
+        const struct group *g = &s->groups[i];
+        if ((g->video_file[0] != '\0' && !load_file(c, i, error)) ||
+            (g->audio_file[0] != '\0' && !load_audio(c, i, error))) {
             run_clips_free(c);
             return NULL;
         }
@@ -95,8 +113,15 @@ void run_clips_free(struct run_clips *c)
     for (size_t i = 0; i < SCENARIO_GROUPS_MAX; i++) {
         clip_done(&c->files[i]);
         free(c->bytes[i]);
+        audio_clip_done(&c->audio[i]);
     }
     free(c);
+}
+
+const struct audio_clip *run_clips_audio(const struct run_clips *c, const struct group *g)
+{
+    const struct audio_clip *audio = &c->audio[g - c->scenario->groups];
+    return audio->frame_count > 0 ? audio : NULL;
 }
 
 const struct clip *run_clips_find(const struct run_clips *c, const struct group *g,

@@ -4,6 +4,7 @@
 #ifndef LOADTEST_IO_RUN_PRIVATE_H
 #define LOADTEST_IO_RUN_PRIVATE_H
 
+#include "core/audio_clip.h"
 #include "core/clip.h"
 #include "io/chaos.h"
 #include "io/collect.h"
@@ -85,5 +86,7 @@ struct run_clips *run_clips_new(const struct scenario *s, char *error);
 void run_clips_free(struct run_clips *c);
 const struct clip *run_clips_find(const struct run_clips *c, const struct group *g,
                                   enum codec codec, uint16_t height);
+/* NULL: the group has no file. */
+const struct audio_clip *run_clips_audio(const struct run_clips *c, const struct group *g);
 
 #endif
