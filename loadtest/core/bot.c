@@ -1,5 +1,6 @@
-/* bot.c - a bot's life: start, join, stay, lose, come back, leave. SPDX-License-Identifier:
- * Apache-2.0 */
+/* bot.c - a bot's life: start, join, stay, lose, come back, leave.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "core/bot_media.h"
 
 #include <math.h>
@@ -67,6 +68,16 @@ void bot_free(struct bot *b)
 unsigned bot_index(const struct bot *b)
 {
     return b->config.index;
+}
+
+unsigned bot_group_index(const struct bot *b)
+{
+    return b->place.group;
+}
+
+const struct measure *bot_measure(const struct bot *b)
+{
+    return b->config.measure;
 }
 
 const char *bot_name(const struct bot *b)
@@ -188,7 +199,8 @@ static void on_refused_token(struct bot *b, int status, struct bytes body, const
 void bot_on_fetched(struct bot *b, int status, struct bytes body, const char *error, usec now,
                     struct outbound *out)
 {
-    if (b->state != BOT_JOINING || b->stage != STAGE_TOKEN)
+    bool waits = b->state == BOT_JOINING && b->stage == STAGE_TOKEN && b->retry_at == USEC_NEVER;
+    if (!waits)
         return;
     if (status < 200 || status > 299) {
         on_refused_token(b, status, body, error == NULL ? "no-answer" : error, now, out);

@@ -80,6 +80,9 @@ struct bot *bot_new(const struct bot_config *config);
 void bot_free(struct bot *b);
 
 unsigned bot_index(const struct bot *b);
+unsigned bot_group_index(const struct bot *b); /* of the scenario's groups */
+/* What it adds to; shared with others of its group and thread. */
+const struct measure *bot_measure(const struct bot *b);
 const char *bot_name(const struct bot *b); /* "speakers-3 (bot 17)" */
 const char *bot_room(const struct bot *b);
 enum bot_state bot_state(const struct bot *b);

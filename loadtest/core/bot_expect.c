@@ -115,6 +115,22 @@ static usec asked_since(const struct bot *b, const char *id, usec now)
     return now;
 }
 
+/* Streams that flow already are asked for in another size from now on. */
+static void refresh_asked(struct bot *b)
+{
+    for (unsigned i = 0; i < BOT_LEGS_MAX; i++) {
+        const struct leg *l = b->legs[i];
+        for (unsigned k = 0; l != NULL && k < l->sink_count; k++) {
+            struct sink *s = l->sinks[k];
+            s->asked_height = 0;
+            for (size_t a = 0; s->mapped && s->publisher >= 0 && a < b->asked_count; a++) {
+                if (b->asked[a].bot == s->publisher)
+                    s->asked_height = b->asked[a].height;
+            }
+        }
+    }
+}
+
 void bot_choose_view(struct bot *b, usec now, struct outbound *out)
 {
     const struct group *g = b->group;
@@ -141,6 +157,7 @@ void bot_choose_view(struct bot *b, usec now, struct outbound *out)
     }
     memcpy(b->asked, asked, count * sizeof asked[0]);
     b->asked_count = count;
+    refresh_asked(b);
     b->config.world->driver->view(b, wanted, count, now, out);
     free(all);
 }

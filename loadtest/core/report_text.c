@@ -225,6 +225,7 @@ char *report_text(const json_t *result, const struct report_text_options *option
     write_head(&s, result);
     report_text_joins(&s, result);
     report_text_media(&s, result);
+    report_text_groups(&s, result);
     report_text_chaos(&s, result);
     report_text_servers(&s, result);
     report_text_tester(&s, result);

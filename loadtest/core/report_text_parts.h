@@ -27,6 +27,7 @@ void sheet_paragraph(struct sheet *s, const char *first, const char *foreign);
 
 void report_text_joins(struct sheet *s, const json_t *result);
 void report_text_media(struct sheet *s, const json_t *result);
+void report_text_groups(struct sheet *s, const json_t *result);
 void report_text_chaos(struct sheet *s, const json_t *result);
 void report_text_servers(struct sheet *s, const json_t *result);
 void report_text_tester(struct sheet *s, const json_t *result);

@@ -10,7 +10,12 @@
 
 #include <jansson.h>
 
-enum { COLLECT_MISSING_MAX = 50, COLLECT_BOTS_MAX = 100, COLLECT_EXAMPLES_MAX = 20 };
+enum {
+    COLLECT_MISSING_MAX = 50,
+    COLLECT_BOTS_MAX = 100,
+    COLLECT_EXAMPLES_MAX = 20,
+    COLLECT_MEASURES_MAX = 1024
+};
 
 struct collected_outage {
     unsigned bot;
@@ -46,6 +51,25 @@ void collect_init(struct collected *c);
 void collect_done(struct collected *c);
 /* For engine_for_each_bot(); data is a struct collected. */
 void collect_bot(struct bot *b, void *data);
+
+/* What each group measured up to now: the sum of its measures on all threads. */
+struct collected_groups {
+    const struct scenario *scenario; /* given */
+    struct measure *groups;          /* owned: scenario->group_count of them */
+    unsigned bots[SCENARIO_GROUPS_MAX];
+    const struct measure *seen[COLLECT_MEASURES_MAX];
+    size_t seen_count;
+};
+/* NULL without memory. */
+struct collected_groups *collect_groups_new(const struct scenario *s);
+void collect_groups_free(struct collected_groups *g);
+/* For engine_for_each_bot(); data is a struct collected_groups. */
+void collect_group(struct bot *b, void *data);
+/* Heights of the layers of the first group that has a camera, ascending. */
+void collect_heights(const struct scenario *s, uint16_t ret[MEASURE_LAYERS_MAX]);
+
+/* "groups": what was measured between the two. A new reference; either may be NULL: []. */
+json_t *collect_groups_json(struct collected_groups *before, struct collected_groups *after);
 
 /* "pairs" of "audio" or "video"; a new reference. */
 json_t *collect_pairs_json(const struct collected *c, enum media_kind kind);

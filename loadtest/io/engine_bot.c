@@ -23,9 +23,11 @@ bool engine_bot_init(struct engine_bot *b, struct engine_thread *t, unsigned ord
 {
     const struct engine_config *c = &t->engine->config;
     unsigned index = c->world->bot_first + order;
-    struct bot_config config = {
-        .world = c->world, .index = index, .seed = seed_of(c->seed, index), .measure = &t->measure
-    };
+    unsigned group = scenario_place(c->world->scenario, index).group;
+    struct bot_config config = { .world = c->world,
+                                 .index = index,
+                                 .seed = seed_of(c->seed, index),
+                                 .measure = &t->measures[group] };
     *b = (struct engine_bot){ .thread = t, .order = order };
     deadline_init(&b->deadline);
     b->bot = bot_new(&config);

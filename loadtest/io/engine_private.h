@@ -87,7 +87,7 @@ struct engine_thread {
     struct engine_bot *bots;
     unsigned bot_count;
     struct deadline_heap heap;
-    struct measure measure;
+    struct measure *measures; /* of each of the scenario's groups */
     struct engine_thread_stats stats;
     struct engine_published draft;
     usec began;

@@ -83,7 +83,9 @@ static void take_counters(struct engine_thread *t, struct engine_thread_stats *r
 void engine_thread_publish(struct engine_thread *t)
 {
     struct engine_published *p = &t->draft;
-    *p = (struct engine_published){ .at = clock_now(), .measure = t->measure };
+    *p = (struct engine_published){ .at = clock_now() };
+    for (unsigned i = 0; i < t->engine->config.world->scenario->group_count; i++)
+        measure_add(&p->measure, &t->measures[i]);
     take_counters(t, &p->stats);
     p->websockets = (unsigned)websocket_pool_count(t->websockets);
     for (unsigned i = 0; i < t->bot_count; i++) {
@@ -252,8 +254,10 @@ static bool make_bots(struct engine_thread *t)
 {
     const struct engine *e = t->engine;
     unsigned count = (e->config.bots + e->thread_count - 1 - t->index) / e->thread_count;
+    unsigned groups = e->config.world->scenario->group_count;
+    t->measures = calloc(MAX(groups, 1u), sizeof *t->measures);
     t->bots = calloc(MAX(count, 1u), sizeof *t->bots);
-    if (t->bots == NULL || deadline_heap_init(&t->heap, count) != OK)
+    if (t->measures == NULL || t->bots == NULL || deadline_heap_init(&t->heap, count) != OK)
         return fail(t, "no memory for bots");
     for (; t->bot_count < count; t->bot_count++) {
         unsigned order = t->bot_count * e->thread_count + t->index;
@@ -369,6 +373,7 @@ void engine_thread_done(struct engine_thread *t)
     for (struct list_link *l; (l = list_pop_front(&t->mailbox)) != NULL;)
         free(container_of(l, struct engine_command, link));
     free(t->bots);
+    free(t->measures);
     deadline_heap_done(&t->heap);
     free(t->failures);
     pthread_cond_destroy(&t->changed);

@@ -37,12 +37,21 @@ static bool chaos_is_there(const struct run *r)
 
 /* --- phases --- */
 
+static struct collected_groups *collect_groups(struct run *r)
+{
+    struct collected_groups *g = collect_groups_new(r->scenario);
+    if (g != NULL && engine_for_each_bot(r->engine, collect_group, g) != OK)
+        r->stuck = true;
+    return g;
+}
+
 static void begin_plateau(struct run *r, usec now)
 {
     enter(r, LIVE_PLATEAU, now);
     r->plateau_at = now;
     if (engine_begin_plateau(r->engine, &r->before) != OK)
         r->stuck = true;
+    r->groups_before = collect_groups(r);
     servers_begin_interval(r->servers, now);
     run_cpu_read(&r->cpu_before);
     if (chaos_is_there(r))
@@ -67,6 +76,7 @@ static void begin_leaving(struct run *r, usec now)
     if (engine_end_plateau(r->engine, &r->after) != OK)
         r->stuck = true;
     servers_end_interval(r->servers, now, on_servers, r);
+    r->groups_after = collect_groups(r);
     collect_init(&r->collected);
     if (engine_for_each_bot(r->engine, collect_bot, &r->collected) != OK)
         r->stuck = true;
@@ -333,6 +343,8 @@ static void finish(struct run *r)
     (void)uv_run(&r->loop, UV_RUN_DEFAULT);
     check(uv_loop_close(&r->loop) == 0);
     collect_done(&r->collected);
+    collect_groups_free(r->groups_before);
+    collect_groups_free(r->groups_after);
     run_series_done(r);
     run_clips_free(r->clips);
     voice_bank_free(r->voices);

@@ -52,6 +52,7 @@ struct run {
     struct chaos_runner *chaos;
     struct exporter *exporter;
     struct collected collected;
+    struct collected_groups *groups_before, *groups_after;
     json_t *servers_json;
     /* phases */
     unsigned bots;

@@ -14,7 +14,7 @@ enum {
     CHAOS_ECHO_US = 15000000, /* what breaks this long after it was over is still its work */
 };
 
-#define SATURATED_BUSY      0.90 /* of a thread's time */
+#define SATURATED_BUSY      0.90  /* of a thread's time */
 #define SATURATED_LATE_US   20000 /* a whole voice frame */
 #define SATURATED_DROPS     0.001
 #define SATURATED_THROTTLED 0.02
@@ -94,17 +94,6 @@ static void put_joins(struct run *r, json_t *result)
     json_object_set_new(joins, "failures", failures_json(r));
 }
 
-static void layer_heights(const struct scenario *s, uint16_t ret[MEASURE_LAYERS_MAX])
-{
-    memset(ret, 0, MEASURE_LAYERS_MAX * sizeof ret[0]);
-    for (unsigned i = 0; i < s->group_count; i++) {
-        if (s->groups[i].video == VIDEO_OFF || ret[0] != 0)
-            continue;
-        for (unsigned k = 0; k < s->groups[i].layer_count; k++)
-            ret[k] = s->groups[i].layers[k];
-    }
-}
-
 /* Joins are counted over the whole run, everything else over the plateau. */
 static void put_measures(struct run *r, json_t *result)
 {
@@ -113,7 +102,7 @@ static void put_measures(struct run *r, json_t *result)
     engine_snapshot_subtract(&plateau, &r->before);
     memcpy(plateau.measure.stages, r->after.measure.stages, sizeof plateau.measure.stages);
     uint16_t heights[MEASURE_LAYERS_MAX];
-    layer_heights(r->scenario, heights);
+    collect_heights(r->scenario, heights);
     measure_to_json(&plateau.measure, heights, result);
     json_object_set_new(json_object_get(result, "audio"), "pairs",
                         collect_pairs_json(&r->collected, MEDIA_AUDIO));
@@ -261,6 +250,7 @@ json_t *run_result_json(struct run *r)
                   "environment", environment_json(r));
     put_measures(r, ret);
     put_joins(r, ret);
+    json_object_set_new(ret, "groups", collect_groups_json(r->groups_before, r->groups_after));
     json_object_set_new(ret, "chaos", chaos_json(r));
     json_object_set(ret, "servers", r->servers_json);
     json_object_set_new(ret, "tester", tester_json(r));
@@ -313,6 +303,7 @@ static void check_expectations(const json_t *result, json_t *reasons)
 static void judge_objectives(json_t *result, const struct slo *slo, json_t *reasons)
 {
     json_t *judged = slo_evaluate(slo, result);
+    expect(reasons, judged != NULL, json_string("no memory to judge the objectives"));
     json_object_set_new(result, "slo", judged);
     const json_t *term;
     size_t i;
