@@ -73,6 +73,13 @@ static const struct janus_stream *stream_of(const struct janus *j, json_int_t fe
 
 /* --- from wishes to requests --- */
 
+/* Janus does not choose who is heard: its clients take every voice that there is, however few they
+ * would hear elsewhere. */
+static size_t voices_to_hear(const struct group *g)
+{
+    return g->audio_slots == 0 ? 0 : JANUS_STREAMS_MAX - MIN(g->video_slots, SCENARIO_SLOTS_MAX);
+}
+
 static json_t *drop_unwanted(const struct janus *j, size_t voices_max, size_t *ret_voices)
 {
     json_t *drop = json_array();
@@ -172,9 +179,9 @@ void janus_plan(struct bot *b, usec now, struct outbound *out)
         janus_waits_for(j, REQUEST_START))
         return; /* the answer to what is on its way plans again */
     request_layers(b, now, out);
-    size_t voices = 0;
-    json_t *drop = drop_unwanted(j, bot_group(b)->audio_slots, &voices);
-    json_t *add = add_wanted(b, voices, bot_group(b)->audio_slots);
+    size_t voices = 0, voices_max = voices_to_hear(bot_group(b));
+    json_t *drop = drop_unwanted(j, voices_max, &voices);
+    json_t *add = add_wanted(b, voices, voices_max);
     if (json_array_size(add) > 0 || json_array_size(drop) > 0)
         request_update(b, add, drop, now, out);
     json_decref(add);
@@ -216,8 +223,7 @@ static void on_stream(struct bot *b, json_t *stream, usec now)
                        : (int)json_integer_value(json_object_get(simulcast, "substream-target"));
     if (janus_find_feed(j, s->feed) == NULL)
         s->feed = 0; /* gone meanwhile, which Janus will say here too */
-    bot_stream_set(b, 1, s->mid, s->feed == 0 ? NULL : janus_feed_name(s->feed).text,
-                   NULL, now);
+    bot_stream_set(b, 1, s->mid, s->feed == 0 ? NULL : janus_feed_name(s->feed).text, NULL, now);
 }
 
 /* True: an answer is on its way. */
@@ -252,11 +258,11 @@ void janus_on_receive_event(struct bot *b, bool is_update, json_t *data, json_t 
     json_t *stream;
     size_t i;
     json_array_foreach(json_object_get(data, "streams"), i, stream) on_stream(b, stream, now);
-    if (is_update || json_object_get(data, "started") != NULL)
-        janus_plan(b, now, out);
-    else if (json_object_get(data, "streams") !=
-             NULL) /* somebody has gone, of which the publisher handle hears a moment later */
+    bool started = json_object_get(data, "started") != NULL;
+    if (jsep != NULL && !is_update) /* somebody has gone: the publisher handle hears of it next */
         j->plan_at = MIN(j->plan_at, now + JANUS_CALM_US);
+    else if (is_update || (started && j->plan_at == USEC_NEVER))
+        janus_plan(b, now, out);
 }
 
 void janus_on_receive_error(struct bot *b, enum janus_request request, usec now)

@@ -44,6 +44,8 @@ struct bot *janus_bot_new(unsigned index)
                                    .video_slots = 2 };
     s->groups[1] = (struct group){ .bots = 1, .audio_slots = 2, .video_slots = 2 };
     b->place = scenario_place(s, index);
+    (void)snprintf(b->name, sizeof(b->name), "%s-%u (bot %u)",
+                   b->place.group == 0 ? "people" : "viewers", b->place.member + 1, index);
     b->world = (struct bot_world){ .scenario = s, .driver = &driver_janus };
     b->state = driver_janus.new(b);
     return b;
@@ -78,7 +80,7 @@ const struct group *bot_group(const struct bot *b)
 
 const char *bot_name(const struct bot *b)
 {
-    return b->place.group == 0 ? "people-1 (bot 0)" : "viewers-1 (bot 4)";
+    return b->name;
 }
 
 const char *bot_room(const struct bot *b)

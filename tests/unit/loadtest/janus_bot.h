@@ -13,6 +13,7 @@ struct bot {
     struct bot_world world;
     struct scenario *scenario;
     struct bot_place place;
+    char name[40];
     struct publisher publishers[16];
     size_t publisher_count;
     /* "> {…}" what was sent, "= joined janus" what was told; owned */

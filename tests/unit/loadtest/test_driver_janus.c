@@ -128,9 +128,9 @@ static void a_recorded_viewer_follows_those_who_come_and_go(void **state)
 
 /* --- after the viewer's conversation --- */
 
-#define SESSION    "\"session_id\":5092390328495494"
-#define PUBLISHER  "\"sender\":7753284295032564"
-#define SUBSCRIBER "\"sender\":4892676453365280"
+#define SESSION    "\"session_id\":2288458308369259"
+#define PUBLISHER  "\"sender\":6238862917376797"
+#define SUBSCRIBER "\"sender\":4750507277637871"
 #define FROM(handle, data)                                                                         \
     "{\"janus\":\"event\"," SESSION "," handle ",\"plugindata\":{\"data\":" data "}}"
 #define ANSWER(transaction, data)                                                                  \
@@ -142,13 +142,14 @@ static void a_recorded_viewer_follows_those_who_come_and_go(void **state)
     "\"jsep\":{\"type\":\"offer\",\"sdp\":\"v=0\\r\\n\"}}"
 
 static const usec later = SECONDS(3);
+static const usec keepalive_at = 25001000; /* the session came after 1 ms */
 
 static struct bot *settled_viewer(void)
 {
     struct bot *b = converse(4, "viewer.txt");
     driver_janus.tick(b, SECONDS(2), NULL);
     expect_nothing(b);
-    assert_int_equal(driver_janus.next_deadline(b), SECONDS(25)); /* nothing but a keepalive */
+    assert_int_equal(driver_janus.next_deadline(b), keepalive_at); /* nothing but a keepalive */
     return b;
 }
 
@@ -159,7 +160,7 @@ static void look(struct bot *b, const char *wish, usec now)
     free(text);
 }
 
-/* "24" of { …, "transaction": "24" } in the next message sent, which has `part` in it. */
+/* "19" of { …, "transaction": "19" } in the next message sent, which has `part` in it. */
 static void expect_sent(struct bot *b, const char *part, const char *transaction)
 {
     char *got = NULL, wanted[40];
@@ -176,20 +177,20 @@ static void expect_sent(struct bot *b, const char *part, const char *transaction
 static void a_session_is_kept_alive(void **state)
 {
     struct bot *b = settled_viewer();
-    driver_janus.tick(b, SECONDS(25), NULL);
-    expect(b, "> {\"janus\":\"keepalive\",\"transaction\":\"24\"," SESSION "}");
-    hear(b, "{\"janus\":\"ack\"," SESSION ",\"transaction\":\"24\"}", SECONDS(25));
-    assert_int_equal(driver_janus.next_deadline(b), SECONDS(50));
+    driver_janus.tick(b, keepalive_at, NULL);
+    expect(b, "> {\"janus\":\"keepalive\",\"transaction\":\"19\"," SESSION "}");
+    hear(b, "{\"janus\":\"ack\"," SESSION ",\"transaction\":\"19\"}", keepalive_at);
+    assert_int_equal(driver_janus.next_deadline(b), keepalive_at + SECONDS(25));
     janus_bot_free(b);
 }
 
 static void an_answer_that_does_not_come_is_a_failure(void **state)
 {
     struct bot *b = settled_viewer();
-    driver_janus.tick(b, SECONDS(25), NULL);
+    driver_janus.tick(b, keepalive_at, NULL);
     forget_notes(b);
-    assert_int_equal(driver_janus.next_deadline(b), SECONDS(35));
-    driver_janus.tick(b, SECONDS(35), NULL);
+    assert_int_equal(driver_janus.next_deadline(b), keepalive_at + SECONDS(10));
+    driver_janus.tick(b, keepalive_at + SECONDS(10), NULL);
     expect(b, "= fail no-answer: Janus has not answered to keepalive within 10 s");
     expect_nothing(b);
     janus_bot_free(b);
@@ -199,24 +200,24 @@ static void wishes_wait_for_the_end_of_an_update(void **state)
 {
     struct bot *b = settled_viewer();
     look(b, "2:180", later);
-    expect_sent(b, "\"unsubscribe\":[{\"sub_mid\":\"3\"}]", "24");
+    expect_sent(b, "\"unsubscribe\":[{\"sub_mid\":\"5\"}]", "19");
     look(b, "1:180 2:180", later);
     look(b, "1:720 2:180", later);
     while (b->note_count > 0)
         expect_among(b, "= leg 1 mid"); /* told anew, nothing sent */
     hear(b,
-         "{\"janus\":\"event\",\"transaction\":\"24\"," SUBSCRIBER ",\"plugindata\":{\"data\":{"
-         "\"videoroom\":\"updated\",\"streams\":[{\"mid\":\"3\",\"type\":\"video\",\"active\":"
+         "{\"janus\":\"event\",\"transaction\":\"19\"," SUBSCRIBER ",\"plugindata\":{\"data\":{"
+         "\"videoroom\":\"updated\",\"streams\":[{\"mid\":\"5\",\"type\":\"video\",\"active\":"
          "false}]}},"
          "\"jsep\":{\"type\":\"offer\",\"sdp\":\"v=0\\r\\n\"}}",
          later);
-    expect_sent(b, "\"start\"", "25");
-    expect_sent(b, "\"trickle\"", "26");
-    expect(b, "= leg 1 mid 3 from nobody");
+    expect_sent(b, "\"start\"", "20");
+    expect_sent(b, "\"trickle\"", "21");
+    expect(b, "= leg 1 mid 5 from nobody");
     expect_nothing(b);
-    hear(b, ANSWER("25", "{\"videoroom\":\"event\",\"started\":\"ok\"}"), later);
-    expect_sent(b, "\"subscribe\":[{\"feed\":4677748656643900,\"mid\":\"1\",\"substream\":2}]",
-                "27");
+    hear(b, ANSWER("20", "{\"videoroom\":\"event\",\"started\":\"ok\"}"), later);
+    expect_sent(b, "\"subscribe\":[{\"feed\":8201064149711423,\"mid\":\"1\",\"substream\":2}]",
+                "22");
     expect_nothing(b);
     janus_bot_free(b);
 }
@@ -225,16 +226,17 @@ static void an_update_that_janus_puts_off_ends_with_its_next_offer(void **state)
 {
     struct bot *b = settled_viewer();
     look(b, "2:180", later);
-    expect_sent(b, "\"update\"", "24");
-    hear(b, ANSWER("24", "{\"videoroom\":\"updating\"}"), later);
+    expect_sent(b, "\"update\"", "19");
+    hear(b, ANSWER("19", "{\"videoroom\":\"updating\"}"), later);
     look(b, "", later);
     while (b->note_count > 0)
         expect_among(b, "= leg 1 mid");
     hear(b, OFFER(""), later);
-    expect_sent(b, "\"start\"", "25");
+    expect_sent(b, "\"start\"", "20");
     forget_notes(b);
-    hear(b, ANSWER("25", "{\"videoroom\":\"event\",\"started\":\"ok\"}"), later);
-    expect_sent(b, "\"unsubscribe\":[{\"sub_mid\":\"2\"},{\"sub_mid\":\"3\"}]", "27");
+    hear(b, ANSWER("20", "{\"videoroom\":\"event\",\"started\":\"ok\"}"), later);
+    driver_janus.tick(b, later + MILLIS(100), NULL);
+    expect_sent(b, "\"unsubscribe\":[{\"sub_mid\":\"4\"},{\"sub_mid\":\"5\"}]", "22");
     janus_bot_free(b);
 }
 
@@ -242,13 +244,13 @@ static void a_feed_that_is_gone_already_is_asked_for_once_more_a_little_later(vo
 {
     struct bot *b = settled_viewer();
     look(b, "1:720", later);
-    expect_sent(b, "\"update\"", "24");
-    hear(b, ANSWER("24", "{\"videoroom\":\"event\",\"error_code\":428,\"error\":\"No such feed\"}"),
+    expect_sent(b, "\"update\"", "19");
+    hear(b, ANSWER("19", "{\"videoroom\":\"event\",\"error_code\":428,\"error\":\"No such feed\"}"),
          later);
     expect_among(b, "= error janus-no-feed");
     assert_int_equal(driver_janus.next_deadline(b), later + MILLIS(500));
     driver_janus.tick(b, later + MILLIS(500), NULL);
-    expect_sent(b, "\"update\"", "25");
+    expect_sent(b, "\"update\"", "20");
     janus_bot_free(b);
 }
 
@@ -258,11 +260,11 @@ static void a_height_is_the_smallest_layer_that_reaches_it(void **state)
     static const struct {
         const char *wish, *sent;
     } cases[] = {
-        { "1:180 2:181", "[{\"mid\":\"2\",\"substream\":1},{\"mid\":\"3\",\"substream\":0}]" },
-        { "1:360 2:360", "[{\"mid\":\"3\",\"substream\":1}]" },
-        { "1:2160 2:1", "[{\"mid\":\"2\",\"substream\":0},{\"mid\":\"3\",\"substream\":2}]" }
+        { "1:180 2:181", "[{\"mid\":\"4\",\"substream\":1},{\"mid\":\"5\",\"substream\":0}]" },
+        { "1:360 2:360", "[{\"mid\":\"5\",\"substream\":1}]" },
+        { "1:2160 2:1", "[{\"mid\":\"4\",\"substream\":0},{\"mid\":\"5\",\"substream\":2}]" }
     };
-    const char *const transactions[] = { "24", "25", "26" };
+    const char *const transactions[] = { "19", "20", "21" };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         look(b, cases[i].wish, later);
         expect_sent(b, cases[i].sent, transactions[i]);
@@ -275,10 +277,10 @@ static void a_muted_voice_is_not_subscribed_to(void **state)
 {
     struct bot *b = settled_viewer();
     b->scenario->groups[0].talk = TALK_MUTED;
-    hear(b, FROM(PUBLISHER, "{\"videoroom\":\"event\",\"leaving\":8621712070030608}"), later);
-    expect(b, "= leg 1 mid 0 from nobody");
+    hear(b, FROM(PUBLISHER, "{\"videoroom\":\"event\",\"leaving\":1367854066594172}"), later);
     expect(b, "= leg 1 mid 2 from nobody");
-    expect(b, "= gone 8621712070030608");
+    expect(b, "= leg 1 mid 4 from nobody");
+    expect(b, "= gone 1367854066594172");
     hear(
         b,
         FROM(PUBLISHER,
@@ -297,7 +299,7 @@ static void a_muted_voice_is_not_subscribed_to(void **state)
          later + MILLIS(100));
     expect(b, "= publisher 78 bot -1 voice");
     driver_janus.tick(b, later + MILLIS(200), NULL);
-    expect_sent(b, "\"subscribe\":[{\"feed\":77,\"mid\":\"0\"}]", "24"); /* two slots only */
+    expect_sent(b, "\"subscribe\":[{\"feed\":77,\"mid\":\"0\"},{\"feed\":78,\"mid\":\"a\"}]", "19");
     janus_bot_free(b);
 }
 
@@ -308,7 +310,7 @@ static void lost_peer_connections_and_sessions_are_joined_anew(void **state)
           "= rejoin janus-hangup" },
         { "{\"janus\":\"detached\"," SESSION "," PUBLISHER "}", "= rejoin janus-detached" },
         { "{\"janus\":\"timeout\"," SESSION "}", "= rejoin janus-timeout" },
-        { "{\"janus\":\"error\"," SESSION ",\"transaction\":\"24\",\"error\":{\"code\":458,"
+        { "{\"janus\":\"error\"," SESSION ",\"transaction\":\"19\",\"error\":{\"code\":458,"
           "\"reason\":\"No such session\"}}",
           "= rejoin janus-no-session" },
         { FROM(PUBLISHER, "{\"videoroom\":\"destroyed\"}"),
@@ -318,9 +320,9 @@ static void lost_peer_connections_and_sessions_are_joined_anew(void **state)
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct bot *b = settled_viewer();
-        driver_janus.tick(b, SECONDS(25), NULL);
+        driver_janus.tick(b, keepalive_at, NULL);
         forget_notes(b);
-        hear(b, cases[i][0], SECONDS(25));
+        hear(b, cases[i][0], keepalive_at);
         expect(b, cases[i][1]);
         expect_nothing(b);
         janus_bot_free(b);
@@ -340,7 +342,7 @@ static void who_leaves_says_so(void **state)
 {
     struct bot *b = settled_viewer();
     driver_janus.leave(b, later, NULL);
-    expect(b, "> {\"janus\":\"destroy\",\"transaction\":\"24\"," SESSION "}");
+    expect(b, "> {\"janus\":\"destroy\",\"transaction\":\"19\"," SESSION "}");
     janus_bot_free(b);
 }
 
@@ -348,7 +350,7 @@ static void a_new_socket_starts_from_nothing(void **state)
 {
     struct bot *b = settled_viewer();
     driver_janus.on_open(b, later, NULL);
-    expect(b, "> {\"janus\":\"create\",\"transaction\":\"24\"}");
+    expect(b, "> {\"janus\":\"create\",\"transaction\":\"19\"}");
     assert_int_equal(driver_janus.next_deadline(b), later + SECONDS(10));
     hear(b, FROM(SUBSCRIBER, "{\"videoroom\":\"updated\"}"), later); /* of the session before */
     expect_nothing(b);
@@ -390,6 +392,23 @@ static void each_refusal_has_a_name_of_its_own(void **state)
         expect(b, wanted);
         janus_bot_free(b);
     }
+}
+
+static void a_room_that_another_bot_has_just_created_is_joined(void **state)
+{
+    struct bot *b = joining();
+    hear(b,
+         "{\"janus\":\"event\",\"sender\":2,\"transaction\":\"4\",\"plugindata\":{\"data\":{"
+         "\"videoroom\":\"event\",\"error_code\":426,\"error\":\"No such room\"}}}",
+         0);
+    expect_sent(b, "\"request\":\"create\"", "5");
+    hear(b,
+         "{\"janus\":\"success\",\"sender\":2,\"transaction\":\"5\",\"plugindata\":{\"data\":{"
+         "\"videoroom\":\"event\",\"error_code\":427,\"error\":\"Room already exists\"}}}",
+         0);
+    expect_sent(b, "\"request\":\"join\"", "6");
+    expect_nothing(b);
+    janus_bot_free(b);
 }
 
 static void a_janus_that_wants_a_secret_refuses_the_session(void **state)
@@ -440,6 +459,7 @@ int main(void)
         cmocka_unit_test(who_leaves_says_so),
         cmocka_unit_test(a_new_socket_starts_from_nothing),
         cmocka_unit_test(each_refusal_has_a_name_of_its_own),
+        cmocka_unit_test(a_room_that_another_bot_has_just_created_is_joined),
         cmocka_unit_test(a_janus_that_wants_a_secret_refuses_the_session),
         cmocka_unit_test(what_is_no_message_is_noted),
     };
