@@ -327,7 +327,7 @@ static void follow_failed_leg(struct bot *b, struct leg *l, usec now, struct out
 /* Looks at the legs after anything that may have moved one. */
 static void follow_legs(struct bot *b, usec now, struct outbound *out)
 {
-    unsigned count = 0, connected_count = 0;
+    unsigned count = 0, ice_count = 0, connected_count = 0;
     usec ice_at = 0, dtls_at = 0;
     for (unsigned i = 0; i < BOT_LEGS_MAX; i++) {
         struct leg *l = b->legs[i];
@@ -338,10 +338,13 @@ static void follow_legs(struct bot *b, usec now, struct outbound *out)
             return;
         }
         count++;
+        if (l->ice_at != USEC_NEVER) {
+            ice_count++;
+            ice_at = MAX(ice_at, l->ice_at);
+        }
         if (l->state != LEG_CONNECTED)
             continue;
         connected_count++;
-        ice_at = MAX(ice_at, l->ice_at);
         dtls_at = MAX(dtls_at, l->dtls_at);
         if (!l->told) {
             l->told = true;
@@ -351,13 +354,13 @@ static void follow_legs(struct bot *b, usec now, struct outbound *out)
     }
     if (b->state != BOT_JOINING || b->joined_at == USEC_NEVER)
         return;
+    if (b->stage == STAGE_ICE && count > 0 && ice_count == count)
+        bot_reach(b, STAGE_ICE, MAX(ice_at, b->stage_at));
     bool no_media = count == 0 && now - b->joined_at > BOT_NO_MEDIA_US;
     if (!no_media && (count == 0 || connected_count < count))
         return;
-    if (!no_media) {
-        bot_reach(b, STAGE_ICE, MAX(ice_at, b->stage_at));
+    if (!no_media)
         bot_reach(b, STAGE_DTLS, MAX(dtls_at, b->stage_at));
-    }
     connected(b, no_media ? now : dtls_at, out);
 }
 

@@ -172,7 +172,7 @@ void bot_try_again(struct bot *b, usec now, struct outbound *out)
     b->resuming = false;
     b->again = true;
     b->state = BOT_JOINING;
-    b->join_deadline = USEC_NEVER;
+    b->join_deadline = b->resume_until = b->joined_at = USEC_NEVER;
     unsigned shift = MIN(b->retry_count, 5u);
     usec wait = MIN((usec)BOT_RETRY_MIN_US << shift, (usec)BOT_RETRY_MAX_US);
     b->retry_count++;
@@ -235,6 +235,10 @@ void bot_resumed(struct bot *b, const char *server, usec now)
 
 void bot_must_rejoin(struct bot *b, const char *why, usec now, struct outbound *out)
 {
+    if (b->state == BOT_JOINING && !b->again) { /* it never was in the room */
+        bot_fail(b, why, "the server gave up on us before media was connected", now, out);
+        return;
+    }
     remember_failure(b, why, "joining again", now);
     measure_signal_error(b->config.measure, why);
     bot_begin_outage(b, now);
