@@ -223,12 +223,17 @@ static void on_reply(struct bot *b, const char *op, json_t *m, usec now, struct 
 {
     char request[12];
     take_pending(bot_driver_state(b), json_integer_value(json_object_get(m, "id")), request);
-    if (strcmp(op, "joined") == 0)
-        on_joined(b, m, now, out);
-    else if (strcmp(op, "resumed") == 0)
-        on_resumed(b, m, now);
-    else if (strcmp(op, "error") == 0)
+    bool joins = strcmp(request, "join") == 0, resumes = strcmp(request, "resume") == 0;
+    if (strcmp(op, "error") == 0)
         on_error(b, m, request, now, out);
+    else if (joins && strcmp(op, "joined") == 0)
+        on_joined(b, m, now, out);
+    else if (resumes && strcmp(op, "resumed") == 0)
+        on_resumed(b, m, now);
+    else if (joins)
+        bot_fail(b, "bad-answer", "the answer to join is neither joined nor error", now, out);
+    else if (resumes)
+        bot_must_rejoin(b, "bad-answer", now, out);
 }
 
 static void on_event(struct bot *b, const char *op, json_t *m, usec now, struct outbound *out)
