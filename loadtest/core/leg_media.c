@@ -318,10 +318,14 @@ static void send_feedback(struct leg *l, usec now, struct outbound *out)
 {
     uint8_t buffer[RTCP_SIZE + TWCC_FEEDBACK_SIZE_MAX];
     struct writer w = writer_of(buffer, RTCP_SIZE - SRTP_SESSION_OVERHEAD_MAX);
-    for (unsigned i = 0; i < l->sink_count; i++)
+    for (unsigned i = 0; i < l->sink_count; i++) {
         sink_write_feedback(l->sinks[i], l->rtcp_ssrc, now, &w, l->config.measure);
-    if (!w.failed && writer_len(&w) > 0)
-        leg_send_rtcp(l, buffer, writer_len(&w), out);
+        if (writer_left(&w) >= SINK_FEEDBACK_SIZE_MAX && i + 1 < l->sink_count)
+            continue;
+        if (writer_len(&w) > 0)
+            leg_send_rtcp(l, buffer, writer_len(&w), out);
+        w = writer_of(buffer, RTCP_SIZE - SRTP_SESSION_OVERHEAD_MAX);
+    }
     if (l->twcc == NULL || twcc_recorder_next_deadline(l->twcc) > now)
         return;
     w = writer_of(buffer, sizeof buffer - SRTP_SESSION_OVERHEAD_MAX);

@@ -19,6 +19,7 @@ enum {
     SINK_GAP_NOTED_US = 200000,     /* interruptions this long are noted one by one */
     SINK_PLI_INTERVAL_US = 1000000, /* asking again for a keyframe */
     SINK_PLI_PATIENCE_US = 250000,  /* a new picture gets this long before it is asked for */
+    SINK_FEEDBACK_SIZE_MAX = 24 + 4 * NACK_BATCH_MAX, /* what sink_write_feedback() may append */
 };
 
 /* An interruption of something that should have gone on. */
@@ -31,7 +32,7 @@ struct interruption {
 struct sink_packet {
     const struct rtp_packet *rtp; /* of RTX: rebuilt, with the original sequence number */
     const struct rtp_ext_values *ext;
-    struct bytes payload;         /* without a stamp's trailer */
+    struct bytes payload; /* without a stamp's trailer */
     enum codec codec;
     bool keyframe_start;
     bool is_rtx;
@@ -47,7 +48,7 @@ struct sink {
     char mid[17];
     /* what should flow in it */
     bool mapped;
-    int publisher; /* bot index; -1: not a bot */
+    int publisher;                     /* bot index; -1: not a bot */
     char publisher_id[64], source[16]; /* as the driver has them; "": nothing */
     bool steady;                       /* audio: the publisher never pauses */
     uint16_t asked_height;
