@@ -11,7 +11,8 @@
 
 enum {
     FAILURE_KINDS_MAX = 32,
-    CHAOS_ECHO_US = 15000000, /* what breaks this long after it was over is still its work */
+    SATURATED_SPAN_MIN_US = 250000, /* of the plateau; shorter ones are not judged */
+    CHAOS_ECHO_US = 15000000,       /* what breaks this long after it was over is still its work */
 };
 
 #define SATURATED_BUSY      0.90  /* of a thread's time */
@@ -180,9 +181,19 @@ static void sum_tester(struct run *r, struct tester *t)
                   : (double)(r->cpu_after.throttled_us - r->cpu_before.throttled_us) / 1e6 / span;
 }
 
+/* Nothing was measured: a run in which nobody joined, or that was ended before. */
+static bool is_empty(const struct run *r)
+{
+    return r->cpu_after.at - r->cpu_before.at < SATURATED_SPAN_MIN_US;
+}
+
 static json_t *saturation_reasons(const struct run *r, const struct tester *t)
 {
     json_t *ret = json_array();
+    if (r->stuck)
+        json_array_append_new(ret, json_string("a thread did not answer in time"));
+    if (is_empty(r)) /* shares of almost no time say nothing */
+        return ret;
     if (t->busiest > SATURATED_BUSY)
         json_array_append_new(ret, json_sprintf("thread %u was busy (or waiting for a CPU) %.0f %% "
                                                 "of the time",
@@ -204,8 +215,6 @@ static json_t *saturation_reasons(const struct run *r, const struct tester *t)
     if (t->steal_share > SATURATED_STEAL)
         json_array_append_new(ret, json_sprintf("the hypervisor took %.0f %% of this machine's CPU",
                                                 t->steal_share * 100));
-    if (r->stuck)
-        json_array_append_new(ret, json_string("a thread did not answer in time"));
     return ret;
 }
 
@@ -223,10 +232,11 @@ static json_t *tester_json(struct run *r)
                      "memory_bytes", "start", (json_int_t)r->cpu_idle.memory_bytes, "peak",
                      (json_int_t)r->cpu_after.memory_peak_bytes, "memory_bytes_per_bot",
                      (json_int_t)MAX(per_bot, 0), "cpu_us_per_bot_second",
-                     t.cpu_s * 1e6 / span / (double)MAX(r->after.joined, 1u), "socket_drops",
-                     (json_int_t)t.socket_drops, "send_failures", (json_int_t)t.send_failures,
-                     "late_us", histogram_to_json(&t.late), "steal_share", t.steal_share,
-                     "saturated", (int)(json_array_size(reasons) > 0), "reasons", reasons);
+                     is_empty(r) ? 0 : t.cpu_s * 1e6 / span / (double)MAX(r->after.joined, 1u),
+                     "socket_drops", (json_int_t)t.socket_drops, "send_failures",
+                     (json_int_t)t.send_failures, "late_us", histogram_to_json(&t.late),
+                     "steal_share", t.steal_share, "saturated", (int)(json_array_size(reasons) > 0),
+                     "reasons", reasons);
 }
 
 static json_t *environment_json(struct run *r)
