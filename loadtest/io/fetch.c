@@ -8,9 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *error_of(CURLcode code, bool is_too_big)
+static const char *error_of(CURLcode code, const struct fetch *x)
 {
-    if (is_too_big)
+    long port = 0; /* of the server; 0: never connected */
+    (void)curl_easy_getinfo(x->easy, CURLINFO_PRIMARY_PORT, &port);
+    if (x->is_too_big)
         return "too-big";
     switch (code) {
     case CURLE_COULDNT_CONNECT:
@@ -31,8 +33,11 @@ static const char *error_of(CURLcode code, bool is_too_big)
     case CURLE_GOT_NOTHING:
     case CURLE_PARTIAL_FILE:
         return "reset";
+    case CURLE_WEIRD_SERVER_REPLY:
+        return "not-http";
+    case CURLE_UNSUPPORTED_PROTOCOL: /* the URL's; or the server's, who answers something else */
+        return port > 0 ? "not-http" : "bad-url";
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
         return "bad-url";
     default:
         return "failed";
@@ -173,7 +178,7 @@ void fetch_finish(struct fetch *x, CURLcode code)
     struct bytes body = bytes_of(answer, x->answer_len);
     if (code == CURLE_OK)
         curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &status);
-    const char *error = status != 0 ? NULL : error_of(code, x->is_too_big);
+    const char *error = status != 0 ? NULL : error_of(code, x);
     if (status == 0)
         body = bytes_of(NULL, 0);
     x->answer = NULL;

@@ -31,7 +31,7 @@ struct fetcher_config {
 };
 
 /* status 0: no answer, and `error` (static text, else NULL) says why: "refused", "timeout", "dns",
- * "tls", "reset", "too-big", "bad-url", "failed". body is valid during the call. */
+ * "tls", "reset", "too-big", "bad-url", "not-http", "failed". body is valid during the call. */
 typedef void (*fetch_done_fn)(void *owner, int status, struct bytes body, const char *error,
                               usec now);
 
