@@ -158,6 +158,7 @@ struct bot_recording {
     const char *publisher, *source; /* their name; "camera", "microphone", … */
     const char *path;               /* NULL: nowhere */
     enum codec codec;
+    unsigned tone_hz; /* of a bot's voice that was heard in it last; 0: none */
     const struct recording_stats *stats;
 };
 unsigned bot_recording_count(const struct bot *b);

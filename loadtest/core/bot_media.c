@@ -16,6 +16,7 @@ bool bot_media_init(struct bot *b)
     if (b->media == NULL)
         return false;
     b->media->flush_at = USEC_NEVER;
+    b->media->listens = client;
     b->media->records = g->record_dir[0] != '\0' || client;
     return true;
 }
@@ -25,6 +26,7 @@ void bot_media_done(struct bot *b)
     struct bot_media *m = b->media;
     for (size_t i = 0; m != NULL && i < m->tape_count; i++) {
         recording_free(m->tapes[i].recording);
+        ear_free(m->tapes[i].ear);
         free(m->tapes[i].path);
     }
     free(m);
@@ -77,6 +79,8 @@ static struct tape *new_tape(struct bot *b, const struct sink *from, enum codec 
     snprintf(t.source, sizeof t.source, "%s", from->source);
     snprintf(t.publisher, sizeof t.publisher, "%s",
              p != NULL && p->name[0] != '\0' ? p->name : from->publisher_id);
+    if (codec == CODEC_OPUS && m->listens)
+        t.ear = ear_new();
     if (b->group->record_dir[0] != '\0')
         t.path = new_path(b, &t, codec, now);
     m->tapes[m->tape_count] = t;
@@ -93,6 +97,13 @@ static struct tape *find_tape(struct bot *b, const struct sink *from, enum codec
             return t;
     }
     return NULL;
+}
+
+static void hear(struct tape *t, const struct sink_packet *p)
+{
+    unsigned tone = 0;
+    if (t->ear != NULL && ear_hear(t->ear, p->payload, &tone) == EAR_TONE)
+        t->tone_hz = tone_hz(tone);
 }
 
 static bool record(struct bot *b, const struct sink *from, const struct sink_packet *p, usec now)
@@ -112,6 +123,7 @@ static bool record(struct bot *b, const struct sink *from, const struct sink_pac
                                       .keyframe_start = p->keyframe_start,
                                       .payload = p->payload };
     recording_on_packet(t->recording, &ordered, now);
+    hear(t, p);
     return recording_take_keyframe_wanted(t->recording, now);
 }
 
@@ -200,6 +212,7 @@ struct bot_recording bot_recording_at(const struct bot *b, unsigned index)
                                    .source = t->source,
                                    .path = t->path,
                                    .codec = recording_codec(t->recording),
+                                   .tone_hz = t->tone_hz,
                                    .stats = recording_stats_of(t->recording) };
 }
 

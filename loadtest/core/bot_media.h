@@ -24,13 +24,15 @@ struct tape {
     const struct sink *sink;
     usec mapped_at;
     uint32_t ssrc;
+    struct ear *ear;  /* of a headless client's audio */
+    unsigned tone_hz; /* heard last; 0: none */
 };
 
 struct bot_media {
     struct tape tapes[BOT_TAPES_MAX];
     size_t tape_count;
     usec flush_at; /* USEC_NEVER: nothing waits */
-    bool records, ended;
+    bool records, listens, ended;
     char echo_id[64]; /* publisher whose media is sent back; "": nobody */
 };
 
