@@ -223,7 +223,8 @@ static json_t *reasons(const struct merge_part *parts, size_t count)
     return ret;
 }
 
-static void recompute(json_t *merged, const struct merge_part *parts, size_t count)
+/* "audio" and "video" of a result, or of a group in it. */
+static void recompute_media(json_t *merged)
 {
     recompute_loss(merged, "audio.loss");
     recompute_loss(merged, "video.loss");
@@ -231,12 +232,45 @@ static void recompute(json_t *merged, const struct merge_part *parts, size_t cou
              share(positive(merged, "video.freezes.total_ms"),
                    positive(merged, "video.freezes.watched_ms")));
     recompute_asked_share(merged);
+}
+
+static void recompute(json_t *merged, const struct merge_part *parts, size_t count)
+{
+    recompute_media(merged);
     json_t *tester = json_object_get(merged, "tester");
     double memory = mean_per_bot(parts, count, "tester.memory_bytes_per_bot");
     json_object_set_new(tester, "memory_bytes_per_bot", json_integer((json_int_t)memory));
     set_real(merged, "tester", "cpu_us_per_bot_second",
              mean_per_bot(parts, count, "tester.cpu_us_per_bot_second"));
     json_object_set_new(tester, "reasons", reasons(parts, count));
+}
+
+static void add_group(json_t *groups, const json_t *group)
+{
+    static const struct rule BY_NAME = { .keys = { "name" } };
+    json_t *to = find_match(groups, group, &BY_NAME);
+    if (to == NULL) {
+        to = json_pack("{s:O?, s:{}, s:{}}", "name", json_object_get(group, "name"), "audio",
+                       "video");
+        json_array_append_new(groups, to);
+    }
+    json_int_t bots =
+        json_integer_value(json_object_get(to, "bots")) + (json_int_t)positive(group, "bots");
+    json_object_set_new(to, "bots", json_integer(bots));
+    add_objects(json_object_get(to, "audio"), json_object_get(group, "audio"), "audio");
+    add_objects(json_object_get(to, "video"), json_object_get(group, "video"), "video");
+}
+
+static json_t *groups_json(const struct merge_part *parts, size_t count)
+{
+    json_t *ret = json_array(), *group;
+    size_t k;
+    for (size_t i = 0; i < count; i++) {
+        json_array_foreach(json_object_get(parts[i].result, "groups"), k, group)
+            add_group(ret, group);
+    }
+    json_array_foreach(ret, k, group) recompute_media(group);
+    return ret;
 }
 
 /* --- about the run --- */
@@ -379,6 +413,7 @@ json_t *merge_results(const struct merge_part *parts, size_t count, const json_t
             add_objects(section, json_object_get(parts[i].result, SECTIONS[s]), SECTIONS[s]);
     }
     recompute(merged, parts, count);
+    json_object_set_new(merged, "groups", groups_json(parts, count));
     json_object_set_new(merged, "series", merge_series(parts, count, observer));
     return merged;
 }
