@@ -61,6 +61,7 @@ void leg_free(struct leg *l)
         sink_free(l->sinks[i]);
     leg_echo_free(l->echo);
     free(l->twcc);
+    free(l->early);
     free(l->remote);
     free(l);
 }
@@ -109,6 +110,22 @@ static void start_dtls(struct leg *l, usec now)
     l->state = LEG_DTLS;
     l->ice_at = now;
     dtls_start(l->dtls, now);
+    if (l->early != NULL && ice_client_is_valid(&l->ice, &l->early->from))
+        dtls_receive(l->dtls, bytes_of(l->early->datagram, l->early->len), now);
+    free(l->early);
+    l->early = NULL;
+}
+
+static void keep_early(struct leg *l, const struct net_addr *from, struct bytes datagram)
+{
+    if (l->state != LEG_ICE || l->early != NULL || datagram.len > sizeof l->early->datagram)
+        return;
+    l->early = malloc(sizeof *l->early);
+    if (l->early == NULL)
+        return;
+    l->early->from = *from;
+    l->early->len = datagram.len;
+    memcpy(l->early->datagram, datagram.data, datagram.len);
 }
 
 enum err leg_set_remote(struct leg *l, struct sdp_remote *remote, usec now)
@@ -235,7 +252,9 @@ void leg_on_datagram(struct leg *l, const struct net_addr *from, uint8_t *datagr
         on_stun(l, from, view, now, out);
         break;
     case DEMUX_DTLS:
-        if (l->dtls != NULL && ice_client_is_valid(&l->ice, from)) {
+        if (l->dtls == NULL) {
+            keep_early(l, from, view);
+        } else if (ice_client_is_valid(&l->ice, from)) {
             dtls_receive(l->dtls, view, now);
             follow_dtls(l, now, out);
         }

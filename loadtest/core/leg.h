@@ -48,6 +48,13 @@ struct leg_config {
     void *media_data;
 };
 
+/* The first DTLS of a server that was quicker than its answer to our ICE check. */
+struct leg_early {
+    struct net_addr from;
+    size_t len;
+    uint8_t datagram[1500];
+};
+
 struct leg {
     struct leg_config config;
     enum leg_state state;
@@ -66,6 +73,7 @@ struct leg {
     struct sink *sinks[LEG_SINKS_MAX];
     unsigned sink_count;
     struct twcc_recorder *twcc;
+    struct leg_early *early; /* NULL: none */
     /* derived */
     uint64_t random_state;
     uint16_t transport_seq;
