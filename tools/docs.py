@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
-"""Keeps the reference tables of docs/operations.md as the daemons are: `tools/docs.py [--check] BUILD`.
-
-Options come from each daemon's --help in the build directory, log events and metrics from the
+"""Keeps the reference parts of docs/operations.md and docs/loadtest.md as the programs are:
+`tools/docs.py [--check] BUILD`. Options come from each daemon's --help in the build directory, log events and metrics from the
 sources. Rewrites what stands between `<!-- generated: NAME -->` and `<!-- end -->`; with --check it
 changes nothing and fails when something is stale. SPDX-License-Identifier: Apache-2.0
 """
@@ -12,7 +11,6 @@ import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PAGE = f"{ROOT}/docs/operations.md"
 DAEMONS = ("signald", "sfud", "authd", "auditd")
 HELP_COLUMN = 30  # of lib/common/os/config_print.c
 # Parts of lib/common/os that not every daemon uses, and the call that shows who does.
@@ -211,28 +209,52 @@ def metrics():
     return table(("metric", "type", "daemon", "what"), rows)
 
 
+# ---- the load tester
+
+def said_by_bot(build, *words):
+    binary = f"{build}/loadtest/conclave-bot"
+    if not os.access(binary, os.X_OK):
+        sys.exit(f"tools/docs.py: {binary} is not built")
+    text = subprocess.run([binary, *words], capture_output=True, text=True, check=True, timeout=60).stdout
+    return "```text\n" + text.rstrip() + "\n```"
+
+
+def refresh(page, sections, is_check, build):
+    """Puts fresh text into the marked sections of a page. Returns whether the page is as it should be."""
+    path = f"{ROOT}/{page}"
+    text, stale = read(path), []
+    for name, fresh in sections:
+        mark = f"<!-- generated: {name} -->"
+        parts = re.fullmatch(rf"(.*{re.escape(mark)}\n).*?(<!-- end -->.*)", text, re.S)
+        if parts is None:
+            sys.exit(f"{page}: no section {mark} … <!-- end -->")
+        new = f"{parts[1]}\n{fresh}\n\n{parts[2]}"
+        if new != text:
+            stale.append(name)
+        text = new
+    if is_check and stale:
+        print(f"{page}: stale: {', '.join(stale)}; run tools/docs.py {build}", file=sys.stderr)
+        return False
+    if stale:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+    print(f"{page}: {'rewritten: ' + ', '.join(stale) if stale else 'up to date'}")
+    return True
+
+
 def main():
     is_check = "--check" in sys.argv[1:]
     build = [a for a in sys.argv[1:] if not a.startswith("-")]
     if len(build) != 1:
         sys.exit("usage: tools/docs.py [--check] BUILD")
-    page = read(PAGE)
-    stale = []
-    for name, text in (("configuration", configuration(build[0])), ("log events", log_events()), ("metrics", metrics())):
-        mark = f"<!-- generated: {name} -->"
-        parts = re.fullmatch(rf"(.*{re.escape(mark)}\n).*?(<!-- end -->.*)", page, re.S)
-        if parts is None:
-            sys.exit(f"docs/operations.md: no section {mark} … <!-- end -->")
-        fresh = f"{parts[1]}\n{text}\n\n{parts[2]}"
-        if fresh != page:
-            stale.append(name)
-        page = fresh
-    if is_check and stale:
-        sys.exit(f"docs/operations.md: stale: {', '.join(stale)}; run tools/docs.py {build[0]}")
-    if not is_check and stale:
-        with open(PAGE, "w", encoding="utf-8") as file:
-            file.write(page)
-    print(f"docs/operations.md: {'rewritten: ' + ', '.join(stale) if stale else 'up to date'}")
+    pages = {
+        "docs/operations.md": (("configuration", configuration(build[0])), ("log events", log_events()),
+                               ("metrics", metrics())),
+        "docs/loadtest.md": (("options of run", said_by_bot(build[0], "run", "--help")),
+                             ("objectives", said_by_bot(build[0], "slo-metrics"))),
+    }
+    if not all([refresh(page, sections, is_check, build[0]) for page, sections in pages.items()]):
+        sys.exit(1)
 
 
 if __name__ == "__main__":
