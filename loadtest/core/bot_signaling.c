@@ -373,8 +373,20 @@ static struct known_publisher *find(const struct bot *b, const char *id)
     return NULL;
 }
 
-void bot_publisher_set(struct bot *b, const struct publisher *p, usec now)
+/* What it sends is another's, so it is nobody whose tone and stamps are known. */
+static bool is_echo(const struct bot *b, int bot)
 {
+    const struct scenario *s = b->config.world->scenario;
+    return bot >= 0 && (unsigned)bot < scenario_bot_count(s) &&
+           s->groups[scenario_place(s, (unsigned)bot).group].echo;
+}
+
+void bot_publisher_set(struct bot *b, const struct publisher *publisher, usec now)
+{
+    struct publisher copy, *p = &copy;
+    memcpy(p, publisher, sizeof *p); /* compared as a whole */
+    if (is_echo(b, p->bot))
+        p->bot = -1;
     struct known_publisher *k = find(b, p->id);
     if (k != NULL && memcmp(&k->publisher, p, sizeof *p) == 0)
         return;
@@ -390,7 +402,7 @@ void bot_publisher_set(struct bot *b, const struct publisher *p, usec now)
         k = &b->publishers[b->publisher_count++];
         k->since = now;
     }
-    k->publisher = *p;
+    memcpy(&k->publisher, p, sizeof *p);
     b->view_at = MIN(b->view_at, now + BOT_VIEW_CALM_US);
 }
 

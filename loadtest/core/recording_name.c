@@ -7,8 +7,8 @@
 
 enum { PUBLISHER_MAX = 96, SOURCE_MAX = 24 };
 
-/* Letters, digits, '-', '.' (not first) and UTF-8 stay; a sequence of anything else is one '_'.
- * Cuts between characters. */
+/* Letters, digits, '-', '.' (not first) and UTF-8 stay; a sequence of anything else is one '_',
+ * at an end none. Cuts between characters. */
 static size_t write_safe(const char *text, size_t max, char *ret)
 {
     size_t len = 0;
@@ -26,6 +26,8 @@ static size_t write_safe(const char *text, size_t max, char *ret)
         if (len == max)
             break;
     }
+    if (len > 1 && ret[len - 1] == '_')
+        len--;
     if (len == 0)
         ret[len++] = '_';
     ret[len] = '\0';
