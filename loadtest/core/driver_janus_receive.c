@@ -53,6 +53,30 @@ void janus_view(struct bot *b, const struct wanted *wanted, size_t count, usec n
     janus_plan(b, now, out);
 }
 
+/* The camera that the bot will want first, before it has said so. Janus 1.1 settles with the first
+ * description of a peer connection whether there is RTX in it, so a camera must be in that one. */
+static void guess_wish(struct bot *b)
+{
+    struct janus *j = bot_driver_state(b);
+    const struct group *g = bot_group(b);
+    const struct janus_feed *next = NULL;
+    unsigned next_rank = 0;
+    if (j->attached || j->camera_count > 0 || MIN(g->watch, g->video_slots) == 0)
+        return;
+    for (size_t i = 0; i < j->feed_count; i++) {
+        const struct janus_feed *f = &j->feeds[i];
+        unsigned rank = f->bot < 0 ? 0 : (unsigned)f->bot - bot_index(b); /* wraps: after oneself */
+        if (f->camera_mid[0] != 0 && (next == NULL || rank < next_rank)) {
+            next = f;
+            next_rank = rank;
+        }
+    }
+    if (next != NULL)
+        j->cameras[j->camera_count++] =
+            (struct janus_wish){ .feed = next->id,
+                                 .substream = substream_for(b, next, g->watch_height) };
+}
+
 static const struct janus_wish *wish_for(const struct janus *j, json_int_t feed)
 {
     for (size_t i = 0; i < j->camera_count; i++) {
@@ -178,6 +202,7 @@ void janus_plan(struct bot *b, usec now, struct outbound *out)
     if (!j->joined || j->subscriber == 0 || j->put_off || janus_waits_for(j, REQUEST_SUBSCRIBE) ||
         janus_waits_for(j, REQUEST_START))
         return; /* the answer to what is on its way plans again */
+    guess_wish(b);
     request_layers(b, now, out);
     size_t voices = 0, voices_max = voices_to_hear(bot_group(b));
     json_t *drop = drop_unwanted(j, voices_max, &voices);

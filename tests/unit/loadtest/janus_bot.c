@@ -41,8 +41,13 @@ struct bot *janus_bot_new(unsigned index)
                                    .layers = { 180, 360, 720 },
                                    .layer_count = 3,
                                    .audio_slots = 5,
-                                   .video_slots = 2 };
-    s->groups[1] = (struct group){ .bots = 1, .audio_slots = 2, .video_slots = 2 };
+                                   .video_slots = 2,
+                                   .watch = 1,
+                                   .watch_height = 180 };
+    s->groups[1] = (struct group){
+        .bots = 1, .audio_slots = 2, .video_slots = 2, .watch = 2, .watch_height = 720
+    };
+    b->index = index;
     b->place = scenario_place(s, index);
     (void)snprintf(b->name, sizeof(b->name), "%s-%u (bot %u)",
                    b->place.group == 0 ? "people" : "viewers", b->place.member + 1, index);
@@ -76,6 +81,11 @@ const struct bot_world *bot_world(const struct bot *b)
 const struct group *bot_group(const struct bot *b)
 {
     return &b->scenario->groups[b->place.group];
+}
+
+unsigned bot_index(const struct bot *b)
+{
+    return b->index;
 }
 
 const char *bot_name(const struct bot *b)

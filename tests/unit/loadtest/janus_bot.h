@@ -12,6 +12,7 @@ struct bot {
     void *state;
     struct bot_world world;
     struct scenario *scenario;
+    unsigned index;
     struct bot_place place;
     char name[40];
     struct publisher publishers[16];

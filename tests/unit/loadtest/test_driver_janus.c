@@ -128,9 +128,9 @@ static void a_recorded_viewer_follows_those_who_come_and_go(void **state)
 
 /* --- after the viewer's conversation --- */
 
-#define SESSION    "\"session_id\":2288458308369259"
-#define PUBLISHER  "\"sender\":6238862917376797"
-#define SUBSCRIBER "\"sender\":4750507277637871"
+#define SESSION    "\"session_id\":2450945942880703"
+#define PUBLISHER  "\"sender\":1640938034814210"
+#define SUBSCRIBER "\"sender\":555718233290717"
 #define FROM(handle, data)                                                                         \
     "{\"janus\":\"event\"," SESSION "," handle ",\"plugindata\":{\"data\":" data "}}"
 #define ANSWER(transaction, data)                                                                  \
@@ -142,7 +142,7 @@ static void a_recorded_viewer_follows_those_who_come_and_go(void **state)
     "\"jsep\":{\"type\":\"offer\",\"sdp\":\"v=0\\r\\n\"}}"
 
 static const usec later = SECONDS(3);
-static const usec keepalive_at = 25001000; /* the session came after 1 ms */
+static const usec keepalive_at = SECONDS(25); /* the session came at 0 ms */
 
 static struct bot *settled_viewer(void)
 {
@@ -160,7 +160,7 @@ static void look(struct bot *b, const char *wish, usec now)
     free(text);
 }
 
-/* "19" of { …, "transaction": "19" } in the next message sent, which has `part` in it. */
+/* "21" of { …, "transaction": "21" } in the next message sent, which has `part` in it. */
 static void expect_sent(struct bot *b, const char *part, const char *transaction)
 {
     char *got = NULL, wanted[40];
@@ -178,8 +178,8 @@ static void a_session_is_kept_alive(void **state)
 {
     struct bot *b = settled_viewer();
     driver_janus.tick(b, keepalive_at, NULL);
-    expect(b, "> {\"janus\":\"keepalive\",\"transaction\":\"19\"," SESSION "}");
-    hear(b, "{\"janus\":\"ack\"," SESSION ",\"transaction\":\"19\"}", keepalive_at);
+    expect(b, "> {\"janus\":\"keepalive\",\"transaction\":\"21\"," SESSION "}");
+    hear(b, "{\"janus\":\"ack\"," SESSION ",\"transaction\":\"21\"}", keepalive_at);
     assert_int_equal(driver_janus.next_deadline(b), keepalive_at + SECONDS(25));
     janus_bot_free(b);
 }
@@ -200,24 +200,24 @@ static void wishes_wait_for_the_end_of_an_update(void **state)
 {
     struct bot *b = settled_viewer();
     look(b, "2:180", later);
-    expect_sent(b, "\"unsubscribe\":[{\"sub_mid\":\"5\"}]", "19");
+    expect_sent(b, "\"unsubscribe\":[{\"sub_mid\":\"5\"}]", "21");
     look(b, "1:180 2:180", later);
     look(b, "1:720 2:180", later);
     while (b->note_count > 0)
         expect_among(b, "= leg 1 mid"); /* told anew, nothing sent */
     hear(b,
-         "{\"janus\":\"event\",\"transaction\":\"19\"," SUBSCRIBER ",\"plugindata\":{\"data\":{"
+         "{\"janus\":\"event\",\"transaction\":\"21\"," SUBSCRIBER ",\"plugindata\":{\"data\":{"
          "\"videoroom\":\"updated\",\"streams\":[{\"mid\":\"5\",\"type\":\"video\",\"active\":"
          "false}]}},"
          "\"jsep\":{\"type\":\"offer\",\"sdp\":\"v=0\\r\\n\"}}",
          later);
-    expect_sent(b, "\"start\"", "20");
-    expect_sent(b, "\"trickle\"", "21");
+    expect_sent(b, "\"start\"", "22");
+    expect_sent(b, "\"trickle\"", "23");
     expect(b, "= leg 1 mid 5 from nobody");
     expect_nothing(b);
-    hear(b, ANSWER("20", "{\"videoroom\":\"event\",\"started\":\"ok\"}"), later);
-    expect_sent(b, "\"subscribe\":[{\"feed\":8201064149711423,\"mid\":\"1\",\"substream\":2}]",
-                "22");
+    hear(b, ANSWER("22", "{\"videoroom\":\"event\",\"started\":\"ok\"}"), later);
+    expect_sent(b, "\"subscribe\":[{\"feed\":4918751671873620,\"mid\":\"1\",\"substream\":2}]",
+                "24");
     expect_nothing(b);
     janus_bot_free(b);
 }
@@ -226,17 +226,17 @@ static void an_update_that_janus_puts_off_ends_with_its_next_offer(void **state)
 {
     struct bot *b = settled_viewer();
     look(b, "2:180", later);
-    expect_sent(b, "\"update\"", "19");
-    hear(b, ANSWER("19", "{\"videoroom\":\"updating\"}"), later);
+    expect_sent(b, "\"update\"", "21");
+    hear(b, ANSWER("21", "{\"videoroom\":\"updating\"}"), later);
     look(b, "", later);
     while (b->note_count > 0)
         expect_among(b, "= leg 1 mid");
     hear(b, OFFER(""), later);
-    expect_sent(b, "\"start\"", "20");
+    expect_sent(b, "\"start\"", "22");
     forget_notes(b);
-    hear(b, ANSWER("20", "{\"videoroom\":\"event\",\"started\":\"ok\"}"), later);
+    hear(b, ANSWER("22", "{\"videoroom\":\"event\",\"started\":\"ok\"}"), later);
     driver_janus.tick(b, later + MILLIS(100), NULL);
-    expect_sent(b, "\"unsubscribe\":[{\"sub_mid\":\"4\"},{\"sub_mid\":\"5\"}]", "22");
+    expect_sent(b, "\"unsubscribe\":[{\"sub_mid\":\"4\"},{\"sub_mid\":\"5\"}]", "24");
     janus_bot_free(b);
 }
 
@@ -244,13 +244,13 @@ static void a_feed_that_is_gone_already_is_asked_for_once_more_a_little_later(vo
 {
     struct bot *b = settled_viewer();
     look(b, "1:720", later);
-    expect_sent(b, "\"update\"", "19");
-    hear(b, ANSWER("19", "{\"videoroom\":\"event\",\"error_code\":428,\"error\":\"No such feed\"}"),
+    expect_sent(b, "\"update\"", "21");
+    hear(b, ANSWER("21", "{\"videoroom\":\"event\",\"error_code\":428,\"error\":\"No such feed\"}"),
          later);
     expect_among(b, "= error janus-no-feed");
     assert_int_equal(driver_janus.next_deadline(b), later + MILLIS(500));
     driver_janus.tick(b, later + MILLIS(500), NULL);
-    expect_sent(b, "\"update\"", "20");
+    expect_sent(b, "\"update\"", "22");
     janus_bot_free(b);
 }
 
@@ -264,7 +264,7 @@ static void a_height_is_the_smallest_layer_that_reaches_it(void **state)
         { "1:360 2:360", "[{\"mid\":\"5\",\"substream\":1}]" },
         { "1:2160 2:1", "[{\"mid\":\"4\",\"substream\":0},{\"mid\":\"5\",\"substream\":2}]" }
     };
-    const char *const transactions[] = { "19", "20", "21" };
+    const char *const transactions[] = { "21", "22", "23" };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         look(b, cases[i].wish, later);
         expect_sent(b, cases[i].sent, transactions[i]);
@@ -277,10 +277,10 @@ static void a_muted_voice_is_not_subscribed_to(void **state)
 {
     struct bot *b = settled_viewer();
     b->scenario->groups[0].talk = TALK_MUTED;
-    hear(b, FROM(PUBLISHER, "{\"videoroom\":\"event\",\"leaving\":1367854066594172}"), later);
+    hear(b, FROM(PUBLISHER, "{\"videoroom\":\"event\",\"leaving\":8666393720198378}"), later);
     expect(b, "= leg 1 mid 2 from nobody");
     expect(b, "= leg 1 mid 4 from nobody");
-    expect(b, "= gone 1367854066594172");
+    expect(b, "= gone 8666393720198378");
     hear(
         b,
         FROM(PUBLISHER,
@@ -299,7 +299,7 @@ static void a_muted_voice_is_not_subscribed_to(void **state)
          later + MILLIS(100));
     expect(b, "= publisher 78 bot -1 voice");
     driver_janus.tick(b, later + MILLIS(200), NULL);
-    expect_sent(b, "\"subscribe\":[{\"feed\":77,\"mid\":\"0\"},{\"feed\":78,\"mid\":\"a\"}]", "19");
+    expect_sent(b, "\"subscribe\":[{\"feed\":77,\"mid\":\"0\"},{\"feed\":78,\"mid\":\"a\"}]", "21");
     janus_bot_free(b);
 }
 
@@ -310,7 +310,7 @@ static void lost_peer_connections_and_sessions_are_joined_anew(void **state)
           "= rejoin janus-hangup" },
         { "{\"janus\":\"detached\"," SESSION "," PUBLISHER "}", "= rejoin janus-detached" },
         { "{\"janus\":\"timeout\"," SESSION "}", "= rejoin janus-timeout" },
-        { "{\"janus\":\"error\"," SESSION ",\"transaction\":\"19\",\"error\":{\"code\":458,"
+        { "{\"janus\":\"error\"," SESSION ",\"transaction\":\"21\",\"error\":{\"code\":458,"
           "\"reason\":\"No such session\"}}",
           "= rejoin janus-no-session" },
         { FROM(PUBLISHER, "{\"videoroom\":\"destroyed\"}"),
@@ -342,7 +342,7 @@ static void who_leaves_says_so(void **state)
 {
     struct bot *b = settled_viewer();
     driver_janus.leave(b, later, NULL);
-    expect(b, "> {\"janus\":\"destroy\",\"transaction\":\"19\"," SESSION "}");
+    expect(b, "> {\"janus\":\"destroy\",\"transaction\":\"21\"," SESSION "}");
     janus_bot_free(b);
 }
 
@@ -350,7 +350,7 @@ static void a_new_socket_starts_from_nothing(void **state)
 {
     struct bot *b = settled_viewer();
     driver_janus.on_open(b, later, NULL);
-    expect(b, "> {\"janus\":\"create\",\"transaction\":\"19\"}");
+    expect(b, "> {\"janus\":\"create\",\"transaction\":\"21\"}");
     assert_int_equal(driver_janus.next_deadline(b), later + SECONDS(10));
     hear(b, FROM(SUBSCRIBER, "{\"videoroom\":\"updated\"}"), later); /* of the session before */
     expect_nothing(b);
