@@ -174,6 +174,26 @@ static void follow_legs(struct bot *b, usec now, struct outbound *out);
 
 /* --- what io tells --- */
 
+/* What a reason of io's means to a person. */
+static const char *explain(const char *reason)
+{
+    static const struct {
+        const char *reason, *text;
+    } all[] = {
+        { "refused", "nobody listens there (refused)" },
+        { "dns", "there is no such host (dns)" },
+        { "timeout", "no answer in time (timeout)" },
+        { "tls", "TLS failed (tls): is the certificate trusted? See --ca and --insecure" },
+        { "reset", "the connection was reset (reset)" },
+        { "closed", "the server closed it (closed)" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        if (strcmp(all[i].reason, reason) == 0)
+            return all[i].text;
+    }
+    return reason;
+}
+
 static void on_refused_token(struct bot *b, int status, struct bytes body, const char *error,
                              usec now, struct outbound *out)
 {
@@ -188,7 +208,8 @@ static void on_refused_token(struct bot *b, int status, struct bytes body, const
     else
         snprintf(name, sizeof name, "http-%d", status);
     if (status == 0)
-        snprintf(message, sizeof message, "no token from %s: %s", b->config.world->url, error);
+        snprintf(message, sizeof message, "no token from %s: %s", b->config.world->url,
+                 explain(error));
     else
         snprintf(message, sizeof message, "no token from %s: HTTP status %d, %s",
                  b->config.world->url, status, name);
@@ -252,8 +273,8 @@ void bot_on_closed(struct bot *b, int code, const char *reason, usec now, struct
     b->socket = b->ready = false;
     bool can_resume = b->config.world->driver->can_resume;
     char message[BOT_ERROR_MAX];
-    snprintf(message, sizeof message, "the WebSocket to %s: %s%s", b->config.world->url, reason,
-             code == 4408 ? " (4408: the server waited for us)" : "");
+    snprintf(message, sizeof message, "the WebSocket to %s: %s%s", b->config.world->url,
+             explain(reason), code == 4408 ? " (4408: the server waited for us)" : "");
     if (b->state == BOT_CONNECTED || b->state == BOT_RESUMING) {
         if (b->state == BOT_CONNECTED) {
             bot_begin_outage(b, now);

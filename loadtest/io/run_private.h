@@ -64,7 +64,7 @@ struct run {
     struct storm_done storms[SCENARIO_STORMS_MAX];
     /* measured */
     struct engine_snapshot now_is, last, before, after;
-    struct histogram latency; /* scratch */
+    struct histogram latency, latency_total; /* of the last second; of the run */
     struct run_cpu cpu_before, cpu_after, cpu_last, cpu_idle;
     struct live_stats live;
     struct run_series series;

@@ -184,6 +184,9 @@ static void fill_live(struct run *r, usec now, struct engine_snapshot *second)
     l->bots_failed = r->now_is.states[BOT_FAILED];
     l->signaling_down = r->now_is.states[BOT_RESUMING];
     fill_flows(r, &r->now_is.measure, &second->measure);
+    r->latency_total = r->now_is.measure.audio.latency;
+    histogram_add(&r->latency_total, &r->now_is.measure.video.latency);
+    l->latency_us = &r->latency_total;
     l->tester_thread_share = busiest(second);
     struct run_cpu cpu;
     run_cpu_read(&cpu);
@@ -224,8 +227,6 @@ void run_series_sample(struct run *r, usec now)
     append(s->loss, l->loss);
     json_array_append_new(s->freezes, json_integer((json_int_t)l->freezes));
     append(s->tester_cpu, l->tester_cpu_share);
-    l = NULL;
-    r->live.latency_us = NULL;
 }
 
 json_t *run_series_json(struct run *r)
