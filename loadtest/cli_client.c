@@ -6,9 +6,12 @@
 #include "core/recording.h"
 #include "core/result.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static const char help[] =
     "Usage: conclave-bot client --room NAME [options]\n"
@@ -33,7 +36,7 @@ static const char help[] =
     "  --record DIR      writes each stream received into a file there: .ivf, .h264, .ogg\n"
     "  --view N          cameras to receive, 0 to 32 (4)\n"
     "  --size WxH        at which size (1280x720)\n"
-    "  --duration TIME   how long: 30s, 5m; 0: until Ctrl-C (30s)\n"
+    "  --duration TIME   how long: 30s, 5min; 0: until Ctrl-C (30s)\n"
     "  --json FILE       what it saw and heard; - is stdout\n"
     "\n"
     "Exit status: 0, or 64 usage, 69 it could not join, 130 interrupted before its time.\n";
@@ -183,6 +186,25 @@ static bool publish_file(const char *path, struct group *g)
     return err == OK && keep(g->video_file, sizeof g->video_file, path, "--publish");
 }
 
+/* "--set groups.client.video-slots: '99' is out of range": in the words of this command. */
+static void explain(const char *error)
+{
+    static const struct {
+        const char *key, *option;
+    } keys[] = { { "--set duration", "--duration" },
+                 { "--set groups.client.video-slots", "--view" },
+                 { "--set groups.client.watch-size", "--size" },
+                 { "--set groups.client.video", "--publish" } };
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        size_t len = strlen(keys[i].key);
+        if (strncmp(error, keys[i].key, len) == 0 && error[len] == ':') {
+            (void)cli_usage_error("%s%s", keys[i].option, error + len);
+            return;
+        }
+    }
+    (void)cli_usage_error("%s", error);
+}
+
 /* Everything of the command line that is a scenario's: its parser checks it. */
 static struct scenario *new_scenario(const struct client *c)
 {
@@ -200,7 +222,7 @@ static struct scenario *new_scenario(const struct client *c)
     char sets[6][64] = { "" };
     const char *overrides[ARRAY_LEN(sets)];
     size_t count = 0;
-    snprintf(sets[count++], sizeof sets[0], "duration=%s", until_stopped ? "1d" : c->duration);
+    snprintf(sets[count++], sizeof sets[0], "duration=%s", until_stopped ? "1s" : c->duration);
     snprintf(sets[count++], sizeof sets[0], "groups.client.video-slots=%s", c->view);
     if (strcmp(c->view, "0") != 0)
         snprintf(sets[count++], sizeof sets[0], "groups.client.watch-size=%s", c->size);
@@ -213,12 +235,30 @@ static struct scenario *new_scenario(const struct client *c)
     struct scenario *s = NULL;
     char error[SCENARIO_ERROR_MAX];
     if (scenario_parse(bytes_of_str(yaml), overrides, count, &s, error) != OK) {
-        (void)cli_usage_error("%s", error);
+        explain(error);
         return NULL;
     }
     if (until_stopped)
         s->duration_us = SECONDS(10 * 365 * 86400LL);
     return s;
+}
+
+/* Now, and not when the first packet comes: a recording that cannot be written is no surprise for
+ * the end. */
+static bool make_directory(const char *path)
+{
+    char part[SCENARIO_TEXT_MAX];
+    for (size_t i = 1; i <= strlen(path) && i < sizeof part; i++) {
+        if (path[i] != '/' && path[i] != '\0')
+            continue;
+        memcpy(part, path, i);
+        part[i] = '\0';
+        (void)mkdir(part, 0777); /* what matters is whether it is there in the end */
+    }
+    if (access(path, W_OK | X_OK) == 0)
+        return true;
+    (void)cli_usage_error("--record %s: %s", path, strerror(errno));
+    return false;
 }
 
 static bool fill_scenario(const struct client *c, struct scenario *s)
@@ -228,7 +268,8 @@ static bool fill_scenario(const struct client *c, struct scenario *s)
     bool ok = keep(s->room, sizeof s->room, c->room, "--room") &&
               keep(s->participant, sizeof s->participant, c->name, "--name");
     if (c->record != NULL)
-        ok = ok && keep(g->record_dir, sizeof g->record_dir, c->record, "--record");
+        ok = ok && keep(g->record_dir, sizeof g->record_dir, c->record, "--record") &&
+             make_directory(c->record);
     if (strcmp(c->audio, "tone") != 0 && strcmp(c->audio, "off") != 0)
         ok = ok && keep(g->audio_file, sizeof g->audio_file, c->audio, "--audio");
     if (strcmp(c->publish, "off") != 0 && g->video == VIDEO_OFF)
