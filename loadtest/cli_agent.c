@@ -25,6 +25,7 @@ static const char help[] =
     "  --allow-url URL      servers that may be tested, and what is below (repeatable; all)\n"
     "  --allow-files        scenarios may read and write files of this machine\n"
     "  --source IP          send media from this address\n"
+    "  --idle-exit SECONDS  end when no coordinator has asked for so long (0: never)\n"
     "\n"
     "Plain HTTP: anybody on the way can read the key. Let it listen on a private network only.\n";
 
@@ -74,6 +75,14 @@ static int take_option(struct agent_cli *c, int id)
     case 's':
         c->options.source = optarg;
         return 0;
+    case 'i': {
+        char *end;
+        unsigned long seconds = strtoul(optarg, &end, 10);
+        if (end == optarg || *end != '\0' || optarg[0] == '-' || seconds > 31536000)
+            return cli_usage_error("--idle-exit wants seconds, not %s", optarg);
+        c->options.idle_max = SECONDS(seconds);
+        return 0;
+    }
     default:
         return cli_usage_error("see conclave-bot agent --help");
     }
@@ -87,6 +96,7 @@ static int parse(struct agent_cli *c, int argc, char **argv)
                                              { "allow-url", required_argument, NULL, 'u' },
                                              { "allow-files", no_argument, NULL, 'f' },
                                              { "source", required_argument, NULL, 's' },
+                                             { "idle-exit", required_argument, NULL, 'i' },
                                              { "help", no_argument, NULL, 'h' },
                                              { 0 } };
     for (int id; (id = getopt_long(argc, argv, "", options, NULL)) != -1;) {
@@ -108,8 +118,6 @@ static void on_signal(uv_signal_t *signal, int number)
     struct agent_cli *c = signal->data;
     (void)number;
     agent_stop(c->agent); /* again: at once */
-    uv_unref((uv_handle_t *)&c->on_int);
-    uv_unref((uv_handle_t *)&c->on_term);
 }
 
 static void start_signal(uv_loop_t *loop, struct agent_cli *c, uv_signal_t *s, int number)
@@ -135,6 +143,8 @@ static int serve(struct agent_cli *c)
     start_signal(&loop, c, &c->on_int, SIGINT);
     start_signal(&loop, c, &c->on_term, SIGTERM);
     fprintf(stderr, "conclave-bot: agent on port %u\n", agent_port(c->agent));
+    uv_unref((uv_handle_t *)&c->on_int); /* the agent keeps the loop going */
+    uv_unref((uv_handle_t *)&c->on_term);
     (void)uv_run(&loop, UV_RUN_DEFAULT);
     uv_close((uv_handle_t *)&c->on_int, NULL);
     uv_close((uv_handle_t *)&c->on_term, NULL);

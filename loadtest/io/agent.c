@@ -23,6 +23,7 @@ struct agent {
     struct job_process *process; /* of the newest run; NULL: there was none */
     char id[ID_CAPACITY];
     usec heard_at; /* of its coordinator */
+    usec asked_at; /* by anybody who knows the key */
     usec ended_at; /* was told to end; 0: was not */
     bool is_over;  /* its end is logged */
     usec stop_at;  /* 0: not stopping */
@@ -52,8 +53,10 @@ static bool may_test(const struct agent *a, const char *url)
 static bool authorize(struct agent *a, struct http_exchange *x)
 {
     struct bytes sent = http_request_bearer(http_exchange_request(x));
-    if (bytes_equal_secret(sent, a->options.key))
+    if (bytes_equal_secret(sent, a->options.key)) {
+        a->asked_at = clock_now();
         return true;
+    }
     struct http_response *r = http_exchange_response(x);
     http_response_header(r, "WWW-Authenticate", "Bearer");
     http_response_problem(r, 401, "bad-key", "this agent has another key");
@@ -255,6 +258,9 @@ static void on_tick(uv_timer_t *timer)
         a->is_over = true;
         log_info("run.ended", KV_STR("run", a->id), KV_STR("error", job_process_error(a->process)));
     }
+    if (a->options.idle_max > 0 && a->stop_at == 0 && !is_busy(a) &&
+        now - a->asked_at > a->options.idle_max)
+        agent_stop(a);
     if (a->stop_at != 0 && (!is_busy(a) || now - a->stop_at > STOP_GRACE_US))
         close_all(a);
 }
@@ -266,6 +272,7 @@ enum err agent_start(uv_loop_t *loop, const struct agent_options *options, struc
     if (a == NULL)
         return ERR_SYSTEM;
     a->options = *options;
+    a->asked_at = clock_now();
     struct http_server_options http = { .listen = options->listen,
                                         .routes = ROUTES,
                                         .route_count = ARRAY_LEN(ROUTES),

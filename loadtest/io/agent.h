@@ -35,6 +35,7 @@ struct agent_options {
     size_t url_count;
     bool allow_files;   /* scenarios may name files of this machine */
     const char *source; /* IP of the media sockets, borrowed; NULL: any */
+    usec idle_max;      /* stops when nobody has asked for so long, with no run; 0: never */
 };
 
 /* Whether `url` is `prefix` or below it: the same scheme, host and port, and whole segments of the

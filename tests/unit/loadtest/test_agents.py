@@ -6,6 +6,7 @@ The target accepts connections and says nothing, so that bots wait until their t
 SPDX-License-Identifier: Apache-2.0
 """
 import contextlib
+import http.server
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 import urllib.error
@@ -74,6 +76,31 @@ class Agent:
             self.log.close()
 
 
+class OddClock(http.server.ThreadingHTTPServer):
+    """Says it is an agent, whose clock is off by so many seconds, and so many seconds away."""
+
+    def __init__(self, offset, away):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                now = int((time.time() + offset) * 1e6)
+                time.sleep(away)
+                body = json.dumps({"received_us": now, "sent_us": now}).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.daemon_threads = True
+        self.name = f"127.0.0.1:{self.server_port}"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
 class Agents(unittest.TestCase):
     def setUp(self):
         self.directory = self.enterContext(tempfile.TemporaryDirectory())
@@ -99,12 +126,13 @@ class Agents(unittest.TestCase):
     def version(self):
         return subprocess.run([BOT, "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
 
-    def start_run(self, agents, *options, timeout="20s", more="", key=None):
+    def start_run(self, agents, *options, any_clock=True, timeout="20s", more="", key=None):
         with open(f"{self.directory}/scenario.yaml", "w") as f:
             f.write(SCENARIO.format(timeout=timeout, more=more))
+        options += ("--any-clock",) * any_clock
         return subprocess.Popen([BOT, "run", f"{self.directory}/scenario.yaml", "--url", self.url, "--quiet",
                                  "--agents", ",".join(agents), "--agent-key", key or f"{self.directory}/key",
-                                 "--any-clock", *options],
+                                 *options],
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def run_on(self, agents, *options, **more):
@@ -208,6 +236,17 @@ class Agents(unittest.TestCase):
         self.assertEqual(status, 64)
         self.assertIn(f"agent {agent.name}: has another key", errors)
 
+    def test_clocks_that_make_latency_untrue_are_refused(self):
+        for offset, away, why in [(0.05, 0, "ms ahead of this one"), (-0.05, 0, "ms behind this one"),
+                                  (0, 0.02, "can only be known to")]:
+            with OddClock(offset, away) as odd:
+                status, errors = self.run_on([odd.name], any_clock=False)
+                self.assertEqual(status, 64)
+                self.assertIn(f"agent {odd.name}: its clock ", errors)
+                self.assertIn(why, errors)
+                self.assertIn("--any-clock", errors)
+                odd.shutdown()
+
     def test_an_agent_that_is_not_there_is_named(self):
         agent = self.agent()
         status, errors = self.run_on([agent.name, "127.0.0.1:1"])
@@ -246,6 +285,12 @@ class Agents(unittest.TestCase):
         self.assertEqual(agent.ask("POST", "/v1/runs", self.job())[0], 202)
         time.sleep(1)
         self.assertEqual(agent.stop(), 0)
+
+    def test_an_agent_ends_when_it_is_idle(self):
+        agent = Agent(self.directory, "--idle-exit", "1")
+        self.assertEqual(agent.ask("GET", "/v1/time")[0], 200)
+        self.assertEqual(agent.process.wait(20), 0)
+        agent.log.close()
 
 
 if __name__ == "__main__":
