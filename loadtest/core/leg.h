@@ -9,6 +9,7 @@
 #define LOADTEST_LEG_H
 
 #include "core/driver.h"
+#include "core/layer_control.h"
 #include "core/sink.h"
 #include "core/source.h"
 #include "core/srtp_session.h"
@@ -75,6 +76,8 @@ struct leg {
     struct twcc_recorder *twcc;
     struct leg_early *early; /* NULL: none */
     /* derived */
+    struct layer_control layers; /* of our camera */
+    bool sends;
     uint64_t random_state;
     uint16_t transport_seq;
     uint32_t rtcp_ssrc;                 /* of our feedback */

@@ -11,8 +11,12 @@ enum { QUIET_LEVEL = 100, RTCP_SIZE = 1400, LISTEN_EVERY_US = 1000000 };
 void leg_media_start(struct leg *l, usec now)
 {
     l->report_at = now + (usec)(leg_random(l) % LEG_REPORT_INTERVAL_US);
-    for (unsigned i = 0; i < l->source_count; i++)
+    unsigned layers = 0;
+    for (unsigned i = 0; i < l->source_count; i++) {
         l->twcc_ssrc = l->twcc_ssrc == 0 ? l->sources[i]->ssrc : l->twcc_ssrc;
+        layers += l->sources[i]->kind == MEDIA_VIDEO;
+    }
+    layer_control_init(&l->layers, layers, now);
 }
 
 static struct sink *sink_of(struct leg *l, const struct rtp_packet *p,
@@ -251,6 +255,8 @@ static void on_message(struct leg *l, const struct rtcp_message *m, usec now, st
         break;
     case RTCP_TWCC:
         l->config.measure->transport_cc_received++;
+        if (layer_control_on_feedback(&l->layers, m->fci, now))
+            leg_set_sending(l, l->sends, now);
         break;
     case RTCP_REMB:
         l->config.measure->remb_received++;
@@ -385,8 +391,12 @@ void leg_set_voice(struct leg *l, bool speaks)
 
 void leg_set_sending(struct leg *l, bool sends, usec now)
 {
+    unsigned layer = 0;
+    l->sends = sends;
     for (unsigned i = 0; i < l->source_count; i++) {
-        bool muted = l->sources[i]->kind == MEDIA_AUDIO && l->config.group->talk == TALK_MUTED;
-        source_set_active(l->sources[i], sends && !muted, now);
+        struct source *s = l->sources[i];
+        bool may = s->kind == MEDIA_AUDIO ? l->config.group->talk != TALK_MUTED
+                                          : layer++ < l->layers.active;
+        source_set_active(s, sends && may, now);
     }
 }
