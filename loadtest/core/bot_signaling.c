@@ -279,8 +279,11 @@ static struct leg *new_leg(struct bot *b, unsigned index, enum leg_shape shape, 
                                  .measure = b->config.measure };
     enum codec codec =
         g->video == VIDEO_MIXED ? (enum codec)(CODEC_VP8 + (int)(b->config.index % 4)) : g->codec;
-    for (unsigned i = 0; g->video != VIDEO_OFF && i < g->layer_count; i++)
-        config.clips[i] = b->config.world->clip(b->config.world, g, codec, g->layers[i]);
+    bool simulcast = (b->config.world->driver->simulcast_codecs & 1u << codec) != 0;
+    config.layer_first = g->video == VIDEO_OFF || simulcast ? 0 : g->layer_count - 1;
+    for (unsigned i = config.layer_first; g->video != VIDEO_OFF && i < g->layer_count; i++)
+        config.clips[i - config.layer_first] =
+            b->config.world->clip(b->config.world, g, codec, g->layers[i]);
     if (b->config.world->audio != NULL)
         config.audio = b->config.world->audio(b->config.world, g);
     if (b->media != NULL) {

@@ -32,8 +32,9 @@ struct wanted {
 struct driver {
     const char *name;
     const char *subprotocol;
-    const char *path;         /* of the WebSocket, appended to the URL's host: "/ws" */
-    enum stamp_carrier stamp; /* which the server forwards */
+    const char *path;          /* of the WebSocket, appended to the URL's host: "/ws" */
+    enum stamp_carrier stamp;  /* which the server forwards */
+    unsigned simulcast_codecs; /* bit per enum codec; of others only the largest layer is sent */
     bool needs_token;
     bool can_resume;
 

@@ -349,6 +349,7 @@ const struct driver driver_conclave = {
     .subprotocol = "conclave.v1",
     .path = "/ws",
     .stamp = STAMP_IN_EXTENSION,
+    .simulcast_codecs = 1u << CODEC_VP8 | 1u << CODEC_VP9 | 1u << CODEC_H264 | 1u << CODEC_AV1,
     .needs_token = true,
     .can_resume = true,
     .new = conclave_new,

@@ -336,6 +336,7 @@ const struct driver driver_janus = {
     .subprotocol = "janus-protocol",
     .path = "/",
     .stamp = STAMP_IN_PAYLOAD, /* Janus drops header extensions that it does not know */
+    .simulcast_codecs = 1u << CODEC_VP8 | 1u << CODEC_H264, /* janus_rtp_simulcasting */
     .needs_token = false,
     .can_resume = false,
     .new = janus_new,

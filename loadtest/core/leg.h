@@ -41,6 +41,7 @@ struct leg_config {
     uint64_t seed;
     enum leg_shape shape;
     const struct clip *clips[SCENARIO_LAYERS_MAX]; /* to publish; NULL: none. Ascending */
+    unsigned layer_first;                          /* which of the group's layers clips[0] is */
     const struct audio_clip *audio;                /* to publish; NULL: a tone */
     struct measure *measure;
     /* Gets every packet received, in order of arrival; true: ask for a keyframe of it. NULL: nobody

@@ -205,7 +205,7 @@ static struct source *new_source(struct leg *l, const struct sdp_remote_media *m
     bool video = m->kind == MEDIA_VIDEO;
     struct source given = { .kind = (enum media_kind)m->kind,
                             .payload_type = m->payload_types[0],
-                            .layer = (uint8_t)layer,
+                            .layer = (uint8_t)(layer + l->config.layer_first),
                             .clip = video ? l->config.clips[layer] : NULL,
                             .voices = video ? NULL : l->config.world->voices,
                             .audio = video ? NULL : l->config.audio,

@@ -320,21 +320,33 @@ static void send_reports(struct leg *l, usec now, struct outbound *out)
         leg_send_rtcp(l, buffer, writer_len(&w), out);
 }
 
+/* What one stream wants repeated or refreshed, as a compound of its own that starts with a report
+ * of that stream: Janus knows by the first report, and by nothing in a PLI, whose it is. */
+static void send_feedback_of(struct leg *l, struct sink *s, usec now, struct outbound *out)
+{
+    uint8_t feedback[SINK_FEEDBACK_SIZE_MAX], buffer[RTCP_SIZE];
+    struct writer f = writer_of(feedback, sizeof feedback);
+    sink_write_feedback(s, l->rtcp_ssrc, now, &f, l->config.measure);
+    if (writer_len(&f) == 0)
+        return;
+    struct writer w = writer_of(buffer, sizeof buffer - SRTP_SESSION_OVERHEAD_MAX);
+    struct rtcp_report report;
+    size_t count = receive_stats_report(&s->stats, s->ssrc, now, &report) ? 1 : 0;
+    rtcp_write_rr(&w, l->rtcp_ssrc, &report, count);
+    rtcp_write_sdes(&w, l->rtcp_ssrc, bytes_of_str("bot"));
+    writer_put(&w, bytes_of(feedback, writer_len(&f)));
+    if (!w.failed)
+        leg_send_rtcp(l, buffer, writer_len(&w), out);
+}
+
 static void send_feedback(struct leg *l, usec now, struct outbound *out)
 {
     uint8_t buffer[RTCP_SIZE + TWCC_FEEDBACK_SIZE_MAX];
-    struct writer w = writer_of(buffer, RTCP_SIZE - SRTP_SESSION_OVERHEAD_MAX);
-    for (unsigned i = 0; i < l->sink_count; i++) {
-        sink_write_feedback(l->sinks[i], l->rtcp_ssrc, now, &w, l->config.measure);
-        if (writer_left(&w) >= SINK_FEEDBACK_SIZE_MAX && i + 1 < l->sink_count)
-            continue;
-        if (writer_len(&w) > 0)
-            leg_send_rtcp(l, buffer, writer_len(&w), out);
-        w = writer_of(buffer, RTCP_SIZE - SRTP_SESSION_OVERHEAD_MAX);
-    }
+    for (unsigned i = 0; i < l->sink_count; i++)
+        send_feedback_of(l, l->sinks[i], now, out);
     if (l->twcc == NULL || twcc_recorder_next_deadline(l->twcc) > now)
         return;
-    w = writer_of(buffer, sizeof buffer - SRTP_SESSION_OVERHEAD_MAX);
+    struct writer w = writer_of(buffer, sizeof buffer - SRTP_SESSION_OVERHEAD_MAX);
     while (twcc_recorder_write(l->twcc, l->rtcp_ssrc, l->twcc_ssrc, now, &w)) {
         leg_send_rtcp(l, buffer, writer_len(&w), out);
         l->config.measure->transport_cc_sent++;
