@@ -155,6 +155,25 @@ static json_t *signaling_json(const struct collected *c, usec from, usec to, use
     return ret;
 }
 
+/* What was interrupted is dated by what came last, which was just before the cause. */
+static bool is_in(const struct interruption *n, usec from, usec to)
+{
+    return n->from <= to && (n->to == USEC_NEVER || n->to >= from);
+}
+
+/* A stream that was interrupted again is one stream; the bot's others stand just before it. */
+static bool was_hit_before(const struct collected *c, size_t i, usec from, usec to)
+{
+    const struct collected_interruption *x = &c->interruptions[i];
+    for (size_t k = i; k-- > 0 && c->interruptions[k].bot == x->bot;) {
+        const struct interruption *n = &c->interruptions[k].interruption;
+        if (n->kind == x->interruption.kind && n->publisher == x->interruption.publisher &&
+            n->publisher >= 0 && is_in(n, from, to))
+            return true;
+    }
+    return false;
+}
+
 static json_t *media_json(const struct collected *c, usec from, usec to, usec zero, usec end)
 {
     struct histogram *ms = calloc(1, sizeof *ms);
@@ -163,10 +182,10 @@ static json_t *media_json(const struct collected *c, usec from, usec to, usec ze
     for (size_t i = 0; ms != NULL && i < c->interruption_count; i++) {
         const struct collected_interruption *x = &c->interruptions[i];
         const struct interruption *n = &x->interruption;
-        if (n->from < from || n->from > to)
+        if (!is_in(n, from, to))
             continue;
         usec length = (n->to == USEC_NEVER ? end : n->to) - n->from;
-        hit++;
+        hit += !was_hit_before(c, i, from, to);
         histogram_record(ms, length / 1000);
         if (json_array_size(bots) < COLLECT_BOTS_MAX)
             json_array_append_new(
