@@ -146,7 +146,7 @@ static void on_joined(struct bot *b, usec now, struct outbound *out)
     const struct group *g = bot_group(b);
     j->joined = true;
     bot_joined(b, "janus", now);
-    if (g->talk != TALK_NEVER || g->video != VIDEO_OFF)
+    if (g->talk != TALK_NEVER || g->video != VIDEO_OFF || g->echo)
         publish(b, now, out);
     janus_plan(b, now, out); /* not in calm: who is there when we come is part of joining */
 }
