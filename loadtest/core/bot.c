@@ -522,8 +522,14 @@ void bot_begin_plateau(struct bot *b, usec now)
     b->plateau = true;
     b->plateau_at = now;
     b->interruption_count = 0;
-    b->outage_count = b->outage_open ? b->outage_count : 0;
+    if (b->outage_open) /* that one goes on */
+        b->outages[0] = b->outages[b->outage_count - 1];
+    b->outage_count = b->outage_open;
     bot_expect_clear(b);
+    for (unsigned i = 0; i < BOT_LEGS_MAX; i++) { /* what was heard before says nothing */
+        for (unsigned k = 0; b->legs[i] != NULL && k < b->legs[i]->sink_count; k++)
+            b->legs[i]->sinks[k]->toned = b->legs[i]->sinks[k]->mistoned = -1;
+    }
 }
 
 void bot_end_plateau(struct bot *b, usec now)
