@@ -36,6 +36,9 @@ struct sim_server {
     /* script */
     char refuse_join[40], refuse_resume[40]; /* an error; "": no */
     bool silent;                             /* hears, and answers nothing */
+    bool odd;                                /* answers joins and resumes with ok, and no more */
+    bool lies;    /* what flows in the first two slots of a kind is not what it says */
+    bool forgets; /* says what flows, and lets nothing flow */
     /* derived */
     usec now; /* of the call that is running */
     struct sim_member members[SIM_MEMBERS_MAX];

@@ -170,6 +170,21 @@ static void fetch(struct sim *s, unsigned bot, const struct action *a)
     p->len = strlen(s->token_body);
 }
 
+static void append(struct sim *s, const struct action *a)
+{
+    size_t i = 0;
+    while (i < s->file_count && strcmp(s->files[i].path, a->url) != 0)
+        i++;
+    check(i < SIM_FILES_MAX && strlen(a->url) < sizeof s->files[i].path);
+    if (i == s->file_count) {
+        check(a->text_len >= sizeof s->files[i].start);
+        s->file_count++;
+        memcpy(s->files[i].path, a->url, strlen(a->url) + 1);
+        memcpy(s->files[i].start, a->text, sizeof s->files[i].start);
+    }
+    s->files[i].len += a->text_len;
+}
+
 static void act(struct sim *s, unsigned bot, const struct action *a)
 {
     struct sim_bot *b = &s->bots[bot];
@@ -201,6 +216,7 @@ static void act(struct sim *s, unsigned bot, const struct action *a)
         b->ports[a->leg] = 0;
         break;
     case ACTION_FILE:
+        append(s, a);
         break;
     }
 }

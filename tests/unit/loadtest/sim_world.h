@@ -10,7 +10,7 @@
 #include "core/tone.h"
 #include "sim_server.h"
 
-enum { SIM_BOTS_MAX = 16, SIM_SOCKETS_MAX = 4096 };
+enum { SIM_BOTS_MAX = 16, SIM_SOCKETS_MAX = 4096, SIM_FILES_MAX = 16 };
 #define SIM_DELAY MILLIS(10) /* one way, of everything */
 
 struct sim_parcel;
@@ -48,6 +48,12 @@ struct sim {
     unsigned owners[SIM_SOCKETS_MAX]; /* bot of each socket */
     uint16_t port_count;
     uint64_t datagrams_up, datagrams_down, lost;
+    struct {
+        char path[160];
+        uint8_t start[4];
+        size_t len;
+    } files[SIM_FILES_MAX]; /* what was appended to */
+    size_t file_count;
 };
 
 /* Starts nothing. yaml: a scenario. */

@@ -265,6 +265,129 @@ static void pages_of_cameras_are_scrolled(void **state)
     assert_int_equal(sim.measure->wrong_video, 0);
 }
 
+static void dependency_descriptors_say_where_keyframes_begin(void **state)
+{
+    sim_init(&sim,
+             "groups:\n"
+             "  people:\n"
+             "    bots: 2\n"
+             "    video: vp9\n"
+             "    layers: [180, 360]\n"
+             "    dependency-descriptor: true\n"
+             "    audio-slots: 0\n"
+             "    video-slots: 1\n"
+             "    watch-size: 640x360\n",
+             17);
+    sim_start(&sim);
+    sim_run(&sim, SECONDS(5));
+    assert_all(BOT_CONNECTED);
+    assert_true(sim.measure->codec_keyframes[CODEC_VP9] >= 2);
+    measure_for(SECONDS(6));
+    assert_pairs(MEDIA_VIDEO, 2);
+    assert_int_equal(sim.measure->video.gap_count, 0);
+}
+
+static void what_is_received_is_recorded(void **state)
+{
+    sim_init(&sim,
+             "groups:\n"
+             "  people:\n"
+             "    bots: 2\n"
+             "    talk: always\n"
+             "    video: vp8\n"
+             "    layers: [180]\n"
+             "    audio-slots: 1\n"
+             "    video-slots: 1\n"
+             "    record: /rec\n",
+             18);
+    sim_start(&sim);
+    sim_run(&sim, SECONDS(8));
+    sim_leave(&sim, 0);
+    sim_leave(&sim, 1);
+    assert_int_equal(sim.file_count, 4);
+    for (size_t i = 0; i < sim.file_count; i++) {
+        bool is_video = strstr(sim.files[i].path, ".ivf") != NULL;
+        assert_memory_equal(sim.files[i].path, "/rec/", 5);
+        assert_memory_equal(sim.files[i].start, is_video ? "DKIF" : "OggS", 4);
+        assert_true(sim.files[i].len > 10000);
+    }
+}
+
+/* --- what is wrong is noticed --- */
+
+static void a_stream_of_somebody_else_is_noticed(void **state)
+{
+    sim_init(&sim, meeting, 80);
+    sim.server.lies = true;
+    sim_start(&sim);
+    sim_run(&sim, SECONDS(5));
+    assert_all(BOT_CONNECTED);
+    measure_for(SECONDS(6));
+    struct sim_pairs audio = sim_pairs(&sim, MEDIA_AUDIO), video = sim_pairs(&sim, MEDIA_VIDEO);
+    assert_int_equal(audio.expected, 6);
+    assert_int_equal(audio.seen + audio.verified, 0);
+    assert_int_equal(video.expected, 6);
+    assert_int_equal(video.seen, 0);
+    assert_true(audio.unexpected > 20 && video.unexpected > 20);
+    assert_int_equal(sim.measure->wrong_audio, sim.measure->audio.received_packets);
+    assert_int_equal(sim.measure->wrong_video, sim.measure->video.received_packets);
+    assert_int_equal(sim.measure->tones_right, 0);
+}
+
+static void a_stream_that_never_flows_is_noticed(void **state)
+{
+    sim_init(&sim, meeting, 81);
+    sim.server.forgets = true;
+    sim_start(&sim);
+    sim_run(&sim, SECONDS(5));
+    assert_all(BOT_CONNECTED);
+    measure_for(SECONDS(6));
+    struct sim_pairs audio = sim_pairs(&sim, MEDIA_AUDIO), video = sim_pairs(&sim, MEDIA_VIDEO);
+    assert_true(audio.expected == 6 && audio.seen == 0 && audio.verified == 0);
+    assert_true(video.expected == 6 && video.seen == 0);
+}
+
+static void a_wrong_tone_is_noticed(void **state)
+{
+    sim_init(&sim, voices, 82);
+    sim_start(&sim);
+    sim_run(&sim, SECONDS(4));
+    sim.bots[0].bot->legs[0]->sources[0]->tone = 9;
+    measure_for(SECONDS(5));
+    unsigned speaker, hz;
+    assert_false(bot_mistoned(sim.bots[0].bot, &speaker, &hz));
+    assert_true(bot_mistoned(sim.bots[1].bot, &speaker, &hz));
+    assert_int_equal(speaker, 0);
+    assert_int_equal(hz, tone_hz(9));
+    assert_true(sim.measure->tones_wrong > 0 && sim.measure->tones_right > 0);
+    struct sim_pairs p = sim_pairs(&sim, MEDIA_AUDIO);
+    assert_true(p.expected == 2 && p.seen == 2 && p.verified == 1);
+}
+
+static void a_voice_that_falls_silent_is_noticed(void **state)
+{
+    sim_init(&sim, voices, 83);
+    sim_start(&sim);
+    sim_run(&sim, SECONDS(4));
+    sim_begin_plateau(&sim);
+    memset(sim.measure, 0, sizeof *sim.measure);
+    usec from = sim.now;
+    leg_set_sending(sim.bots[0].bot->legs[0], false, sim.now);
+    sim_run(&sim, SECONDS(2));
+    leg_set_sending(sim.bots[0].bot->legs[0], true, sim.now);
+    sim_run(&sim, SECONDS(2));
+    sim_end_plateau(&sim);
+    size_t count;
+    const struct interruption *i = bot_interruptions(sim.bots[1].bot, &count);
+    assert_int_equal(count, 1);
+    assert_int_equal(i->publisher, 0);
+    assert_in_range(i->from, from - MILLIS(20), from + 2 * SIM_DELAY);
+    assert_in_range(i->to - i->from, SECONDS(2), SECONDS(2) + MILLIS(45));
+    assert_int_equal(sim.measure->audio.gap_count, 1);
+    (void)bot_interruptions(sim.bots[0].bot, &count);
+    assert_int_equal(count, 0);
+}
+
 /* --- a bad network --- */
 
 static void what_is_lost_on_the_way_down_comes_back_by_rtx(void **state)
@@ -387,13 +510,15 @@ static void a_server_that_stays_away_is_tried_until_the_window_is_over_and_then_
     sim_init(&sim, voices, 12);
     sim_start(&sim);
     sim_run(&sim, SECONDS(4));
-    sim_begin_plateau(&sim);
+    sim_cut(&sim, 0); /* a short one, before the measuring */
+    sim_run(&sim, SECONDS(1));
     sim.refuse_open = "refused";
     usec cut = sim.now;
     sim_cut(&sim, 0);
     sim_run(&sim, SECONDS(29));
     assert_int_equal(bot_state(sim.bots[0].bot), BOT_RESUMING);
-    assert_in_range(sim.socket_count, 2 + 5, 2 + 25); /* it neither sleeps nor storms */
+    assert_in_range(sim.socket_count, 3 + 5, 3 + 25); /* it neither sleeps nor storms */
+    sim_begin_plateau(&sim);                          /* what is still on goes with it */
     sim_run(&sim, SECONDS(15));
     assert_int_equal(bot_state(sim.bots[0].bot), BOT_JOINING);
     sim.refuse_open = NULL;
@@ -472,6 +597,36 @@ static void a_server_that_says_media_failed_is_joined_again(void **state)
     assert_all(BOT_CONNECTED);
     assert_int_equal(sim.server.joins, 3);
     assert_string_equal(bot_failure(sim.bots[0].bot)->error, "media-failed");
+}
+
+static void a_transport_that_the_server_drops_is_joined_again_at_once(void **state)
+{
+    sim_init(&sim, voices, 19);
+    sim_start(&sim);
+    sim_run(&sim, SECONDS(4));
+    const struct sim_member *m = sim_server_named(&sim.server, bot_name(sim.bots[0].bot));
+    sim_node_leave(sim.node, m->room, m->id, sim.now);
+    sim_run(&sim, SECONDS(2));
+    assert_all(BOT_CONNECTED);
+    assert_string_equal(bot_failure(sim.bots[0].bot)->error, "dtls-closed");
+    assert_int_equal(sim.server.joins, 3);
+}
+
+static void consent_that_is_not_renewed_is_noticed_without_signaling(void **state)
+{
+    sim_init(&sim, alone, 18);
+    sim_start(&sim);
+    sim_run(&sim, SECONDS(4));
+    sim.server.silent = true;
+    sim.bots[0].deaf = true;
+    sim_run(&sim, SECONDS(23));
+    assert_int_equal(bot_state(sim.bots[0].bot), BOT_CONNECTED);
+    sim_run(&sim, SECONDS(15));
+    assert_int_equal(bot_state(sim.bots[0].bot), BOT_JOINING);
+    assert_true(sim.measure->join_started >= 2);
+    sim.server.silent = sim.bots[0].deaf = false;
+    sim_run(&sim, SECONDS(30));
+    assert_all(BOT_CONNECTED);
 }
 
 /* --- joins that fail --- */
@@ -553,6 +708,15 @@ static void a_server_that_never_answers_the_join_is_given_up(void **state)
     assert_int_equal(bot_state(sim.bots[0].bot), BOT_JOINING);
     sim_run(&sim, SECONDS(2));
     assert_failed("no-answer", STAGE_JOIN);
+}
+
+static void an_answer_to_something_else_is_no_join(void **state)
+{
+    sim_init(&sim, alone, 46);
+    sim.server.odd = true;
+    sim_start(&sim);
+    sim_run(&sim, SECONDS(1));
+    assert_failed("bad-answer", STAGE_JOIN);
 }
 
 static void a_websocket_that_never_opens_is_given_up(void **state)
@@ -709,6 +873,12 @@ int main(void)
         TEST(who_takes_turns_is_heard_by_turns),
         TEST(who_is_muted_is_not_expected),
         TEST(pages_of_cameras_are_scrolled),
+        TEST(dependency_descriptors_say_where_keyframes_begin),
+        TEST(what_is_received_is_recorded),
+        TEST(a_stream_of_somebody_else_is_noticed),
+        TEST(a_stream_that_never_flows_is_noticed),
+        TEST(a_wrong_tone_is_noticed),
+        TEST(a_voice_that_falls_silent_is_noticed),
         TEST(what_is_lost_on_the_way_down_comes_back_by_rtx),
         TEST(what_is_lost_on_the_way_up_is_asked_for_by_the_server),
         TEST(a_keyframe_lost_for_good_is_asked_for_and_sent),
@@ -719,10 +889,13 @@ int main(void)
         TEST(a_storm_of_rejoins_ends_with_everybody_there),
         TEST(a_bot_whose_media_dies_joins_again),
         TEST(a_server_that_says_media_failed_is_joined_again),
+        TEST(a_transport_that_the_server_drops_is_joined_again_at_once),
+        TEST(consent_that_is_not_renewed_is_noticed_without_signaling),
         TEST(every_refusal_of_a_join_is_a_failure_with_its_name),
         TEST(a_refused_token_is_a_failure_of_that_stage),
         TEST(a_refused_socket_is_a_failure_of_that_stage),
         TEST(a_server_that_never_answers_the_join_is_given_up),
+        TEST(an_answer_to_something_else_is_no_join),
         TEST(a_websocket_that_never_opens_is_given_up),
         TEST(an_unreachable_media_port_is_named),
         TEST(dtls_that_does_not_pass_is_given_up),
