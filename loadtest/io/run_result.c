@@ -11,6 +11,7 @@
 
 enum {
     FAILURE_KINDS_MAX = 32,
+    CHAOS_DATED_US = 200000,        /* a break's date is at most this long before its cause */
     SATURATED_SPAN_MIN_US = 250000, /* of the plateau; shorter ones are not judged */
     CHAOS_ECHO_US = 15000000,       /* what breaks this long after it was over is still its work */
 };
@@ -115,6 +116,22 @@ static void put_measures(struct run *r, json_t *result)
         json_object_set(tones, "examples", r->collected.tone_examples);
 }
 
+/* What breaks after an event was over is its echo, until the next event. Breaks are dated by what
+ * came last before them. */
+static usec echo_until(const struct run *r, usec began, usec over)
+{
+    usec until = over + CHAOS_ECHO_US, next, ignored;
+    for (unsigned i = 0; r->chaos != NULL && i < r->scenario->chaos_count; i++) {
+        if (chaos_times(r->chaos, i, &next, &ignored) && next > began)
+            until = MIN(until, next - CHAOS_DATED_US);
+    }
+    for (unsigned i = 0; i < r->scenario->storm_count; i++) {
+        if (r->storms[i].at > began)
+            until = MIN(until, r->storms[i].at - CHAOS_DATED_US);
+    }
+    return MAX(until, over);
+}
+
 static json_t *chaos_json(struct run *r)
 {
     json_t *ret = json_array();
@@ -126,7 +143,7 @@ static json_t *chaos_json(struct run *r)
             continue;
         }
         over = over == 0 ? r->plateau_end : over;
-        collect_hit(&r->collected, began, over + CHAOS_ECHO_US, r->started_at, r->plateau_end,
+        collect_hit(&r->collected, began, echo_until(r, began, over), r->started_at, r->plateau_end,
                     item);
         json_array_append_new(ret, item);
     }
@@ -138,7 +155,7 @@ static json_t *chaos_json(struct run *r)
         json_t *item = json_pack("{ss ss sf sf sn so}", "name", r->scenario->storms[i].name, "kind",
                                  "storm", "at_s", at_s, "until_s", at_s, "exit_status", "output",
                                  json_sprintf("%u bots", s->hit));
-        collect_hit(&r->collected, s->at - MILLIS(50), s->at + CHAOS_ECHO_US, r->started_at,
+        collect_hit(&r->collected, s->at - MILLIS(50), echo_until(r, s->at, s->at), r->started_at,
                     r->plateau_end, item);
         json_array_append_new(ret, item);
     }
