@@ -309,6 +309,28 @@ chaos:
     await expect.poll(() => cluster.services().every(({ state }) => state === 'ready')).toBe(true);
   });
 
+  test('servers that stop answering in the middle: the run ends in time, and the report says for how long', async () => {
+    const servers = 'sfud-1 sfud-2 signald-1 signald-2';
+    const scenario = `
+name: hang
+settle: 1s
+duration: 6s
+slo: media_untouched>=99%,freeze_ratio<10%
+groups:
+  people: { bots: 3, talk: always, video: vp8, layers: [180], audio-slots: 3, video-slots: 3 }
+chaos:
+  hang: { at: 2s, run: "./dev pause --data ${cluster.data} ${servers}", undo-after: 4s, undo: "./dev unpause --data ${cluster.data} ${servers}" }
+`;
+    const ended = await Bots.run(scenario, ['--url', cluster.url, '--chaos'], { timeout: 30_000 });
+    expect(ended, ended.stdout + ended.stderr).toMatchObject({ status: 1, result: { verdict: 'failed', slo: { passed: false } } });
+    const { chaos, audio, video, seconds } = ended.result!;
+    expect(seconds.total).toBeLessThan(20);
+    expect(chaos).toMatchObject([{ name: 'hang', exit_status: 0, media: { streams: 12, hit: 12, untouched: 0 } }]);
+    for (const { longest_ms } of [audio.gaps, video.freezes]) expect(longest_ms).toBeGreaterThan(3000);
+    expect(ended.stdout).toMatch(/0 of 12 streams went on untouched, 12 interrupted/);
+    await expect.poll(() => cluster.services().every(({ state }) => state === 'ready')).toBe(true);
+  });
+
   test('a tester that gets a third of a CPU says that it is the bottleneck', async () => {
     const bots = Bots.start(SMOKE, ['--url', cluster.url, ...sets({ settle: '1s', duration: '3s' })]);
     const quota = setInterval(() => {
