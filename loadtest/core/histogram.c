@@ -118,7 +118,8 @@ enum err histogram_from_json(const json_t *json, struct histogram *ret)
     }
     h.min = (uint64_t)json_integer_value(json_object_get(json, "min"));
     h.max = (uint64_t)json_integer_value(json_object_get(json, "max"));
-    h.sum = (uint64_t)(json_number_value(json_object_get(json, "mean")) * (double)h.count + 0.5);
+    double sum = json_number_value(json_object_get(json, "mean")) * (double)h.count;
+    h.sum = sum >= 0 && sum < 1e19 ? (uint64_t)(sum + 0.5) : 0; /* it may come from anywhere */
     *ret = h;
     return OK;
 }

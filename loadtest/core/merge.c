@@ -154,6 +154,11 @@ static double positive(const json_t *result, const char *path)
     return isfinite(n) && n > 0 ? n : 0;
 }
 
+static json_int_t whole(double n)
+{
+    return (json_int_t)MIN(n, 1e15);
+}
+
 static void set_real(json_t *result, const char *path, const char *key, double value)
 {
     json_t *at = (json_t *)result_at(result, path);
@@ -239,7 +244,7 @@ static void recompute(json_t *merged, const struct merge_part *parts, size_t cou
     recompute_media(merged);
     json_t *tester = json_object_get(merged, "tester");
     double memory = mean_per_bot(parts, count, "tester.memory_bytes_per_bot");
-    json_object_set_new(tester, "memory_bytes_per_bot", json_integer((json_int_t)memory));
+    json_object_set_new(tester, "memory_bytes_per_bot", json_integer(whole(memory)));
     set_real(merged, "tester", "cpu_us_per_bot_second",
              mean_per_bot(parts, count, "tester.cpu_us_per_bot_second"));
     json_object_set_new(tester, "reasons", reasons(parts, count));
@@ -255,7 +260,7 @@ static void add_group(json_t *groups, const json_t *group)
         json_array_append_new(groups, to);
     }
     json_int_t bots =
-        json_integer_value(json_object_get(to, "bots")) + (json_int_t)positive(group, "bots");
+        json_integer_value(json_object_get(to, "bots")) + whole(positive(group, "bots"));
     json_object_set_new(to, "bots", json_integer(bots));
     add_objects(json_object_get(to, "audio"), json_object_get(group, "audio"), "audio");
     add_objects(json_object_get(to, "video"), json_object_get(group, "video"), "video");
@@ -386,7 +391,7 @@ static void put_heads(json_t *merged, const struct merge_part *parts, size_t cou
     for (size_t i = 0; i < ARRAY_LEN(KEYS); i++)
         put_copy(merged, KEYS[i], base);
     for (size_t i = 0; i < count; i++) {
-        bots += (json_int_t)positive(parts[i].result, "scenario.bots");
+        bots += whole(positive(parts[i].result, "scenario.bots"));
         interrupted = interrupted || result_true(parts[i].result, "interrupted");
     }
     json_object_set_new(json_object_get(merged, "tool"), "machines",

@@ -19,6 +19,7 @@
 enum { REFUSED_MAX = 3, PAUSE_US = 50000 };
 #define START_TIMEOUT_US      SECONDS(10)
 #define POLL_TIMEOUT_US       SECONDS(3)
+#define RESULT_TIMEOUT_US     SECONDS(30) /* of a long run over a slow network */
 #define INTERRUPT_PATIENCE_US SECONDS(60)
 #define OBSERVER_PATIENCE_US  SECONDS(15)
 
@@ -219,7 +220,9 @@ static enum run_exit poll_all(struct coordinator *c)
 {
     struct call calls[SHARES_MACHINES_MAX];
     struct machine *who[SHARES_MACHINES_MAX];
-    size_t count = call_running(c, "GET", calls, who, POLL_TIMEOUT_US);
+    bool are_results = clock_now() > c->ends_at || c->interrupted_at != 0;
+    size_t count =
+        call_running(c, "GET", calls, who, are_results ? RESULT_TIMEOUT_US : POLL_TIMEOUT_US);
     usec now = clock_now();
     enum run_exit ret = RUN_PASSED;
     for (size_t i = 0; i < count; i++) {

@@ -53,18 +53,18 @@ enum run_exit coordinator_measure_clocks(struct coordinator *c)
             return e;
         if (c->options->any_clock)
             continue;
+        if (fabs(m->offset_us) > COORDINATOR_OFFSET_MAX_US + m->uncertainty_us)
+            return coordinator_fail(
+                c, RUN_USAGE,
+                "agent %s: its clock is %.1f ms %s this one: synchronise them (chrony, ptp4l), or "
+                "run all the same with --any-clock",
+                m->name, fabs(m->offset_us) / 1000, m->offset_us > 0 ? "ahead of" : "behind");
         if (m->uncertainty_us > COORDINATOR_UNCERTAINTY_MAX_US)
             return coordinator_fail(
                 c, RUN_USAGE,
                 "agent %s: its clock can only be known to %.1f ms (the way there takes long), so "
                 "one-way latency would not be true; --any-clock runs all the same",
                 m->name, m->uncertainty_us / 1000);
-        if (fabs(m->offset_us) > COORDINATOR_OFFSET_MAX_US)
-            return coordinator_fail(
-                c, RUN_USAGE,
-                "agent %s: its clock is %.1f ms %s this one: synchronise them (chrony, ptp4l), or "
-                "run all the same with --any-clock",
-                m->name, fabs(m->offset_us) / 1000, m->offset_us > 0 ? "ahead of" : "behind");
     }
     return RUN_PASSED;
 }

@@ -35,7 +35,8 @@ enum run_exit coordinator_plan(struct coordinator *c)
     c->start_at = clock_wall() + lead;
     c->plateau_at = clock_wall() + until_plateau;
     c->began_at = clock_now();
-    c->deadline = c->began_at + until_plateau + s->duration_us + END_MARGIN_US;
+    c->ends_at = c->began_at + until_plateau + s->duration_us;
+    c->deadline = c->ends_at + END_MARGIN_US;
     (void)snprintf(c->run_id, sizeof c->run_id, "%08llx",
                    (unsigned long long)random_below(UINT64_C(1) << 32));
     return RUN_PASSED;

@@ -35,7 +35,7 @@ struct coordinator {
     unsigned count;
     /* when */
     wall_usec start_at, plateau_at;
-    usec began_at, deadline, poll_at, interrupted_at;
+    usec began_at, ends_at, deadline, poll_at, interrupted_at;
     unsigned poll_count;
     char run_id[17];
     bool has_terminal;

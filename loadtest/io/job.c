@@ -90,7 +90,7 @@ static enum err parse_share(const json_t *json, struct job *j, struct job_error 
     o->plateau_at = number_at(json, "plateau_at");
     o->clock_offset_us = number_at(json, "clock_offset_us");
     if (!in_range(o->start_at, INT64_MAX / 4) || !in_range(o->plateau_at, INT64_MAX / 4) ||
-        !in_range(llabs(o->clock_offset_us), SECONDS(86400)))
+        o->clock_offset_us < -SECONDS(86400) || o->clock_offset_us > SECONDS(86400))
         return refuse(e, "bad-request", "start_at, plateau_at or clock_offset_us is no time");
     if (number_at(json, "bots") != all)
         return refuse(e, "other-version", "the scenario means %lld bots here, not %lld", all,
@@ -98,8 +98,8 @@ static enum err parse_share(const json_t *json, struct job *j, struct job_error 
     if (o->without_bots)
         return OK;
     if (!in_range(first, all) || count < 1 || count > all - first)
-        return refuse(e, "bad-request", "there are no bots %lld to %lld of %lld", first,
-                      first + count - 1, all);
+        return refuse(e, "bad-request", "there are no %lld bots from %lld on, of %lld", count,
+                      first, all);
     o->bot_first = (unsigned)first;
     o->bot_count = (unsigned)count;
     make_a_share(j->scenario, o->bot_count);
