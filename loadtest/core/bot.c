@@ -59,6 +59,7 @@ void bot_free(struct bot *b)
         b->config.world->driver->free(b->driver_state);
     bot_expect_done(b);
     bot_media_done(b);
+    bot_publishers_clear(b);
     free(b->publishers);
     free(b->interruptions);
     free(b->token);

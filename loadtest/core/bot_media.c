@@ -74,11 +74,9 @@ static struct tape *new_tape(struct bot *b, const struct sink *from, enum codec 
     struct tape t = {
         .recording = r, .sink = from, .mapped_at = from->mapped_at, .ssrc = from->ssrc
     };
-    const struct publisher *p = bot_publisher_find(b, from->publisher_id);
     snprintf(t.publisher_id, sizeof t.publisher_id, "%s", from->publisher_id);
     snprintf(t.source, sizeof t.source, "%s", from->source);
-    snprintf(t.publisher, sizeof t.publisher, "%s",
-             p != NULL && p->name[0] != '\0' ? p->name : from->publisher_id);
+    snprintf(t.publisher, sizeof t.publisher, "%s", bot_publisher_name(b, from->publisher_id));
     if (codec == CODEC_OPUS && m->listens)
         t.ear = ear_new();
     if (b->group->record_dir[0] != '\0')

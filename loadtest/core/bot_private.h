@@ -18,8 +18,9 @@ enum {
 };
 
 struct known_publisher {
-    struct publisher publisher;
+    struct publisher publisher; /* its name is NULL: see below */
     usec since;
+    char *name; /* owned; only of a bot with bot_media, NULL: unknown */
 };
 
 struct asked {
@@ -104,6 +105,8 @@ void bot_map_sink(struct bot *b, struct sink *s, const char *publisher_id, const
                   usec now);
 
 /* bot_signaling.c */
+/* For people: the id if the name is unknown. */
+const char *bot_publisher_name(const struct bot *b, const char *id);
 void bot_open_socket(struct bot *b, usec now, struct outbound *out);
 void bot_close_socket(struct bot *b, struct outbound *out);
 void bot_drop_legs(struct bot *b, usec now, struct outbound *out);

@@ -388,6 +388,7 @@ void bot_publisher_set(struct bot *b, const struct publisher *publisher, usec no
 {
     struct publisher copy, *p = &copy;
     memcpy(p, publisher, sizeof *p); /* compared as a whole */
+    p->name = NULL;
     if (is_echo(b, p->bot))
         p->bot = -1;
     struct known_publisher *k = find(b, p->id);
@@ -404,6 +405,7 @@ void bot_publisher_set(struct bot *b, const struct publisher *publisher, usec no
         }
         k = &b->publishers[b->publisher_count++];
         k->since = now;
+        k->name = b->media == NULL || publisher->name == NULL ? NULL : strdup(publisher->name);
     }
     memcpy(&k->publisher, p, sizeof *p);
     b->view_at = MIN(b->view_at, now + BOT_VIEW_CALM_US);
@@ -414,14 +416,23 @@ void bot_publisher_gone(struct bot *b, const char *id, usec now)
     struct known_publisher *k = find(b, id);
     if (k == NULL)
         return;
+    free(k->name);
     *k = b->publishers[--b->publisher_count];
     b->view_at = MIN(b->view_at, now + BOT_VIEW_CALM_US);
 }
 
 void bot_publishers_clear(struct bot *b)
 {
+    for (size_t i = 0; i < b->publisher_count; i++)
+        free(b->publishers[i].name);
     b->publisher_count = 0;
     b->asked_count = 0;
+}
+
+const char *bot_publisher_name(const struct bot *b, const char *id)
+{
+    const struct known_publisher *k = find(b, id);
+    return k == NULL || k->name == NULL ? id : k->name;
 }
 
 const struct publisher *bot_publisher_find(const struct bot *b, const char *id)

@@ -18,7 +18,7 @@ enum stamp_carrier { STAMP_IN_EXTENSION, STAMP_IN_PAYLOAD };
 /* A camera or voice that a bot may want, as a driver names it. */
 struct publisher {
     char id[64];                /* the driver's */
-    char name[BOT_NAME_MAX];    /* for people; "": unknown */
+    const char *name;           /* for people; borrowed for the call, NULL: unknown */
     int bot;                    /* index, from its name; -1: somebody who is not a bot */
     bool has_camera, has_voice; /* published, whether or not muted */
 };

@@ -118,7 +118,7 @@ static void on_participant(struct bot *b, json_t *participant, usec now)
     memset(&p, 0, sizeof p); /* compared as a whole */
     p.bot = bot_index_of_name(name == NULL ? "" : name);
     snprintf(p.id, sizeof p.id, "%s", id);
-    snprintf(p.name, sizeof p.name, "%s", name == NULL ? "" : name);
+    p.name = name;
     json_t *track;
     size_t i;
     json_array_foreach(json_object_get(participant, "tracks"), i, track)

@@ -116,7 +116,7 @@ static void on_publisher(struct bot *b, json_t *publisher, usec now)
     p.has_camera = f.camera_mid[0] != 0;
     p.has_voice = f.voice_mid[0] != 0;
     memcpy(p.id, janus_feed_name(f.id).text, sizeof(struct janus_feed_name));
-    snprintf(p.name, sizeof p.name, "%s", display == NULL ? "" : display);
+    p.name = display;
     if (!p.has_camera && !p.has_voice) {
         forget_feed(b, f.id, now);
     } else if (keep_feed(j, &f)) {
