@@ -44,17 +44,36 @@ void source_free(struct source *s)
     free(s);
 }
 
+static uint32_t clock_rate(const struct source *s)
+{
+    return s->kind == MEDIA_VIDEO ? CLIP_CLOCK_RATE : TONE_RATE;
+}
+
+static void resume(struct source *s, usec now)
+{
+    /* bots that begin together do not send together: the SSRC spreads them over a frame */
+    usec interval = s->kind == MEDIA_VIDEO ? USEC_PER_SEC / MAX(s->clip->fps, 1) : SOURCE_AUDIO_US;
+    s->frame_at = now + (usec)(s->ssrc * UINT64_C(2654435761) % (uint64_t)interval);
+    if (!s->started)
+        return;
+    s->frame_at = MAX(s->frame_at, s->paused_frame_at);
+    s->timestamp +=
+        (uint32_t)((s->frame_at - s->paused_frame_at) * (usec)clock_rate(s) / USEC_PER_SEC);
+}
+
 void source_set_active(struct source *s, bool active, usec now)
 {
     if (s->active == active)
         return;
     s->active = active;
-    /* bots that begin together do not send together: the SSRC spreads them over a frame */
-    usec interval = s->kind == MEDIA_VIDEO ? USEC_PER_SEC / MAX(s->clip->fps, 1) : SOURCE_AUDIO_US;
-    s->frame_at =
-        active ? now + (usec)(s->ssrc * UINT64_C(2654435761) % (uint64_t)interval) : USEC_NEVER;
     s->part = s->part_count = 0;
     s->keyframe_asked = true;
+    if (active) {
+        resume(s, now);
+        return;
+    }
+    s->paused_frame_at = s->frame_at;
+    s->frame_at = USEC_NEVER;
 }
 
 void source_ask_keyframe(struct source *s, usec now)
@@ -215,7 +234,7 @@ bool source_sender_info(const struct source *s, usec now, wall_usec wall_minus_n
 {
     if (!s->active || s->packet_count == 0)
         return false;
-    int64_t rate = s->kind == MEDIA_VIDEO ? CLIP_CLOCK_RATE : TONE_RATE;
+    int64_t rate = clock_rate(s);
     /* the timestamp is that of the frame due at frame_at */
     int64_t ticks = (now - s->frame_at) * rate / USEC_PER_SEC;
     *ret = (struct rtcp_sender_info){ .ssrc = s->ssrc,

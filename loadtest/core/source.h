@@ -61,6 +61,7 @@ struct source {
     struct packetizer cutter; /* of the current frame */
     usec captured_at;
     usec frame_at;             /* when the current (or next) frame is due */
+    usec paused_frame_at;      /* inactive: when it would have been due */
     usec packet_at;            /* when its next packet may leave */
     uint32_t frame;            /* index */
     uint16_t part, part_count; /* next payload of the current frame; part_count 0: between frames */
@@ -79,6 +80,7 @@ struct source {
 /* given: copied; its derived members are ignored. random: 64 uniform bits. NULL without memory. */
 struct source *source_new(const struct source *given, uint64_t random, usec now);
 void source_free(struct source *s);
+/* After a pause the clock of the stream has gone on, and video begins with a keyframe. */
 void source_set_active(struct source *s, bool active, usec now);
 
 /* A keyframe was asked for (PLI, FIR): the clip starts again, unless it just has. */

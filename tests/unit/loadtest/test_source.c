@@ -400,6 +400,34 @@ static void sender_reports_are_on_the_line_of_the_packets(void **state)
     }
 }
 
+/* --- pauses --- */
+
+static void a_pause_keeps_the_clock_and_ends_with_a_keyframe(void **state)
+{
+    for (unsigned length = 0; length < 4; length++) {
+        sent_count = 0;
+        new_video(&large);
+        source_set_active(s, true, now);
+        run(SECONDS(1) + MILLIS(1)); /* perhaps amid a frame */
+        source_set_active(s, false, now);
+        assert_int_equal(source_next_deadline(s), USEC_NEVER);
+        size_t before = sent_count;
+        now += (usec[]){ 0, MILLIS(5), MILLIS(700), SECONDS(100) }[length];
+        send_due();
+        assert_int_equal(sent_count, before);
+        source_set_active(s, true, now);
+        run(MILLIS(500));
+        assert_true(sent[before].p.keyframe && sent[before].p.frame_start);
+        assert_int_equal(sent[before].p.seq, (uint16_t)(sent[before - 1].p.seq + 1));
+        assert_true((int32_t)(sent[before].p.timestamp - sent[before - 1].p.timestamp) >= 0);
+        reports_agree_with_packets(s, CLIP_CLOCK_RATE);
+        usec wall = sent[before].p.captured_at - sent[0].p.captured_at;
+        usec media = (usec)(sent[before].p.timestamp - sent[0].p.timestamp) * 1000 / 90;
+        assert_in_range(wall - media + 1000, 0, 2000);
+        tear_down(NULL);
+    }
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -417,6 +445,7 @@ int main(void)
         TEST(a_short_stall_is_caught_up),
         TEST(a_long_stall_is_skipped_with_the_clock_kept),
         TEST(sender_reports_are_on_the_line_of_the_packets),
+        TEST(a_pause_keeps_the_clock_and_ends_with_a_keyframe),
     };
     return cmocka_run_group_tests(tests, make, unmake);
 }
