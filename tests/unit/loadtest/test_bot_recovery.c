@@ -78,6 +78,25 @@ static void a_keyframe_lost_for_good_is_asked_for_and_sent(void **state)
     sim_end_plateau(&sim);
 }
 
+static void an_uplink_too_weak_for_all_layers_carries_fewer_until_it_is_better(void **state)
+{
+    sim_init(&sim, meeting, 17);
+    sim_start(&sim);
+    sim_run(&sim, SECONDS(5));
+    assert_int_equal(sim.bots[0].bot->legs[0]->layers.active, 3);
+    sim.lose_up = 300;
+    sim_run(&sim, SECONDS(10));
+    assert_int_equal(sim.bots[0].bot->legs[0]->layers.active, 1);
+    sim.lose_up = 0;
+    sim_run(&sim, SECONDS(120));
+    assert_int_equal(sim.bots[0].bot->legs[0]->layers.active, 3);
+    measure_for(SECONDS(5));
+    assert_pairs(MEDIA_VIDEO, 6);
+    assert_int_equal(sim.measure->video.gap_count, 0);
+    assert_true(sim.measure->layer_us[1][1] > 0);
+    assert_int_equal(sim.measure->layer_us[1][0] + sim.measure->layer_us[1][2], 0);
+}
+
 /* --- signaling breaks --- */
 
 static void a_cut_socket_is_resumed_and_media_goes_on(void **state)
@@ -302,6 +321,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_is_lost_on_the_way_down_comes_back_by_rtx),
         TEST(what_is_lost_on_the_way_up_is_asked_for_by_the_server),
+        TEST(an_uplink_too_weak_for_all_layers_carries_fewer_until_it_is_better),
         TEST(a_keyframe_lost_for_good_is_asked_for_and_sent),
         TEST(a_cut_socket_is_resumed_and_media_goes_on),
         TEST(a_refused_resume_is_a_join_anew),
