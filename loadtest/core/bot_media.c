@@ -64,6 +64,19 @@ static char *new_path(const struct bot *b, const struct tape *t, enum codec code
     return path;
 }
 
+/* Cut between characters: what is not UTF-8 cannot be in JSON. */
+static void copy_name(char *to, size_t size, const char *name)
+{
+    size_t len = strlen(name);
+    if (len >= size) {
+        len = size - 1;
+        while (len > 0 && ((uint8_t)name[len] & 0xc0) == 0x80)
+            len--;
+    }
+    memcpy(to, name, len);
+    to[len] = '\0';
+}
+
 static struct tape *new_tape(struct bot *b, const struct sink *from, enum codec codec, usec now)
 {
     struct bot_media *m = b->media;
@@ -76,7 +89,7 @@ static struct tape *new_tape(struct bot *b, const struct sink *from, enum codec 
     };
     snprintf(t.publisher_id, sizeof t.publisher_id, "%s", from->publisher_id);
     snprintf(t.source, sizeof t.source, "%s", from->source);
-    snprintf(t.publisher, sizeof t.publisher, "%s", bot_publisher_name(b, from->publisher_id));
+    copy_name(t.publisher, sizeof t.publisher, bot_publisher_name(b, from->publisher_id));
     if (codec == CODEC_OPUS && m->listens)
         t.ear = ear_new();
     if (b->group->record_dir[0] != '\0')
