@@ -21,6 +21,17 @@ static void write_ms(struct sheet *s, const json_t *event, const char *label, co
                   figure_of((double)histogram_percentile(&h, 100) * 1000, UNIT_US).text);
 }
 
+/* "listeners-12 (bot 34)": who it is without what it is. */
+static void add_bot_name(struct sheet *s, const char *name)
+{
+    char bare[128];
+    const char *end = strstr(name, " (bot ");
+    size_t len = MIN(end == NULL ? strlen(name) : (size_t)(end - name), sizeof bare - 1);
+    memcpy(bare, name, len);
+    bare[len] = '\0';
+    text_add_foreign(&s->out, bare, 15);
+}
+
 static void write_names(struct sheet *s, const char *label, const json_t *bots, const char *how,
                         double count)
 {
@@ -30,7 +41,7 @@ static void write_names(struct sheet *s, const char *label, const json_t *bots, 
         if (how != NULL && strcmp(result_text(bot, "how", ""), how) != 0)
             continue;
         text_add(&s->out, shown == 0 ? label : ", ");
-        text_add_foreign(&s->out, result_text(bot, "name", "-"), 15);
+        add_bot_name(s, result_text(bot, "name", "-"));
         double ms = result_number(bot, "ms");
         if (!isnan(ms))
             text_addf(&s->out, " %s", figure_of(ms * 1000, UNIT_US).text);
