@@ -203,8 +203,10 @@ static void on_signal(uv_signal_t *signal, int number)
 {
     struct run *r = signal->data;
     (void)number;
-    if (r->interrupted)
+    if (r->interrupted) {
+        terminal_end();
         _exit(RUN_INTERRUPTED);
+    }
     r->interrupted = true;
     begin_leaving(r, clock_now());
 }
