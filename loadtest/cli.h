@@ -23,6 +23,8 @@ char *cli_read_file(const char *path, size_t *ret_len);
 char *cli_read_key(const char *path, size_t *ret_len);
 /* Writes or replaces a file; "-" is stdout. False: explained on stderr. */
 bool cli_write_file(const char *path, const char *text);
+/* Whether cli_write_file() may succeed later; says why not. NULL and "-" are fine. */
+bool cli_can_write(const char *path);
 /* A result, a new reference; NULL: explained on stderr. */
 json_t *cli_read_result(const char *path);
 /* Colour on this stream: a terminal, and NO_COLOR is not set. */

@@ -71,6 +71,21 @@ bool cli_write_file(const char *path, const char *text)
     return ok;
 }
 
+bool cli_can_write(const char *path)
+{
+    if (path == NULL || strcmp(path, "-") == 0 || access(path, W_OK) == 0)
+        return true;
+    bool is_new = errno == ENOENT;
+    const char *slash = strrchr(path, '/');
+    char *directory =
+        slash == NULL ? strdup(".") : strndup(path, (size_t)MAX(slash - path, (ptrdiff_t)1));
+    bool ok = is_new && directory != NULL && access(directory, W_OK) == 0;
+    if (!ok)
+        fprintf(stderr, "conclave-bot: %s: %s\n", path, strerror(errno));
+    free(directory);
+    return ok;
+}
+
 json_t *cli_read_result(const char *path)
 {
     char *text = cli_read_file(path, NULL);

@@ -377,6 +377,8 @@ int cli_run(int argc, char **argv)
     int exit_status = parse(&c, argc, argv);
     if (exit_status >= 0)
         return exit_status;
+    if (!cli_can_write(c.json_path) || !cli_can_write(c.html_path))
+        return RUN_USAGE;
     size_t len = 0;
     char *yaml = cli_read_file(c.scenario_path, &len);
     if (yaml == NULL)

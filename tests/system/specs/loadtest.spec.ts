@@ -168,6 +168,7 @@ chaos:
         [/must begin with http/, SMOKE, ['--url', 'localhost:8080']],
         [/allow it with --chaos/, 'loadtest/scenarios/chaos.yaml', []],
         [/nothing\.yaml: No such file/, 'nothing.yaml', []],
+        [/nowhere\/x\.html: No such file/, SMOKE, ['--html', '/nowhere/x.html']],
         [/no running cluster in/, SMOKE, ['--cluster', '/nowhere']],
       ];
       for (const [message, scenario, args] of wrong) {
