@@ -92,6 +92,10 @@ struct bot {
 
 usec bot_since_start(const struct bot *b, usec now);
 
+/* Exponential with this mean, at least a second. */
+usec bot_some_time(struct bot *b, usec mean);
+/* bot_events.c: looks at the legs after anything that may have moved one. */
+void bot_follow_legs(struct bot *b, usec now, struct outbound *out);
 /* A leg's note; data is the bot. */
 void bot_note(void *data, const struct interruption *i);
 
