@@ -307,6 +307,7 @@ void bot_begin_plateau(struct bot *b, usec now)
 
 void bot_end_plateau(struct bot *b, usec now)
 {
+    bot_expect_look(b, now); /* what has stopped by now has not come back */
     b->plateau = false;
     for (unsigned i = 0; i < BOT_LEGS_MAX; i++) {
         struct leg *l = b->legs[i];

@@ -140,6 +140,13 @@ struct interruption;
 const struct interruption *bot_interruptions(const struct bot *b, size_t *ret_count);
 const struct outage *bot_outages(const struct bot *b, size_t *ret_count);
 
+/* How long what should flow did flow: looked at once a second. */
+struct bot_presence {
+    uint32_t expected_s, present_s; /* seconds, over all that should be heard or seen */
+    uint32_t stalled;               /* of those expected at the last look, not flowing then */
+};
+struct bot_presence bot_presence(const struct bot *b, enum media_kind kind);
+
 /* Who should be heard or seen by this bot, by index in its room's bots (0 … count-1). */
 struct bot_pair {
     unsigned other;                /* bot index */

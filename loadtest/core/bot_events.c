@@ -44,8 +44,8 @@ static void on_refused_token(struct bot *b, int status, struct bytes body, const
         snprintf(message, sizeof message, "no token from %s: %s", b->config.world->url,
                  explain(error));
     else
-        snprintf(message, sizeof message, "no token from %s: HTTP status %d, %s",
-                 b->config.world->url, status, name);
+        snprintf(message, sizeof message, "no token from %s: HTTP status %d%s%s",
+                 b->config.world->url, status, id == NULL ? "" : ", ", id == NULL ? "" : id);
     json_decref(json);
     bot_fail(b, name, message, now, out);
 }

@@ -68,6 +68,7 @@ void bot_expect_clear(struct bot *b)
     for (size_t i = 0; i < ARRAY_LEN(sets); i++)
         memset(all[i]->bits, 0, set_size(b));
     b->unexpected_voice = b->unexpected_camera = 0;
+    b->voice_presence = b->camera_presence = (struct bot_presence){ 0 };
     b->others = (struct bot_others){ 0 };
     b->mistoned = -1;
 }
@@ -254,6 +255,13 @@ static bool talks_steadily(const struct bot *b, unsigned index, usec now)
            since / MAX(g->turn_us, 1) == (since - STEADY_US) / MAX(g->turn_us, 1);
 }
 
+static void count_presence(struct bot_presence *p, bool flows)
+{
+    p->expected_s++;
+    p->present_s += flows;
+    p->stalled += !flows;
+}
+
 static void look_at_voices(struct bot *b, usec now)
 {
     unsigned expected = 0;
@@ -266,9 +274,12 @@ static void look_at_voices(struct bot *b, usec now)
         unsigned index = b->room_first + i;
         if (index == b->config.index || !talks_steadily(b, index, now) || !is_known(b, index, now))
             continue;
+        bool flows = flowing(b, MEDIA_AUDIO, index, now) != NULL;
         if (must)
             set_put(&b->voice_expected, i);
-        if (flowing(b, MEDIA_AUDIO, index, now) != NULL)
+        if (must)
+            count_presence(&b->voice_presence, flows);
+        if (flows)
             set_put(&b->voice_heard, i);
     }
 }
@@ -282,8 +293,10 @@ static void look_at_cameras(struct bot *b, usec now)
         unsigned member = (unsigned)a->bot - b->room_first;
         if (member >= b->room_bots)
             continue;
+        bool flows = flowing(b, MEDIA_VIDEO, (unsigned)a->bot, now) != NULL;
         set_put(&b->camera_expected, member);
-        if (flowing(b, MEDIA_VIDEO, (unsigned)a->bot, now) != NULL)
+        count_presence(&b->camera_presence, flows);
+        if (flows)
             set_put(&b->camera_shown, member);
     }
 }
@@ -352,6 +365,7 @@ void bot_expect_look(struct bot *b, usec now)
         for (unsigned k = 0; b->legs[i] != NULL && k < b->legs[i]->sink_count; k++)
             look_at_sink(b, b->legs[i]->sinks[k], now);
     }
+    b->voice_presence.stalled = b->camera_presence.stalled = 0;
     if (b->group->audio_slots > 0)
         look_at_voices(b, now);
     look_at_cameras(b, now);
@@ -374,6 +388,11 @@ struct bot_pair bot_pair_at(const struct bot *b, enum media_kind kind, unsigned 
         .seen = set_has(video ? &b->camera_shown : &b->voice_heard, index),
         .verified = set_has(video ? &b->camera_shown : &b->voice_toned, index),
     };
+}
+
+struct bot_presence bot_presence(const struct bot *b, enum media_kind kind)
+{
+    return kind == MEDIA_VIDEO ? b->camera_presence : b->voice_presence;
 }
 
 uint64_t bot_unexpected(const struct bot *b, enum media_kind kind)

@@ -80,6 +80,7 @@ struct bot {
     unsigned room_first, room_bots;
     struct room_set voice_expected, voice_heard, voice_toned, camera_expected, camera_shown;
     uint64_t unexpected_voice, unexpected_camera;
+    struct bot_presence voice_presence, camera_presence;
     struct bot_others others;
     int mistoned;
     unsigned mistoned_hz;

@@ -103,11 +103,21 @@ static void pairs_cell(struct table *t, const json_t *result, const char *part, 
                     figure_count(expected).text);
 }
 
+static void share_cell(struct table *t, const json_t *result, const char *part, const char *whole)
+{
+    double expected = result_number(result, whole);
+    table_figure(t, expected > 0 ? result_number(result, part) / expected : (double)NAN,
+                 UNIT_SHARE);
+}
+
 static void write_pairs(struct table *t, const json_t *result)
 {
     table_cell(t, "who should be heard, seen");
     pairs_cell(t, result, "audio.pairs.heard", "audio.pairs.expected");
     pairs_cell(t, result, "video.pairs.shown", "video.pairs.expected");
+    table_cell(t, "  share of the time");
+    share_cell(t, result, "audio.pairs.seconds_present", "audio.pairs.seconds_expected");
+    share_cell(t, result, "video.pairs.seconds_present", "video.pairs.seconds_expected");
     table_cell(t, "right tone, asked layer");
     pairs_cell(t, result, "audio.tones.right", "audio.tones.checked");
     table_figure(t,
@@ -186,6 +196,8 @@ static void write_errors(struct sheet *s, const json_t *result)
         { "errors.srtp_authentication", "packets failed SRTP authentication" },
         { "errors.srtp_replay", "packets were replays" },
         { "errors.malformed", "packets were malformed" },
+        { "audio.pairs.stalled", "voices had stopped at the end" },
+        { "video.pairs.stalled", "cameras stood still at the end" },
         { "audio.pairs.unexpected", "heard somebody they should not" },
         { "video.pairs.unexpected", "saw somebody they should not" },
         { "audio.tones.wrong", "streams had a wrong tone" },

@@ -55,6 +55,10 @@ static void add_pairs(struct collected_pairs *p, const struct bot *b, enum media
                                             (int)pair.other));
     }
     p->unexpected += bot_unexpected(b, kind);
+    struct bot_presence presence = bot_presence(b, kind);
+    p->seconds_expected += presence.expected_s;
+    p->seconds_present += presence.present_s;
+    p->stalled += presence.stalled;
 }
 
 static void add_losses(struct collected *c, const struct bot *b)
@@ -106,11 +110,13 @@ json_t *collect_pairs_json(const struct collected *c, enum media_kind kind)
 {
     bool video = kind == MEDIA_VIDEO;
     const struct collected_pairs *p = video ? &c->camera : &c->voice;
-    return json_pack("{sI sI sI sO sI sI}", "expected", (json_int_t)p->expected,
+    return json_pack("{sI sI sI sO sI sI sI sI sI}", "expected", (json_int_t)p->expected,
                      video ? "shown" : "heard", (json_int_t)p->seen,
                      video ? "decodable" : "heard_by_tone", (json_int_t)p->verified, "missing",
                      p->missing_list, "missing_count", (json_int_t)p->missing, "unexpected",
-                     (json_int_t)p->unexpected);
+                     (json_int_t)p->unexpected, "seconds_expected", (json_int_t)p->seconds_expected,
+                     "seconds_present", (json_int_t)p->seconds_present, "stalled",
+                     (json_int_t)p->stalled);
 }
 
 json_t *collect_others_json(const struct collected *c)

@@ -32,6 +32,7 @@ struct collected_interruption {
 
 struct collected_pairs {
     uint64_t expected, seen, verified, missing, unexpected;
+    uint64_t seconds_expected, seconds_present, stalled;
     json_t *missing_list; /* [ { "listener"|"viewer", "speaker"|"publisher" } ] */
 };
 
