@@ -97,7 +97,7 @@ void report_text_chaos(struct sheet *s, const json_t *result)
         const json_t *event = json_array_get(events, i);
         double at = result_number(event, "at_s"), until = result_number(event, "until_s");
         double status = result_number(event, "exit_status");
-        text_addf(&s->out, "  at %s for %s: ", figure_of(at * 1e6, UNIT_US).text,
+        text_addf(&s->out, "  %s into the run, for %s: ", figure_of(at * 1e6, UNIT_US).text,
                   figure_of((until - at) * 1e6, UNIT_US).text);
         text_add_foreign(&s->out, result_text(event, "name", "-"), 50);
         if (!isnan(status) && status > 0)

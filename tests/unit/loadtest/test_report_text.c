@@ -113,7 +113,7 @@ static void chaos_names_who_was_hit_and_for_how_long(void **state)
 {
     char *text = report("chaos", false);
     static const char *const PARTS[] = {
-        "at 43.0 s for 1.10 s: kill signald-1",
+        "43.0 s into the run, for 1.10 s: kill signald-1",
         "| signald-1: killed, started again as pid 5210",
         "150 lost it, 148 resumed, 2 rejoined, 0 never came back",
         "and 145 more",
