@@ -127,12 +127,13 @@ static void begin_here(struct server *v)
     i->was_restarted = false;
 }
 
-static void note_poll(struct server *v, const char *why_not)
+static void note_poll(struct server *v, bool is_seen, const char *why_not)
 {
     struct interval *i = &v->interval;
     if (!i->is_open)
         return;
     i->polls++;
+    i->was_seen |= is_seen;
     if (why_not != NULL) {
         i->polls_failed++;
         (void)snprintf(i->why, sizeof i->why, "%s", why_not);
@@ -159,15 +160,16 @@ static void report_if_complete(struct servers *s)
     on_result(servers_interval_json(s), s->result_data);
 }
 
-/* why_not: NULL if the server is well. May end in the callback of servers_end_interval(). */
-static void poll_done(struct server *v, usec now, const char *why_not)
+/* is_seen: there are figures of this poll. why_not: NULL if the server is well. May end in the
+ * callback of servers_end_interval(). */
+static void poll_done(struct server *v, usec now, bool is_seen, const char *why_not)
 {
     v->is_asked = false;
     v->is_up = why_not == NULL;
     v->polled = now;
     if (v->cpu_taken_before == 0)
         v->cpu_taken_before = v->cpu_taken;
-    note_poll(v, why_not);
+    note_poll(v, is_seen, why_not);
     if (v->is_end_awaited) {
         v->is_end_awaited = false;
         report_if_complete(v->all);
@@ -182,7 +184,7 @@ static void on_metrics(long status, struct bytes body, const char *why, void *da
     bool has_process = poll_process(v, now);
     if (status == 200) {
         server_read_metrics(v, body, now);
-        poll_done(v, now, NULL);
+        poll_done(v, now, true, NULL);
         return;
     }
     if (!v->is_seen_by_proc)
@@ -193,7 +195,7 @@ static void on_metrics(long status, struct bytes body, const char *why, void *da
         (void)snprintf(text, sizeof text, "metrics answered %ld", status);
     else
         (void)snprintf(text, sizeof text, "did not answer (%s)", why);
-    poll_done(v, now, text);
+    poll_done(v, now, has_process, text);
 }
 
 static void poll_start(struct server *v, usec now)
@@ -201,10 +203,11 @@ static void poll_start(struct server *v, usec now)
     if (v->is_asked)
         return;
     v->is_asked = true;
-    if (v->metrics_url == NULL)
-        poll_done(v, now, poll_process(v, now) ? NULL : "was not running");
-    else if (scraper_get(v->all->scraper, v->metrics_url, POLL_TIMEOUT, on_metrics, v) != OK)
-        poll_done(v, now, "has a metrics URL that cannot be used");
+    if (v->metrics_url == NULL) {
+        bool has_process = poll_process(v, now);
+        poll_done(v, now, has_process, has_process ? NULL : "was not running");
+    } else if (scraper_get(v->all->scraper, v->metrics_url, POLL_TIMEOUT, on_metrics, v) != OK)
+        poll_done(v, now, false, "has a metrics URL that cannot be used");
 }
 
 static void sample(struct server *v, usec now)

@@ -58,13 +58,14 @@ void servers_tick(struct servers *s, usec now);
 void servers_begin_interval(struct servers *s, usec now);
 
 /* Asks once more and then calls back with the array "servers" of the result (a new reference, never
- * NULL), within some 2 s and possibly before this returns. Not while another end is under way. */
+ * NULL), within some 2 s and possibly before this returns. Figures of a server that was not seen in
+ * all the interval are null. Not while another end is under way. */
 void servers_end_interval(struct servers *s, usec now,
                           void (*on_result)(json_t *servers, void *data), void *data);
 
 /* "series.servers": { "sfud-1": { "cpu": [share of a core, …], "memory_bytes": [ … ] } }, an item
- * for each tick but the first; 0 while a server is not there. What is known from metrics only lags
- * by one tick. A new reference. */
+ * for each tick but the first; 0 while a server is not there, null if it never was. What is known
+ * from metrics only lags by one tick. A new reference. */
 json_t *servers_series_json(const struct servers *s);
 /* { "sfud-1": "uring" } of those known, or NULL if none is. A new reference. */
 json_t *servers_io_backends(const struct servers *s);

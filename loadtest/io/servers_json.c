@@ -127,9 +127,27 @@ static double in_interval(const struct server *v, enum tally_kind kind)
 
 static json_t *count_or_null(const struct server *v, enum tally_kind kind)
 {
-    if (!v->sums.of[kind].is_known)
+    if (!v->sums.of[kind].is_known || !v->interval.was_seen)
         return json_null();
     return json_integer((json_int_t)in_interval(v, kind));
+}
+
+/* A number, or null where it says nothing. */
+static json_t *real_if(bool is_known, double value)
+{
+    return is_known ? json_real(value) : json_null();
+}
+
+static json_t *memory_json(const struct interval *i)
+{
+    bool is_known = i->was_seen && i->memory_peak > 0; /* whoever lives has some */
+    const uint64_t bytes[] = { i->memory_start, i->memory_peak, i->memory_end };
+    static const char *const KEYS[] = { "start", "peak", "end" };
+    json_t *json = json_object();
+    for (size_t k = 0; k < ARRAY_LEN(KEYS); k++)
+        (void)json_object_set_new(json, KEYS[k],
+                                  is_known ? json_integer((json_int_t)bytes[k]) : json_null());
+    return json;
 }
 
 /* "dropped: muted 12, receive-queue-full 3" */
@@ -168,19 +186,20 @@ static json_t *server_json(const struct server *v)
     double seconds = (double)MAX(i->ended - i->began, (usec)0) / 1e6;
     double cpu = in_interval(v, TALLY_CPU_SECONDS);
     double out = in_interval(v, TALLY_PACKETS_OUT);
+    bool has_cpu = i->was_seen && v->sums.of[TALLY_CPU_SECONDS].is_known;
     char note[400];
     describe(v, note, sizeof note);
-    bool has_rate = v->sums.of[TALLY_PACKETS_OUT].is_known && cpu > 0;
-    json_t *json = json_pack(
-        "{ss ss? so sb sf sf s{sI sI sI} so so so so so so ss}", "name", v->name, "metrics",
-        v->metrics_url, "pid", v->pid > 0 ? json_integer(v->pid) : json_null(), "restarted",
-        (int)i->was_restarted, "cpu_seconds", cpu, "cpu_share", seconds > 0 ? cpu / seconds : 0.0,
-        "memory_bytes", "start", (json_int_t)i->memory_start, "peak", (json_int_t)i->memory_peak,
-        "end", (json_int_t)i->memory_end, "packets_in", count_or_null(v, TALLY_PACKETS_IN),
-        "packets_out", count_or_null(v, TALLY_PACKETS_OUT), "bytes_in",
-        count_or_null(v, TALLY_BYTES_IN), "bytes_out", count_or_null(v, TALLY_BYTES_OUT),
-        "packets_dropped", count_or_null(v, TALLY_DROPPED), "packets_out_per_cpu_second",
-        has_rate ? json_real(out / cpu) : json_null(), "note", note);
+    bool has_rate = has_cpu && v->sums.of[TALLY_PACKETS_OUT].is_known && cpu > 0;
+    json_t *json =
+        json_pack("{ss ss? so sb so so so so so so so so so ss}", "name", v->name, "metrics",
+                  v->metrics_url, "pid", v->pid > 0 ? json_integer(v->pid) : json_null(),
+                  "restarted", (int)i->was_restarted, "cpu_seconds", real_if(has_cpu, cpu),
+                  "cpu_share", real_if(has_cpu, seconds > 0 ? cpu / seconds : 0.0), "memory_bytes",
+                  memory_json(i), "packets_in", count_or_null(v, TALLY_PACKETS_IN), "packets_out",
+                  count_or_null(v, TALLY_PACKETS_OUT), "bytes_in", count_or_null(v, TALLY_BYTES_IN),
+                  "bytes_out", count_or_null(v, TALLY_BYTES_OUT), "packets_dropped",
+                  count_or_null(v, TALLY_DROPPED), "packets_out_per_cpu_second",
+                  real_if(has_rate, has_rate ? out / cpu : 0), "note", note);
     check(json != NULL); /* names that are not UTF-8 are refused by servers_add() */
     return json;
 }
@@ -199,10 +218,12 @@ json_t *servers_series_json(const struct servers *s)
     for (size_t i = 0; i < s->count; i++) {
         const struct series *r = &s->list[i]->series;
         json_t *cpu = json_array(), *memory = json_array();
+        bool was_seen = s->list[i]->cpu_taken != 0; /* ever */
         for (size_t k = 0; k < r->count; k++) {
             double share = round((double)r->cpu[k] * 10000) / 10000;
-            (void)json_array_append_new(cpu, json_real(share));
-            (void)json_array_append_new(memory, json_integer((json_int_t)r->memory_bytes[k]));
+            (void)json_array_append_new(cpu, real_if(was_seen, share));
+            (void)json_array_append_new(
+                memory, !was_seen ? json_null() : json_integer((json_int_t)r->memory_bytes[k]));
         }
         (void)json_object_set_new(all, s->list[i]->name,
                                   json_pack("{so so}", "cpu", cpu, "memory_bytes", memory));

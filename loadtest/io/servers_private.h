@@ -47,6 +47,7 @@ struct interval {
     struct sums at_begin;
     uint64_t memory_start, memory_peak, memory_end;
     bool was_restarted;
+    bool was_seen; /* a poll found its process, or its metrics answered */
     unsigned polls, polls_failed;
     char why[96]; /* of the last failed poll */
 };

@@ -221,6 +221,36 @@ static void server_that_refuses_or_errs_is_noted(void **state)
     assert_false(live.servers[0].up || live.servers[1].up);
 }
 
+static void server_that_was_never_seen_has_no_figures(void **state)
+{
+    static const char *const KEYS[] = { "cpu_seconds", "cpu_share", "packets_out",
+                                        "packets_out_per_cpu_second" };
+    pid_t gone = fork();
+    if (gone == 0)
+        _exit(0);
+    assert_int_equal(waitpid(gone, NULL, 0), gone);
+    add("gone", NULL, NULL, gone);
+    add("deaf", "http://127.0.0.1:1/metrics", NULL, 0);
+    begin_interval();
+    servers_tick(servers, clock_now());
+    loop_for(&loop, 50);
+    servers_tick(servers, clock_now());
+    (void)end_interval();
+    json_t *series = servers_series_json(servers);
+    for (size_t i = 0; i < 2; i++) {
+        const json_t *v = json_array_get(result, i), *memory = json_object_get(v, "memory_bytes");
+        for (size_t k = 0; k < ARRAY_LEN(KEYS); k++)
+            assert_true(json_is_null(json_object_get(v, KEYS[k])));
+        assert_true(json_is_null(json_object_get(memory, "start")));
+        assert_true(json_is_null(json_object_get(memory, "peak")));
+        assert_true(json_is_null(json_object_get(memory, "end")));
+        const json_t *one = json_object_get(series, i == 0 ? "gone" : "deaf");
+        assert_true(json_is_null(json_array_get(json_object_get(one, "cpu"), 0)));
+        assert_true(json_is_null(json_array_get(json_object_get(one, "memory_bytes"), 0)));
+    }
+    json_decref(series);
+}
+
 static usec latest_turn, longest_pause;
 
 static void on_turn(uv_timer_t *timer)
@@ -520,6 +550,7 @@ int main(void)
         watched(sums_go_on_after_a_restart),
         watched(unknown_figures_are_null),
         watched(server_that_refuses_or_errs_is_noted),
+        watched(server_that_was_never_seen_has_no_figures),
         watched(silent_server_holds_nothing_up),
         watched(process_is_seen_with_its_children),
         watched(process_is_followed_by_its_pid_file),
