@@ -83,10 +83,14 @@ static enum err apply_unit(const char *unit, struct slo_term *term, char *ret_er
                                          [UNIT_CORES] = "a plain number of cores" };
     enum unit wanted = term->metric->unit;
     for (size_t i = 0; i < ARRAY_LEN(UNITS); i++) {
-        if (strcmp(unit, UNITS[i].text) == 0 && UNITS[i].unit == wanted) {
-            term->limit *= UNITS[i].factor;
+        if (strcmp(unit, UNITS[i].text) != 0 || UNITS[i].unit != wanted)
+            continue;
+        term->limit *= UNITS[i].factor;
+        if (wanted != UNIT_SHARE || term->limit <= 1)
             return OK;
-        }
+        (void)snprintf(ret_error, SLO_ERROR_MAX, "\"%s\": a share is never above 100 %%",
+                       term->text);
+        return ERR_MALFORMED;
     }
     bool plain_is_fine = wanted != UNIT_US || term->limit == 0;
     bool share_is_fine = wanted != UNIT_SHARE || term->limit <= 1;

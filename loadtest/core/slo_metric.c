@@ -108,13 +108,20 @@ static enum err no_chaos(char *ret_why)
     return because(ret_why, "nothing happened in the run that took signaling or media away");
 }
 
-/* Share over all chaos events. */
+/* Share of the chaos event that was worst: others would dilute it. */
 static enum err read_chaos_share(metric *m, const json_t *result, double *ret, char *ret_why)
 {
-    double part = chaos_sum(result, m->path), whole = chaos_sum(result, m->other);
-    if (!(whole > 0))
+    const json_t *events = json_object_get(result, "chaos");
+    double worst = (double)INFINITY;
+    for (size_t i = 0; i < json_array_size(events); i++) {
+        const json_t *event = json_array_get(events, i);
+        double part = result_number(event, m->path), whole = result_number(event, m->other);
+        if (whole > 0 && !isnan(part))
+            worst = fmin(worst, 1 - part / whole);
+    }
+    if (!isfinite(worst))
         return no_chaos(ret_why);
-    *ret = 1 - part / whole;
+    *ret = worst;
     return OK;
 }
 
@@ -140,6 +147,22 @@ static enum err read_resume(metric *m, const json_t *result, double *ret, char *
     return OK;
 }
 
+/* A sum or a rate over the servers says nothing if one of them was not seen at all. */
+static enum err all_were_seen(const json_t *result, char *ret_why)
+{
+    const json_t *servers = json_object_get(result, "servers");
+    for (size_t i = 0; i < json_array_size(servers); i++) {
+        const json_t *server = json_array_get(servers, i);
+        if (!isnan(result_number(server, "cpu_seconds")))
+            continue;
+        const char *note = result_text(server, "note", "");
+        (void)snprintf(ret_why, SLO_WHY_MAX, "the run could not measure %s%s%s",
+                       result_text(server, "name", "a server"), *note == '\0' ? "" : ": ", note);
+        return ERR_NOT_FOUND;
+    }
+    return OK;
+}
+
 /* Sum over the servers of the number at `path`; other: only those that have this too. */
 static enum err server_sum(const json_t *result, const char *path, const char *other, double *ret,
                            char *ret_why)
@@ -147,6 +170,8 @@ static enum err server_sum(const json_t *result, const char *path, const char *o
     const json_t *servers = json_object_get(result, "servers");
     size_t counted = 0;
     *ret = 0;
+    if (all_were_seen(result, ret_why) != OK)
+        return ERR_NOT_FOUND;
     for (size_t i = 0; i < json_array_size(servers); i++) {
         const json_t *server = json_array_get(servers, i);
         double value = result_number(server, path);
@@ -269,9 +294,9 @@ static const struct slo_metric METRICS[] = {
       read_resume, .percentile = 50 },
     { "resume_p95", UNIT_US, false, "the same, 95th percentile", read_resume, .percentile = 95 },
     { "resume_p99", UNIT_US, false, "the same, 99th percentile", read_resume, .percentile = 99 },
-    { "resumed", UNIT_SHARE, true, "chaos: bots that lost signaling and came back",
+    { "resumed", UNIT_SHARE, true, "chaos: bots that lost signaling and came back, in the worst event",
       read_chaos_share, "signaling.never", "signaling.lost" },
-    { "media_untouched", UNIT_SHARE, true, "chaos: streams that nothing happened to",
+    { "media_untouched", UNIT_SHARE, true, "chaos: streams that nothing happened to, in the worst event",
       read_chaos_share, "media.hit", "media.streams" },
     { "errors", UNIT_NONE, false, "packets that failed authentication, were replayed or malformed",
       read_errors, "errors" },

@@ -99,6 +99,7 @@ static void nonsense_is_refused_with_a_sentence(void **state)
         { "latency_p99<5%", "us, ms or s" },
         { "latency_p99<5 minutes", "us, ms or s" },
         { "server_cpu<5ms", "cores" },
+        { "joined<200%", "never above 100 %" },
     };
     for (size_t i = 0; i < ARRAY_LEN(CASES); i++) {
         assert_int_equal(slo_parse(CASES[i].text, &slo, error), ERR_MALFORMED);
@@ -193,6 +194,45 @@ static void what_was_not_measured_fails_and_says_so(void **state)
     }
 }
 
+static void a_server_that_was_never_seen_fails_every_objective_on_servers(void **state)
+{
+    static const char *const TERMS[] = { "server_cpu<1000", "server_memory<1000GB",
+                                         "packets_per_cpu_second>0", "received_per_cpu_second>0" };
+    json_t *result = fixture("audio-room");
+    json_array_append_new(json_object_get(result, "servers"),
+                          json_pack("{ss sn sn s{sn} sn ss}", "name", "foo", "cpu_seconds",
+                                    "cpu_share", "memory_bytes", "peak", "packets_out", "note",
+                                    "was not running, 7 of 7 times"));
+    for (size_t i = 0; i < ARRAY_LEN(TERMS); i++) {
+        json_t *judged = judge_json(result, TERMS[i]);
+        const json_t *term = json_array_get(json_object_get(judged, "terms"), 0);
+        assert_true(json_is_false(json_object_get(judged, "passed")));
+        assert_true(json_is_null(json_object_get(term, "value")));
+        assert_string_equal(json_string_value(json_object_get(term, "why")),
+                            "the run could not measure foo: was not running, 7 of 7 times");
+        json_decref(judged);
+    }
+    json_decref(result);
+}
+
+static void shares_of_chaos_are_those_of_the_worst_event(void **state)
+{
+    json_t *result = json_object(), *events = json_array();
+    static const int LOST[] = { 0, 10, 4 }, NEVER[] = { 0, 0, 3 }, HIT[] = { 0, 30, 1 };
+    for (size_t i = 0; i < ARRAY_LEN(LOST); i++)
+        json_array_append_new(events,
+                              json_pack("{s{si si} s{si si}}", "signaling", "lost", LOST[i],
+                                        "never", NEVER[i], "media", "streams", 30, "hit", HIT[i]));
+    json_object_set_new(result, "chaos", events);
+    char why[SLO_WHY_MAX];
+    double value;
+    assert_int_equal(slo_metric_value(slo_metric_find("media_untouched"), result, &value, why), OK);
+    assert_true(value == 0);
+    assert_int_equal(slo_metric_value(slo_metric_find("resumed"), result, &value, why), OK);
+    assert_true(value == 0.25);
+    json_decref(result);
+}
+
 static void joins_that_failed_are_the_slowest(void **state)
 {
     char why[SLO_WHY_MAX];
@@ -254,6 +294,8 @@ int main(void)
         cmocka_unit_test(a_good_run_holds_and_a_bad_one_says_why),
         cmocka_unit_test(equality_is_where_the_operators_differ),
         cmocka_unit_test(what_was_not_measured_fails_and_says_so),
+        cmocka_unit_test(a_server_that_was_never_seen_fails_every_objective_on_servers),
+        cmocka_unit_test(shares_of_chaos_are_those_of_the_worst_event),
         cmocka_unit_test(joins_that_failed_are_the_slowest),
         cmocka_unit_test(the_worse_of_audio_and_video_counts),
         cmocka_unit_test(the_judgement_keeps_values_and_units),
