@@ -146,6 +146,7 @@ static void go(struct bot *b, enum bot_state state, usec now, struct outbound *o
     bot_drop_legs(b, now, out);
     bot_close_socket(b, out);
     bot_publishers_clear(b);
+    b->lost_count = 0;
     b->state = state;
     b->again = false;
     b->resuming = false;
@@ -293,6 +294,7 @@ usec bot_next_deadline(const struct bot *b)
 void bot_begin_plateau(struct bot *b, usec now)
 {
     b->plateau = true;
+    b->lost_count = 0;
     b->plateau_at = now;
     b->interruption_count = 0;
     if (b->outage_open) /* that one goes on */
@@ -308,6 +310,7 @@ void bot_begin_plateau(struct bot *b, usec now)
 void bot_end_plateau(struct bot *b, usec now)
 {
     bot_expect_look(b, now); /* what has stopped by now has not come back */
+    bot_count_lost_streams(b, now);
     b->plateau = false;
     for (unsigned i = 0; i < BOT_LEGS_MAX; i++) {
         struct leg *l = b->legs[i];

@@ -30,6 +30,13 @@ struct asked {
     usec at;
 };
 
+/* Something that flowed when its connection was given up. */
+struct lost_stream {
+    int publisher;
+    enum media_kind kind;
+    usec from;
+};
+
 /* One bit for each bot of the room. */
 struct room_set {
     uint8_t *bits;
@@ -86,6 +93,8 @@ struct bot {
     unsigned mistoned_hz;
     struct interruption *interruptions; /* BOT_INTERRUPTIONS_MAX, when there is a first one */
     size_t interruption_count;
+    struct lost_stream lost[LEG_SINKS_MAX];
+    size_t lost_count;
     struct outage outages[BOT_OUTAGES_MAX];
     size_t outage_count;
     bool outage_open;
@@ -105,6 +114,12 @@ bool bot_expect_init(struct bot *b);
 void bot_expect_done(struct bot *b);
 void bot_expect_clear(struct bot *b);
 void bot_expect_look(struct bot *b, usec now); /* once a second */
+/* What should have flowed is waited for, although its legs go; then what goes on waiting when the
+ * plateau ends. */
+void bot_remember_streams(struct bot *b);
+void bot_count_lost_streams(struct bot *b, usec now);
+/* The name of a publisher has come after its streams. */
+void bot_remap_sinks(struct bot *b, const struct publisher *p, usec now);
 void bot_choose_view(struct bot *b, usec now, struct outbound *out);
 void bot_map_sink(struct bot *b, struct sink *s, const char *publisher_id, const char *source,
                   usec now);

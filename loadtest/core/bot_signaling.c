@@ -166,6 +166,9 @@ void bot_drop_legs(struct bot *b, usec now, struct outbound *out)
 
 void bot_try_again(struct bot *b, usec now, struct outbound *out)
 {
+    bot_remember_streams(b);
+    if (b->ready) /* or its old self would stay in the room until the resume window ends */
+        b->config.world->driver->leave(b, now, out);
     bot_drop_legs(b, now, out);
     bot_close_socket(b, out);
     bot_publishers_clear(b);
@@ -392,6 +395,7 @@ void bot_publisher_set(struct bot *b, const struct publisher *publisher, usec no
     if (is_echo(b, p->bot))
         p->bot = -1;
     struct known_publisher *k = find(b, p->id);
+    bool is_new = k == NULL;
     if (k != NULL && memcmp(&k->publisher, p, sizeof *p) == 0)
         return;
     if (k == NULL) {
@@ -408,6 +412,8 @@ void bot_publisher_set(struct bot *b, const struct publisher *publisher, usec no
         k->name = b->media == NULL || publisher->name == NULL ? NULL : strdup(publisher->name);
     }
     memcpy(&k->publisher, p, sizeof *p);
+    if (is_new)
+        bot_remap_sinks(b, p, now);
     b->view_at = MIN(b->view_at, now + BOT_VIEW_CALM_US);
 }
 

@@ -212,6 +212,10 @@ static json_t *layers_to_json(const struct measure *m, const uint16_t heights[ME
                 json_object_set_new(seconds, key,
                                     json_real((double)m->layer_us[asked][got] / USEC_PER_SEC));
         }
+        if (m->layer_us[asked][MEASURE_LAYER_NONE] > 0)
+            json_object_set_new(
+                seconds, "0",
+                json_real((double)m->layer_us[asked][MEASURE_LAYER_NONE] / USEC_PER_SEC));
         if (heights[asked] != 0 && total > 0)
             json_array_append_new(
                 layers, json_pack("{si sO}", "asked_height", heights[asked], "seconds", seconds));

@@ -10,7 +10,12 @@
 #include "core/histogram.h"
 #include "rtc/codec.h"
 
-enum { MEASURE_STAGES_MAX = 10, MEASURE_LAYERS_MAX = 4, MEASURE_SIGNAL_ERRORS_MAX = 24 };
+enum {
+    MEASURE_STAGES_MAX = 10,
+    MEASURE_LAYERS_MAX = 4,
+    MEASURE_LAYER_NONE = 3 /* nothing came */,
+    MEASURE_SIGNAL_ERRORS_MAX = 24
+};
 
 struct measure_media {
     uint64_t sent_packets, sent_bytes;         /* RTP payloads, without retransmissions */

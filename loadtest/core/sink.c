@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+enum { USUAL_FRAME_US = 40000 };
+
 struct sink *sink_new(enum media_kind kind, uint32_t ssrc, uint32_t rtx_ssrc, const char *mid,
                       usec now)
 {
@@ -72,13 +74,13 @@ static usec patience(const struct sink *s)
 {
     if (s->kind == MEDIA_AUDIO)
         return SINK_AUDIO_GAP_US;
-    return MAX(3 * s->frame_interval, s->frame_interval + 150000);
+    usec interval = s->frame_interval > 0 ? s->frame_interval : USUAL_FRAME_US;
+    return MAX(3 * interval, interval + 150000);
 }
 
 static bool is_measured(const struct sink *s)
 {
-    return s->mapped && s->gap_from != USEC_NEVER &&
-           (s->kind == MEDIA_AUDIO ? s->steady : s->frame_interval > 0);
+    return s->mapped && s->gap_from != USEC_NEVER && (s->kind == MEDIA_VIDEO || s->steady);
 }
 
 static void count_gap(usec length, struct measure_media *mm)
@@ -112,9 +114,10 @@ static bool on_progress(struct sink *s, unsigned frames, usec now, struct measur
     }
     if (s->last_frame_at != USEC_NEVER && frames > 0) {
         usec interval = (now - s->last_frame_at) / frames;
-        s->frame_interval = s->frame_interval == 0
-                                ? interval
-                                : s->frame_interval + (interval - s->frame_interval) / 16;
+        if (s->frame_interval == 0)
+            s->frame_interval = MIN(interval, patience(s));
+        else if (interval <= patience(s)) /* a freeze is not how often frames come */
+            s->frame_interval += (interval - s->frame_interval) / 16;
     }
     s->interrupted = false;
     s->last_frame_at = s->gap_from = now;
@@ -223,6 +226,9 @@ bool sink_tick(struct sink *s, usec now, struct measure *m, struct interruption 
             return on_progress(s, frames, now, m, ret);
         if (nack_take_keyframe_wanted(s->nack))
             s->keyframe_wanted = true;
+        bool nothing = s->mapped && s->publisher >= 0 && s->gap_from == USEC_NEVER;
+        if (nothing && now - s->mapped_at > SINK_NOTHING_US)
+            s->gap_from = s->mapped_at;
     }
     if (!s->interrupted && is_measured(s) && now - s->gap_from > MAX(patience(s), MILLIS(500))) {
         s->interrupted = true;
@@ -263,6 +269,38 @@ void sink_write_feedback(struct sink *s, uint32_t sender_ssrc, usec now, struct 
         s->pli_at = now;
         s->keyframe_wanted = false;
     }
+}
+
+bool sink_waits_since(const struct sink *s, usec *ret_from)
+{
+    if (!is_measured(s) || s->publisher < 0)
+        return false;
+    *ret_from = s->gap_from;
+    return true;
+}
+
+void sink_expect_since(struct sink *s, usec from)
+{
+    s->gap_from = from;
+    s->interrupted = true;
+}
+
+void sink_count_lost(enum media_kind kind, usec length, struct measure *m)
+{
+    struct measure_media *mm = kind == MEDIA_VIDEO ? &m->video : &m->audio;
+    mm->watched_us += (uint64_t)MAX(length, 0);
+    count_gap(length, mm);
+}
+
+void sink_set_steady(struct sink *s, bool steady, usec now, struct measure *m)
+{
+    if (s->steady == steady)
+        return;
+    sink_end(s, now, m);
+    s->steady = steady;
+    s->interrupted = false;
+    if (steady)
+        s->gap_from = now;
 }
 
 void sink_end(struct sink *s, usec now, struct measure *m)

@@ -17,6 +17,7 @@
 enum {
     SINK_AUDIO_GAP_US = 60000,      /* a steady voice silent for longer is a gap */
     SINK_GAP_NOTED_US = 200000,     /* interruptions this long are noted one by one */
+    SINK_NOTHING_US = 3000000,      /* a camera that has not come for so long has been a freeze */
     SINK_PLI_INTERVAL_US = 1000000, /* asking again for a keyframe */
     SINK_PLI_PATIENCE_US = 250000,  /* a new picture gets this long before it is asked for */
     SINK_FEEDBACK_SIZE_MAX = 24 + 4 * NACK_BATCH_MAX, /* what sink_write_feedback() may append */
@@ -96,6 +97,16 @@ bool sink_tick(struct sink *s, usec now, struct measure *m, struct interruption 
 /* Appends NACK and PLI that are due. */
 void sink_write_feedback(struct sink *s, uint32_t sender_ssrc, usec now, struct writer *w,
                          struct measure *m);
+
+/* The voice is known to go on for now, or no longer (talkers take turns). */
+void sink_set_steady(struct sink *s, bool steady, usec now, struct measure *m);
+
+/* Since when something that should flow is being waited for; false: nothing is expected here. A
+ * connection that is given up takes this along: sink_expect_since() on what replaces it, or
+ * sink_count_lost() if nothing did. */
+bool sink_waits_since(const struct sink *s, usec *ret_from);
+void sink_expect_since(struct sink *s, usec from);
+void sink_count_lost(enum media_kind kind, usec length, struct measure *m);
 
 /* The measured interval ends: counts what is still on. */
 void sink_end(struct sink *s, usec now, struct measure *m);

@@ -339,6 +339,7 @@ static void finish(struct run *r)
         uv_close((uv_handle_t *)&r->step, NULL);
         uv_close((uv_handle_t *)&r->on_int, NULL);
         uv_close((uv_handle_t *)&r->on_term, NULL);
+        uv_close((uv_handle_t *)&r->on_hup, NULL);
     }
     (void)uv_run(&r->loop, UV_RUN_DEFAULT);
     uv_walk(&r->loop, close_handle, NULL);
@@ -388,6 +389,7 @@ static void run_phases(struct run *r)
     start_timer(r, &r->step, on_step, 50);
     start_signal(r, &r->on_int, SIGINT);
     start_signal(r, &r->on_term, SIGTERM);
+    start_signal(r, &r->on_hup, SIGHUP);
     r->timers_open = true;
     servers_tick(r->servers, r->started_at);
     engine_snapshot(r->engine, &r->last);

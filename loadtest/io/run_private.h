@@ -41,7 +41,7 @@ struct run {
     /* owned */
     uv_loop_t loop;
     uv_timer_t second, step;
-    uv_signal_t on_int, on_term;
+    uv_signal_t on_int, on_term, on_hup;
     bool timers_open;
     struct bot_world world;
     struct dtls_context *identity;

@@ -21,6 +21,7 @@ enum {
 #define SATURATED_DROPS     0.001
 #define SATURATED_THROTTLED 0.02
 #define SATURATED_STEAL     0.10
+#define SECONDS_TO_TELL     4.0
 
 static json_t *scenario_json(const struct run *r)
 {
@@ -328,10 +329,22 @@ static void check_expectations(const json_t *result, json_t *reasons)
         double n = result_number(result, never[i].path);
         expect(reasons, !(n > 0), json_sprintf("%.0f %s", n, never[i].text));
     }
+    bool received = result_number(result, "audio.received.packets") > 0 ||
+                    result_number(result, "video.received.packets") > 0;
+    bool is_short =
+        result_number(result, "seconds.plateau") + result_number(result, "seconds.settle") <
+        SECONDS_TO_TELL;
+    expect(
+        reasons, !received || !is_short,
+        json_string("settling and measuring took less than 4 s: too short to tell who is heard"));
     const json_t *item;
     size_t i;
     json_array_foreach(result_at(result, "chaos"), i, item)
     {
+        double exit_status = result_number(item, "exit_status");
+        expect(reasons, !(exit_status != 0) || exit_status != exit_status,
+               json_sprintf("%s: its command failed with status %.0f",
+                            result_text(item, "name", ""), exit_status));
         double lost = result_number(item, "signaling.never");
         expect(reasons, !(lost > 0),
                json_sprintf("%s: %.0f bots never came back", result_text(item, "name", ""), lost));
