@@ -21,10 +21,14 @@ int cli_job(int argc, char **argv);
 char *cli_read_file(const char *path, size_t *ret_len);
 /* The key of agents, to free(); NULL: explained on stderr. */
 char *cli_read_key(const char *path, size_t *ret_len);
-/* Writes or replaces a file; "-" is stdout. False: explained on stderr. */
+/* Writes or replaces a file: it is there as a whole, or as it was before. What is no file (a pipe,
+ * a device, and "-": stdout) is written as it comes. False: explained on stderr. */
 bool cli_write_file(const char *path, const char *text);
 /* Whether cli_write_file() may succeed later; says why not. NULL and "-" are fine. */
 bool cli_can_write(const char *path);
+/* Whether the URL is one of a server: ws(s) too unless only_http. Explained on stderr if not;
+ * option: what it was given to. */
+bool cli_check_url(const char *option, const char *url, bool only_http);
 /* A result, a new reference; NULL: explained on stderr. */
 json_t *cli_read_result(const char *path);
 /* Colour on this stream: a terminal, and NO_COLOR is not set. */

@@ -144,9 +144,8 @@ static int parse(struct client *c, int argc, char **argv)
         return cli_usage_error("client wants a --room");
     if (c->name[0] == '\0')
         return cli_usage_error("--name must not be empty");
-    if (strstr(c->options.url, "://") == NULL)
-        return cli_usage_error("--url %s: it must begin with http://, https://, ws:// or wss://",
-                               c->options.url);
+    if (!cli_check_url("--url", c->options.url, false))
+        return RUN_USAGE;
     if (c->echo && (strcmp(c->publish, "off") != 0 || strcmp(c->audio, "off") != 0))
         return cli_usage_error("--echo sends back others' media: it has no --publish and --audio");
     return -1;

@@ -7,6 +7,7 @@
 #include "core/result.h"
 #include "core/search.h"
 #include "io/coordinator.h"
+#include "io/proc_stat.h"
 
 #include <getopt.h>
 #include <stdlib.h>
@@ -120,37 +121,46 @@ static bool parse_number(const char *text, uint64_t max, uint64_t *ret)
     return end != text && *end == '\0' && text[0] != '-' && n <= max;
 }
 
-/* "sfud=http://127.0.0.1:9082/metrics", "janus=4711" */
-static bool add_server(struct run_cli *c, const char *text)
+/* "sfud=http://127.0.0.1:9082/metrics", "janus=4711"; returns an exit status. */
+static int add_server(struct run_cli *c, const char *text)
 {
     const char *where = strchr(text, '=');
-    if (where == NULL || where == text || c->options.server_count == RUN_SERVERS_MAX)
-        return false;
-    unsigned i = c->options.server_count++;
     uint64_t pid = 0;
+    struct proc_stat stat;
+    if (where == NULL || where == text)
+        return cli_usage_error("--server wants NAME=URL or NAME=PID, not %s", text);
+    if (c->options.server_count == RUN_SERVERS_MAX)
+        return cli_usage_error("too many --server");
+    bool is_pid = parse_number(where + 1, 1 << 30, &pid) && pid > 0;
+    if (is_pid && proc_stat_read((pid_t)pid, &stat) != OK)
+        return cli_usage_error("--server %s: no process of this machine has that pid", text);
+    if (!is_pid && strncmp(where + 1, "http", 4) != 0)
+        return cli_usage_error("--server wants NAME=URL or NAME=PID, not %s", text);
+    if (!is_pid && !cli_check_url("--server", where + 1, true))
+        return RUN_USAGE;
+    unsigned i = c->options.server_count++;
     c->options.servers[i].name = strndup(text, (size_t)(where - text));
-    if (parse_number(where + 1, 1 << 30, &pid) && pid > 0)
+    if (is_pid)
         c->options.servers[i].pid = (int)pid;
-    else if (strncmp(where + 1, "http", 4) == 0)
-        c->options.servers[i].metrics_url = strdup(where + 1);
     else
-        return false;
-    return true;
+        c->options.servers[i].metrics_url = strdup(where + 1);
+    return 0;
 }
 
 static bool parse_search(struct run_cli *c, const char *text)
 {
-    uint64_t min = 2, max;
+    uint64_t min = 0, max;
     const char *colon = strchr(text, ':');
     char first[16] = "";
-    if (colon != NULL && (size_t)(colon - text) < sizeof first) {
-        memcpy(first, text, (size_t)(colon - text));
-        if (!parse_number(first, SCENARIO_BOTS_MAX, &min))
+    if (colon != NULL) {
+        memcpy(first, text, MIN((size_t)(colon - text), sizeof first - 1));
+        if (!parse_number(first, SCENARIO_BOTS_MAX, &min) || min < 1)
             return false;
     }
-    if (!parse_number(colon == NULL ? text : colon + 1, SCENARIO_BOTS_MAX, &max) || max < min)
+    if (!parse_number(colon == NULL ? text : colon + 1, SCENARIO_BOTS_MAX, &max) ||
+        max < MAX(min, 1))
         return false;
-    c->search_min = (unsigned)MAX(min, 1);
+    c->search_min = (unsigned)(colon == NULL ? MIN(max, 2) : min);
     c->search_max = (unsigned)max;
     return true;
 }
@@ -210,11 +220,13 @@ static int take_option(struct run_cli *c, int id)
         c->sets[c->set_count++] = optarg;
         return 0;
     case OPT_SEARCH:
-        return parse_search(c, optarg) ? 0 : cli_usage_error("--search wants MAX or MIN:MAX bots");
-    case OPT_SERVER:
-        return add_server(c, optarg)
+        return parse_search(c, optarg)
                    ? 0
-                   : cli_usage_error("--server wants NAME=URL or NAME=PID, not %s", optarg);
+                   : cli_usage_error("--search wants MAX or MIN:MAX bots, 1 to %d, "
+                                     "not %s",
+                                     SCENARIO_BOTS_MAX, optarg);
+    case OPT_SERVER:
+        return add_server(c, optarg);
     case OPT_THREADS:
         if (!parse_number(optarg, 64, &n))
             return cli_usage_error("--threads wants 0 to 64");
@@ -249,9 +261,8 @@ static int parse(struct run_cli *c, int argc, char **argv)
         return cli_usage_error("--agents and --agent-key go together");
     if (c->agents != NULL && c->options.source != NULL)
         return cli_usage_error("--source is for each machine to say: conclave-bot agent --source");
-    if (strstr(c->options.url, "://") == NULL)
-        return cli_usage_error("--url %s: it must begin with http://, https://, ws:// or wss://",
-                               c->options.url);
+    if (!cli_check_url("--url", c->options.url, false))
+        return RUN_USAGE;
     return -1;
 }
 
@@ -285,8 +296,8 @@ static bool write_outputs(const struct run_cli *c, const json_t *result)
     }
     struct report_text_options text_options = { .colour = cli_has_colour(stdout) };
     char *text = report_text(result, &text_options);
-    if (text != NULL && (c->json_path == NULL || strcmp(c->json_path, "-") != 0))
-        fputs(text, stdout);
+    if (c->json_path == NULL || strcmp(c->json_path, "-") != 0)
+        ok = text != NULL && cli_write_file("-", text) && ok;
     free(text);
     return ok;
 }
