@@ -458,6 +458,73 @@ static void jitter_is_sampled_once_a_second_while_something_comes(void **state)
     assert_in_range(m->audio.jitter.count, before, before + 1);
 }
 
+/* --- what does not come --- */
+
+static void a_camera_that_never_comes_is_a_freeze(void **state)
+{
+    sink_map(video, PUBLISHER, false, now);
+    now += SECONDS(2);
+    assert_false(sink_tick(video, now, m, &noted)); /* it may be on its way */
+    now += SECONDS(2);
+    assert_true(sink_tick(video, now, m, &noted));
+    assert_int_equal(noted.to, USEC_NEVER);
+    now += SECONDS(1);
+    sink_end(video, now, m);
+    assert_int_equal(m->video.gap_count, 1);
+    assert_int_equal(m->video.gap_us, SECONDS(5));
+}
+
+static void a_freeze_does_not_make_the_next_ones_look_normal(void **state)
+{
+    sink_map(video, PUBLISHER, false, now);
+    uint16_t seq = play(video, 100, 50);
+    now += SECONDS(5);
+    seq = play(video, seq, 10);
+    assert_int_equal(m->video.gap_count, 1);
+    now += MILLIS(400);
+    (void)play(video, seq, 10);
+    assert_int_equal(m->video.gap_count, 2);
+}
+
+static void what_a_given_up_connection_owed_is_one_gap_until_it_is_back(void **state)
+{
+    sink_map(audio, PUBLISHER, true, now);
+    (void)play(audio, 100, 50);
+    now += SECONDS(1);
+    usec from;
+    assert_true(sink_waits_since(audio, &from));
+    struct sink *next = sink_new(MEDIA_AUDIO, SSRC, 0, "5", now);
+    assert_false(sink_waits_since(next, &from));
+    sink_map(next, PUBLISHER, true, now);
+    assert_true(sink_waits_since(audio, &from));
+    sink_expect_since(next, from);
+    now += SECONDS(3);
+    assert_true(receive(next, 7, (struct like){ 0 }));
+    assert_int_equal(noted.from, from);
+    assert_int_equal(noted.to, now);
+    assert_int_equal(m->audio.gap_count, 1);
+    assert_int_equal(m->audio.gap_us, now - from);
+    sink_free(next);
+}
+
+static void a_voice_is_missed_only_while_its_turn_lasts(void **state)
+{
+    sink_map(audio, PUBLISHER, false, now);
+    uint16_t seq = play(audio, 100, 50);
+    now += SECONDS(1); /* a pause */
+    seq = play(audio, seq, 1);
+    assert_int_equal(m->audio.gap_count, 0);
+    sink_set_steady(audio, true, now, m);
+    now += MILLIS(700);
+    assert_true(sink_tick(audio, now, m, &noted));
+    sink_set_steady(audio, false, now, m);
+    assert_int_equal(m->audio.gap_count, 1);
+    assert_in_range(m->audio.gap_us, MILLIS(690), MILLIS(730));
+    now += SECONDS(2);
+    (void)play(audio, seq, 1);
+    assert_int_equal(m->audio.gap_count, 1);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -484,6 +551,10 @@ int main(void)
         TEST(what_rtx_does_not_bring_back_needs_a_keyframe),
         TEST(audio_asks_for_nothing),
         TEST(jitter_is_sampled_once_a_second_while_something_comes),
+        TEST(a_camera_that_never_comes_is_a_freeze),
+        TEST(a_freeze_does_not_make_the_next_ones_look_normal),
+        TEST(what_a_given_up_connection_owed_is_one_gap_until_it_is_back),
+        TEST(a_voice_is_missed_only_while_its_turn_lasts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
