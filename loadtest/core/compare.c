@@ -21,6 +21,7 @@ enum change {
     CHANGE_UNKNOWN,
     CHANGE_NONE,
     CHANGE_NOISE,
+    CHANGE_FEW, /* values */
     CHANGE_BETTER,
     CHANGE_WORSE,
     CHANGE_MEANINGLESS, /* the tester was saturated */
@@ -30,6 +31,7 @@ enum change {
 struct cell {
     bool known;
     bool has_interval;
+    bool has_few; /* values, for a percentile */
     double value, low, high;
 };
 
@@ -65,7 +67,8 @@ static struct cell cell_of(const struct slo_metric *m, const json_t *result)
     char why[SLO_WHY_MAX];
     struct cell c = { 0 };
     c.known = slo_metric_value(m, result, &c.value, why) == OK;
-    c.has_interval = c.known && slo_metric_interval(m, result, Z_99, &c.low, &c.high);
+    c.has_few = c.known && slo_metric_has_few(m, result);
+    c.has_interval = c.known && !c.has_few && slo_metric_interval(m, result, Z_99, &c.low, &c.high);
     return c;
 }
 
@@ -87,6 +90,8 @@ static enum change change_of(const struct slo_metric *m, const struct cell *a, c
         return CHANGE_UNKNOWN;
     if (a->value == b->value)
         return CHANGE_NONE;
+    if (a->has_few || b->has_few)
+        return CHANGE_FEW;
     if (is_noise(m, a, b))
         return CHANGE_NOISE;
     return (b->value > a->value) == m->more_is_better ? CHANGE_BETTER : CHANGE_WORSE;
@@ -98,6 +103,8 @@ static void value_cell(struct table *t, const struct slo_metric *m, const struct
     double side = fmax(c->high - c->value, c->value - c->low);
     if (!c->known)
         table_cell(t, "-");
+    else if (c->has_few)
+        table_cellf(t, "%s few", figure_of(c->value, m->unit).text);
     else if (c->has_interval && c->value > 0)
         table_cellf(t, "%s ±%.0f %%", figure_of(c->value, m->unit).text,
                     ceil(100 * side / c->value));
@@ -129,6 +136,7 @@ static void change_cell(struct table *t, enum change change, bool colour)
     static const char *const WORDS[] = { [CHANGE_UNKNOWN] = "",
                                          [CHANGE_NONE] = "same",
                                          [CHANGE_NOISE] = "same within noise",
+                                         [CHANGE_FEW] = "too few values",
                                          [CHANGE_BETTER] = "✓ better",
                                          [CHANGE_WORSE] = "✗ worse",
                                          [CHANGE_MEANINGLESS] = "says nothing" };
@@ -309,8 +317,8 @@ char *compare_text(const struct compare_run *runs, size_t run_count,
     text_add(
         &c.out,
         "\n± is the 99 % interval within a run. Same within noise: these overlap; or less than "
-        "5 % of CPU,\nmemory, or counts; or less than 0.05 percentage points of a share. Runs "
-        "differ more among\nthemselves than within: repeat both before trusting a small "
-        "difference.\n");
+        "5 % of CPU,\nmemory, or counts; or less than 0.05 percentage points of a share. Few: less "
+        "than five values\nare beyond the percentile, which is too little to judge it. Runs differ "
+        "more among themselves\nthan within: repeat both before trusting a small difference.\n");
     return text_take(&c.out);
 }

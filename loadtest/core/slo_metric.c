@@ -2,18 +2,14 @@
 #include "core/slo_metric.h"
 
 #include "core/result.h"
+#include "core/slo_metric_private.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-typedef const struct slo_metric metric; /* of this file: the table's readers have long types */
-
-static enum err because(char ret_why[SLO_WHY_MAX], const char *why)
-{
-    (void)snprintf(ret_why, SLO_WHY_MAX, "%s", why);
-    return ERR_NOT_FOUND;
-}
+/* Fewer values beyond a percentile than this say little about where it lies. */
+static const double FEW = 5;
 
 /* path: of what was not measured; its first key is what people call it. */
 static enum err unmeasured(char ret_why[SLO_WHY_MAX], const char *path)
@@ -30,7 +26,7 @@ static enum err read_number(metric *m, const json_t *result, double *ret, char *
         return unmeasured(ret_why, m->path);
     double value = result_number(result, m->path);
     if (isnan(value))
-        return because(ret_why, "the result does not say");
+        return slo_because(ret_why, "the result does not say");
     *ret = value * m->factor;
     return OK;
 }
@@ -60,7 +56,7 @@ static enum err read_join(metric *m, const json_t *result, double *ret, char *re
     struct histogram h;
     double failed = result_number(result, "joins.failed");
     if (!result_histogram(result, m->path, &h))
-        return because(ret_why, "nobody joined");
+        return slo_because(ret_why, "nobody joined");
     double wanted = (double)h.count + (failed > 0 ? failed : 0);
     double rank = ceil(wanted * m->percentile / 100);
     if (rank > (double)h.count) {
@@ -90,61 +86,7 @@ static enum err read_errors(metric *m, const json_t *result, double *ret, char *
 {
     *ret = result_number(result, "errors.srtp_authentication") +
            result_number(result, "errors.srtp_replay") + result_number(result, "errors.malformed");
-    return isnan(*ret) ? because(ret_why, "the result does not say") : OK;
-}
-
-/* Sum over the chaos events of a number at `path`; NaN when there was none. */
-static double chaos_sum(const json_t *result, const char *path)
-{
-    const json_t *events = json_object_get(result, "chaos");
-    double sum = json_array_size(events) == 0 ? (double)NAN : 0;
-    for (size_t i = 0; i < json_array_size(events); i++)
-        sum += result_number(json_array_get(events, i), path);
-    return sum;
-}
-
-static enum err no_chaos(char *ret_why)
-{
-    return because(ret_why, "nothing happened in the run that took signaling or media away");
-}
-
-/* Share of the chaos event that was worst: others would dilute it. */
-static enum err read_chaos_share(metric *m, const json_t *result, double *ret, char *ret_why)
-{
-    const json_t *events = json_object_get(result, "chaos");
-    double worst = (double)INFINITY;
-    for (size_t i = 0; i < json_array_size(events); i++) {
-        const json_t *event = json_array_get(events, i);
-        double part = result_number(event, m->path), whole = result_number(event, m->other);
-        if (whole > 0 && !isnan(part))
-            worst = fmin(worst, 1 - part / whole);
-    }
-    if (!isfinite(worst))
-        return no_chaos(ret_why);
-    *ret = worst;
-    return OK;
-}
-
-/* Percentile over all chaos events of the time until signaling was back; who never came back took
- * forever. */
-static enum err read_resume(metric *m, const json_t *result, double *ret, char *ret_why)
-{
-    struct histogram all = { 0 }, one;
-    const json_t *events = json_object_get(result, "chaos");
-    for (size_t i = 0; i < json_array_size(events); i++) {
-        if (result_histogram(json_array_get(events, i), "signaling.ms", &one))
-            histogram_add(&all, &one);
-    }
-    double never = chaos_sum(result, "signaling.never");
-    if (never > 0) {
-        (void)snprintf(ret_why, SLO_WHY_MAX, "%.0f bot%s never came back", never,
-                       never > 1 ? "s" : "");
-        return ERR_NOT_FOUND;
-    }
-    if (all.count == 0)
-        return no_chaos(ret_why);
-    *ret = (double)histogram_percentile(&all, m->percentile) * 1000;
-    return OK;
+    return isnan(*ret) ? slo_because(ret_why, "the result does not say") : OK;
 }
 
 /* A sum or a rate over the servers says nothing if one of them was not seen at all. */
@@ -185,7 +127,7 @@ static enum err server_sum(const json_t *result, const char *path, const char *o
         *ret += value;
         counted++;
     }
-    return counted > 0 ? OK : because(ret_why, "the run measured no server");
+    return counted > 0 ? OK : slo_because(ret_why, "the run measured no server");
 }
 
 static enum err read_servers(metric *m, const json_t *result, double *ret, char *ret_why)
@@ -202,7 +144,7 @@ static enum err read_received_per_second(metric *m, const json_t *result, double
     double seconds = 0;
     enum err e = server_sum(result, m->path, m->other, &seconds, ret_why);
     if (e == OK && (!(seconds > 0) || !(packets > 0)))
-        e = because(ret_why, "the servers used no CPU time, or nothing was received");
+        e = slo_because(ret_why, "the servers used no CPU time, or nothing was received");
     if (e == OK)
         *ret = packets / seconds;
     return e;
@@ -215,7 +157,7 @@ static enum err read_packets_per_second(metric *m, const json_t *result, double 
     if (e == OK)
         e = server_sum(result, m->other, m->path, &seconds, ret_why);
     if (e == OK && !(seconds > 0))
-        e = because(ret_why, "the servers used no CPU time that could be measured");
+        e = slo_because(ret_why, "the servers used no CPU time that could be measured");
     if (e == OK)
         *ret = packets / seconds;
     return e;
@@ -291,13 +233,13 @@ static const struct slo_metric METRICS[] = {
     { "audio_gap_longest", UNIT_US, false, "the longest time somebody's audio stopped",
       read_number, "audio.gaps.longest_ms", "audio.loss.expected", 1000 },
     { "resume_p50", UNIT_US, false, "chaos: signaling lost until it is back, median; nobody may be lost for good",
-      read_resume, .percentile = 50 },
-    { "resume_p95", UNIT_US, false, "the same, 95th percentile", read_resume, .percentile = 95 },
-    { "resume_p99", UNIT_US, false, "the same, 99th percentile", read_resume, .percentile = 99 },
+      slo_read_resume, NULL, NULL, 1000, 50 },
+    { "resume_p95", UNIT_US, false, "the same, 95th percentile", slo_read_resume, NULL, NULL, 1000, 95 },
+    { "resume_p99", UNIT_US, false, "the same, 99th percentile", slo_read_resume, NULL, NULL, 1000, 99 },
     { "resumed", UNIT_SHARE, true, "chaos: bots that lost signaling and came back, in the worst event",
-      read_chaos_share, "signaling.never", "signaling.lost" },
+      slo_read_chaos_share, "signaling.never", "signaling.lost" },
     { "media_untouched", UNIT_SHARE, true, "chaos: streams that nothing happened to, in the worst event",
-      read_chaos_share, "media.hit", "media.streams" },
+      slo_read_chaos_share, "media.hit", "media.streams" },
     { "errors", UNIT_NONE, false, "packets that failed authentication, were replayed or malformed",
       read_errors, "errors" },
     { "server_cpu", UNIT_CORES, false, "CPU of all servers together, in cores",
@@ -333,41 +275,6 @@ size_t slo_metric_count(void)
     return ARRAY_LEN(METRICS);
 }
 
-/* Levenshtein's distance; names are short. */
-static size_t distance(const char *a, const char *b)
-{
-    enum { NAME_MAX_LEN = 40 };
-    size_t row[NAME_MAX_LEN + 1], len = strnlen(b, NAME_MAX_LEN);
-    for (size_t j = 0; j <= len; j++)
-        row[j] = j;
-    for (size_t i = 0; a[i] != '\0'; i++) {
-        size_t diagonal = row[0];
-        row[0] = i + 1;
-        for (size_t j = 0; j < len; j++) {
-            size_t substituted = diagonal + (a[i] != b[j]);
-            diagonal = row[j + 1];
-            row[j + 1] = MIN(substituted, MIN(row[j + 1], row[j]) + 1);
-        }
-    }
-    return row[len];
-}
-
-const struct slo_metric *slo_metric_like(const char *name)
-{
-    const struct slo_metric *best = NULL;
-    size_t best_distance = 1 + MAX(strlen(name) / 2, 2);
-    for (size_t i = 0; i < ARRAY_LEN(METRICS); i++) {
-        const char *own = METRICS[i].name;
-        size_t d =
-            strlen(name) >= 4 && strncmp(own, name, strlen(name)) == 0 ? 1 : distance(name, own);
-        if (d < best_distance) {
-            best = &METRICS[i];
-            best_distance = d;
-        }
-    }
-    return best;
-}
-
 enum err slo_metric_value(const struct slo_metric *m, const json_t *result, double *ret,
                           char ret_why[SLO_WHY_MAX])
 {
@@ -381,33 +288,63 @@ enum err slo_metric_value(const struct slo_metric *m, const json_t *result, doub
     return e;
 }
 
-bool slo_metric_interval(const struct slo_metric *m, const json_t *result, double z,
-                         double *ret_low, double *ret_high)
+/* The one of two metrics that its value comes from. */
+static metric *worse_of(metric *m, const json_t *result)
 {
     char why[SLO_WHY_MAX];
-    double value, first;
-    if (slo_metric_value(m, result, &value, why) != OK)
+    double a = 0, b = 0;
+    metric *first = slo_metric_find(m->path), *second = slo_metric_find(m->other);
+    if (slo_metric_value(first, result, &a, why) != OK)
+        return second;
+    return slo_metric_value(second, result, &b, why) == OK && b > a ? second : first;
+}
+
+/* The histogram of a percentile, and how many of its values are independent; false: none. */
+static bool percentile_values(metric *m, const json_t *result, struct histogram *ret,
+                              double *ret_count)
+{
+    if (m->read == slo_read_resume)
+        slo_resume_times(result, ret);
+    else if ((m->read != read_percentile && m->read != read_join) ||
+             !result_histogram(result, m->path, ret))
         return false;
-    if (m->read == read_worse) {
-        const struct slo_metric *a = slo_metric_find(m->path), *b = slo_metric_find(m->other);
-        bool a_is_worse = slo_metric_value(a, result, &first, why) == OK && first >= value;
-        return slo_metric_interval(a_is_worse ? a : b, result, z, ret_low, ret_high);
-    }
-    struct histogram h;
-    if ((m->read != read_percentile && m->read != read_join) ||
-        !result_histogram(result, m->path, &h))
-        return false;
+    *ret_count = (double)ret->count;
+    if (m->path == NULL)
+        return ret->count > 0;
     char sent_path[64];
     (void)snprintf(sent_path, sizeof sent_path, "%.*s.sent.packets", (int)strcspn(m->path, "."),
                    m->path);
     double sent = result_number(result, sent_path);
-    double values = sent > 0 ? fmin(sent, (double)h.count) : (double)h.count;
+    if (sent > 0)
+        *ret_count = fmin(sent, (double)ret->count);
+    return true;
+}
+
+bool slo_metric_has_few(const struct slo_metric *m, const json_t *result)
+{
+    struct histogram h;
+    double count;
+    if (m->read == read_worse)
+        m = worse_of(m, result);
+    return percentile_values(m, result, &h, &count) && count * (1 - m->percentile / 100) < FEW;
+}
+
+bool slo_metric_interval(const struct slo_metric *m, const json_t *result, double z,
+                         double *ret_low, double *ret_high)
+{
+    char why[SLO_WHY_MAX];
+    double value, values;
+    struct histogram h;
+    if (m->read == read_worse)
+        m = worse_of(m, result);
+    if (slo_metric_value(m, result, &value, why) != OK ||
+        !percentile_values(m, result, &h, &values))
+        return false;
     double p = m->percentile / 100, side = 100 * z * sqrt(p * (1 - p) / values);
     double at_least = fmax(m->percentile - side, 0), at_most = fmin(m->percentile + side, 100);
-    double factor = m->factor > 0 ? m->factor : 1;
     double low = (double)histogram_percentile(&h, at_least);
     low -= floor(low / (1 << HISTOGRAM_STEP_BITS)); /* the lower end of its bucket */
-    *ret_low = fmin(low * factor, value);
-    *ret_high = fmax((double)histogram_percentile(&h, at_most) * factor, value);
+    *ret_low = fmin(low * m->factor, value);
+    *ret_high = fmax((double)histogram_percentile(&h, at_most) * m->factor, value);
     return true;
 }

@@ -38,6 +38,10 @@ const struct slo_metric *slo_metric_like(const char *name);
 MUST_USE enum err slo_metric_value(const struct slo_metric *m, const json_t *result, double *ret,
                                    char ret_why[SLO_WHY_MAX]);
 
+/* The run has too few values (of latency, joins, …) for this percentile: what is shown is little
+ * more than its largest value. false also: no percentile, or no data. */
+bool slo_metric_has_few(const struct slo_metric *m, const json_t *result);
+
 /* Where a percentile of the run really lies, `z` standard errors to both sides: the values at the
  * ranks around it (order statistics). Packets that one bot sent reach many at about the same time,
  * so there are only as many independent values as packets were sent. false: no percentile, or no

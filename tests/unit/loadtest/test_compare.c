@@ -101,6 +101,32 @@ static void a_saturated_tester_wins_and_loses_nothing(void **state)
     free(text);
 }
 
+static void percentiles_of_few_values_are_neither_better_nor_worse(void **state)
+{
+    json_t *runs[2];
+    for (unsigned run = 0; run < 2; run++) {
+        struct histogram six = { 0 }, many = { 0 };
+        for (unsigned i = 0; i < 6; i++)
+            histogram_record(&six, (345000 + i) << run);
+        for (unsigned i = 0; i < 600; i++)
+            histogram_record(&many, (1000 + i) << run);
+        runs[run] =
+            json_pack("{s{s{soso}} s[{s{si si so}}]}", "joins", "stages", "total",
+                      histogram_to_json(&six), "first_packet", histogram_to_json(&many), "chaos",
+                      "signaling", "lost", 6, "never", 0, "ms", histogram_to_json(&six));
+        assert_true(slo_metric_has_few(slo_metric_find("join_p99"), runs[run]));
+        assert_true(slo_metric_has_few(slo_metric_find("resume_p99"), runs[run]));
+        assert_false(slo_metric_has_few(slo_metric_find("first_packet_p95"), runs[run]));
+        assert_false(slo_metric_has_few(slo_metric_find("server_cpu"), runs[run]));
+    }
+    char *text = compare_json(runs[0], runs[1]);
+    assert_line(text, "join_p99", "345 ms few");
+    assert_line(text, "join_p99", "too few values");
+    assert_line(text, "resume_p99", "too few values");
+    assert_line(text, "first_packet_p95", "✗ worse");
+    free(text);
+}
+
 static void intervals_hold_the_value_and_shrink_with_more_values(void **state)
 {
     static const char *const NAMES[] = { "audio_latency_p50", "audio_latency_p99", "latency_p99",
@@ -165,6 +191,7 @@ int main(void)
         cmocka_unit_test(a_slower_server_is_called_worse_and_the_reverse_better),
         cmocka_unit_test(runs_that_cannot_be_compared_are_warned_of),
         cmocka_unit_test(a_saturated_tester_wins_and_loses_nothing),
+        cmocka_unit_test(percentiles_of_few_values_are_neither_better_nor_worse),
         cmocka_unit_test(intervals_hold_the_value_and_shrink_with_more_values),
         cmocka_unit_test(intervals_are_honest),
         cmocka_unit_test(more_than_two_runs_have_columns_of_their_own),
