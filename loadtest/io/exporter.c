@@ -4,6 +4,7 @@
 #include "common/os/http_server.h"
 #include "common/os/metrics.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -170,7 +171,9 @@ enum err exporter_start(uv_loop_t *loop, const char *listen, struct exporter **r
                                                  .listener = "prometheus" };
     enum err result = http_server_start(loop, &options, &e->server);
     if (result != OK) {
+        int why = errno;
         exporter_free(e);
+        errno = why;
         return result;
     }
     *ret = e;
