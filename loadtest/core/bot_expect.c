@@ -436,10 +436,13 @@ static void look_at_sink(struct bot *b, struct sink *s, usec now)
         return;
     bool in_room = (unsigned)s->publisher - b->room_first < b->room_bots;
     bool sends = g != NULL && (video ? g->video != VIDEO_OFF : g->talk >= TALK_TURNS);
-    if (!in_room || !sends || !is_from(s, (unsigned)s->publisher)) {
+    bool wrong = !in_room || !sends || !is_from(s, (unsigned)s->publisher);
+    bool still = wrong && s->was_wrong; /* media may change a moment before signaling says so */
+    s->was_wrong = wrong;
+    if (still)
         *(video ? &b->unexpected_camera : &b->unexpected_voice) += 1;
+    if (wrong)
         return;
-    }
     if (video && s->asked_height > 0)
         b->config.measure->layer_us[layer_for(g, s->asked_height)][s->last_layer] += BOT_SECOND_US;
 }

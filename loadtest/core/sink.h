@@ -77,6 +77,7 @@ struct sink {
     uint16_t last_sender; /* of the newest stamp */
     uint8_t last_layer;
     bool has_sender;
+    bool was_wrong; /* of somebody else, at the last look */
 };
 
 /* NULL without memory. kind: audio or video. */
