@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -494,6 +495,11 @@ static void exporter_shows_the_live_figures(void **state)
     };
     struct exporter *e;
     assert_int_equal(exporter_start(&loop, "nonsense", &e), ERR_MALFORMED);
+    char taken[32];
+    (void)snprintf(taken, sizeof taken, "127.0.0.1:%u", (unsigned)http_server_port(http));
+    errno = 0;
+    assert_int_equal(exporter_start(&loop, taken, &e), ERR_SYSTEM);
+    assert_int_equal(errno, EADDRINUSE);
     assert_int_equal(exporter_start(&loop, "127.0.0.1:0", &e), OK);
     for (size_t i = 0; i < ARRAY_LEN(values_us); i++)
         histogram_record(&latency, values_us[i]);
