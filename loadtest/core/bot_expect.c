@@ -366,8 +366,9 @@ static void look_at_voices(struct bot *b, usec now)
     for (unsigned i = 0; i < b->room_bots; i++)
         expected +=
             b->room_first + i != b->config.index && talks_steadily(b, b->room_first + i, now);
-    /* more than fit: which of them is the server's choice */
+    /* more than fit: which of them is the server's choice, but there must be as many as fit */
     bool must = expected <= b->group->audio_slots;
+    unsigned heard = 0;
     for (unsigned i = 0; i < b->room_bots; i++) {
         unsigned index = b->room_first + i;
         if (index == b->config.index || !talks_steadily(b, index, now) || !is_known(b, index, now))
@@ -379,7 +380,10 @@ static void look_at_voices(struct bot *b, usec now)
             count_presence(&b->voice_presence, flows);
         if (flows)
             set_put(&b->voice_heard, i);
+        heard += flows;
     }
+    for (unsigned slot = 0; !must && slot < b->group->audio_slots; slot++)
+        count_presence(&b->voice_presence, slot < heard);
 }
 
 static void look_at_cameras(struct bot *b, usec now)
