@@ -348,9 +348,10 @@ static bool talks_steadily(const struct bot *b, unsigned index, usec now)
         return true;
     if (g->talk != TALK_TURNS)
         return false;
-    usec since = bot_since_start(b, now);
-    return scenario_talks(s, place, since) && scenario_talks(s, place, since - STEADY_US) &&
-           since / MAX(g->turn_us, 1) == (since - STEADY_US) / MAX(g->turn_us, 1);
+    usec since = bot_since_start(b, now), turn = MAX(g->turn_us, 1);
+    usec before = since - MIN(STEADY_US, turn * 3 / 5);
+    return scenario_talks(s, place, since) && scenario_talks(s, place, before) &&
+           since / turn == before / turn;
 }
 
 static void count_presence(struct bot_presence *p, bool flows)

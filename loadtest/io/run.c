@@ -7,6 +7,7 @@
 #include "core/tone.h"
 #include "io/run_private.h"
 
+#include <errno.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -311,12 +312,11 @@ static bool prepare(struct run *r, char *error)
                  "the scenario runs commands against the servers; allow it with --chaos");
         return false;
     }
-    if (r->options->prometheus != NULL &&
-        exporter_start(&r->loop, r->options->prometheus, &r->exporter) != OK) {
-        snprintf(error, RUN_ERROR_MAX, "--prometheus %s: cannot listen there",
-                 r->options->prometheus);
-        return false;
-    }
+    if (err == OK && r->options->prometheus != NULL)
+        err = exporter_start(&r->loop, r->options->prometheus, &r->exporter);
+    if (err != OK && r->options->prometheus != NULL)
+        snprintf(error, RUN_ERROR_MAX, "--prometheus %s: %s", r->options->prometheus,
+                 err == ERR_SYSTEM ? strerror(errno) : err_name(err));
     return err == OK && make_engine(r, error);
 }
 
@@ -330,7 +330,8 @@ static void close_handle(uv_handle_t *handle, void *data)
 static void finish(struct run *r)
 {
     engine_free(r->engine);
-    chaos_free(r->chaos);
+    if (r->chaos != NULL && !r->chaos_asked) /* the run never began */
+        chaos_finish(r->chaos, NULL, NULL);
     exporter_stop(r->exporter, NULL, NULL);
     if (r->servers != NULL)
         servers_stop(r->servers, NULL, NULL);
@@ -342,6 +343,7 @@ static void finish(struct run *r)
         uv_close((uv_handle_t *)&r->on_hup, NULL);
     }
     (void)uv_run(&r->loop, UV_RUN_DEFAULT);
+    chaos_free(r->chaos);
     uv_walk(&r->loop, close_handle, NULL);
     (void)uv_run(&r->loop, UV_RUN_DEFAULT);
     check(uv_loop_close(&r->loop) == 0);
