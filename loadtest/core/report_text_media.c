@@ -164,8 +164,10 @@ static void write_layer(struct sheet *s, const json_t *layer)
         if (!(json_number_value(value) > 0))
             continue;
         text_add(&s->out, separator);
-        text_add_foreign(&s->out, height, 8);
-        text_addf(&s->out, "p %s", figure_of(json_number_value(value) / sum, UNIT_SHARE).text);
+        bool nothing = strcmp(height, "0") == 0;
+        text_add_foreign(&s->out, nothing ? "nothing" : height, 8);
+        text_addf(&s->out, nothing ? " %s" : "p %s",
+                  figure_of(json_number_value(value) / sum, UNIT_SHARE).text);
         separator = ", ";
     }
     text_add(&s->out, "\n");
