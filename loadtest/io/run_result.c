@@ -237,8 +237,9 @@ static json_t *saturation_reasons(const struct run *r, const struct tester *t)
         json_array_append_new(ret, json_sprintf("%llu datagrams could not be sent in time",
                                                 (unsigned long long)t->send_failures));
     if (t->throttled_share > SATURATED_THROTTLED)
-        json_array_append_new(ret, json_sprintf("its CPU quota held it back %.0f %% of the time",
-                                                t->throttled_share * 100));
+        json_array_append_new(ret,
+                              json_sprintf("its CPU quota held a thread back %.0f %% of the time",
+                                           MIN(t->throttled_share, 1) * 100));
     if (t->steal_share > SATURATED_STEAL)
         json_array_append_new(ret, json_sprintf("the hypervisor took %.0f %% of this machine's CPU",
                                                 t->steal_share * 100));

@@ -25,15 +25,20 @@ static void read_steal(struct run_cpu *ret)
     (void)fclose(f);
 }
 
-/* cpu.stat of our own cgroup (version 2), or of the root of a container. */
+/* cpu.stat of our own cgroup (version 2, or 1, which counts nanoseconds), or of the root of a
+ * container. */
 static void read_throttled(struct run_cpu *ret)
 {
     char path[512] = "", line[400];
     FILE *f = fopen("/proc/self/cgroup", "re");
     while (f != NULL && fgets(line, sizeof line, f) != NULL) {
         line[strcspn(line, "\n")] = '\0';
-        if (strncmp(line, "0::", 3) == 0)
+        const char *v1 = strstr(line, ":cpu,");
+        v1 = v1 != NULL ? v1 : strstr(line, ":cpu:");
+        if (strncmp(line, "0::", 3) == 0 && path[0] == '\0')
             snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.stat", line + 3);
+        if (v1 != NULL)
+            snprintf(path, sizeof path, "/sys/fs/cgroup/cpu%s/cpu.stat", strrchr(line, ':') + 1);
     }
     if (f != NULL)
         (void)fclose(f);
@@ -44,6 +49,8 @@ static void read_throttled(struct run_cpu *ret)
     while (f != NULL && fgets(line, sizeof line, f) != NULL) {
         if (sscanf(line, "throttled_usec %llu", &us) == 1)
             ret->throttled_us = us;
+        else if (sscanf(line, "throttled_time %llu", &us) == 1)
+            ret->throttled_us = us / 1000;
     }
     if (f != NULL)
         (void)fclose(f);

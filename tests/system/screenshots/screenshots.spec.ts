@@ -1,5 +1,5 @@
 // The pictures of docs/images, taken from a real cluster: ./dev screenshots. SPDX-License-Identifier: Apache-2.0
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -77,4 +77,14 @@ test('a room of three', async () => {
     await ada.page.context().close();
   }
   await Promise.all([ben, cleo].map((c) => c.page.context().close()));
+});
+
+test('the report of a load test', async () => {
+  const report = path.join(cluster.data, 'load/chaos.html');
+  test.skip(!existsSync(report), 'first: ./dev load chaos --chaos');
+  const browser = await browserWithCamera(200);
+  const page = await browser.newPage({ viewport: { width: 1280, height: 1960 }, colorScheme: 'light' });
+  await page.goto(`file://${report}`);
+  await expect(page.getByRole('heading', { name: 'Chaos', exact: true })).toBeVisible();
+  await shot(page, 'loadtest-report');
 });
