@@ -164,7 +164,7 @@ void bot_choose_view(struct bot *b, usec now, struct outbound *out)
     free(all);
 }
 
-static const struct group *group_of_bot(const struct bot *b, int index)
+const struct group *bot_group_of(const struct bot *b, int index)
 {
     const struct scenario *s = b->config.world->scenario;
     if (index < 0 || (unsigned)index >= scenario_bot_count(s))
@@ -178,84 +178,6 @@ static void label(struct sink *s, const char *publisher_id, const char *source)
     snprintf(s->publisher_id, sizeof s->publisher_id, "%s",
              publisher_id == NULL ? "" : publisher_id);
     snprintf(s->source, sizeof s->source, "%s", source == NULL ? usual : source);
-}
-
-static void remember(struct bot *b, const struct sink *s, usec from)
-{
-    if (b->lost_count == ARRAY_LEN(b->lost))
-        return;
-    struct lost_stream *lost = &b->lost[b->lost_count++];
-    *lost = (struct lost_stream){ .publisher = s->publisher, .kind = s->kind, .from = from };
-    bot_note(b, &(struct interruption){
-                    .from = from, .to = USEC_NEVER, .publisher = s->publisher, .kind = s->kind });
-}
-
-void bot_remember_streams(struct bot *b)
-{
-    for (unsigned i = 0; b->plateau && i < BOT_LEGS_MAX; i++) {
-        const struct leg *l = b->legs[i];
-        for (unsigned k = 0; l != NULL && k < l->sink_count; k++) {
-            usec from;
-            if (sink_waits_since(l->sinks[k], &from))
-                remember(b, l->sinks[k], from);
-        }
-    }
-}
-
-/* A stream that stands still may be taken from its slot before it moves again. */
-static void remember_if_interrupted(struct bot *b, const struct sink *s)
-{
-    usec from;
-    if (!b->plateau || !s->interrupted || !sink_waits_since(s, &from))
-        return;
-    const struct group *g = group_of_bot(b, s->publisher);
-    if (g != NULL && g->stay_us == 0)
-        remember(b, s, from);
-}
-
-static struct sink *sink_for(const struct bot *b, const struct lost_stream *lost)
-{
-    for (unsigned i = 0; i < BOT_LEGS_MAX; i++) {
-        const struct leg *l = b->legs[i];
-        for (unsigned k = 0; l != NULL && k < l->sink_count; k++) {
-            struct sink *s = l->sinks[k];
-            if (s->mapped && s->publisher == lost->publisher && s->kind == lost->kind)
-                return s;
-        }
-    }
-    return NULL;
-}
-
-/* Lost streams that have a place again go on waiting there. Slots change places among each other,
- * one by one: what is lost now may have its new place already. */
-static void take_up_streams(struct bot *b, usec now)
-{
-    for (size_t i = b->lost_count; i-- > 0;) {
-        struct lost_stream lost = b->lost[i];
-        struct sink *s = sink_for(b, &lost);
-        if (s == NULL)
-            continue;
-        b->lost[i] = b->lost[--b->lost_count];
-        if (s->gap_from == USEC_NEVER || s->gap_from > lost.from) {
-            bool flows = s->gap_from != USEC_NEVER && !s->interrupted;
-            if (!flows) {
-                sink_expect_since(s, lost.from);
-                continue;
-            }
-            sink_count_lost(lost.kind, now - lost.from, b->config.measure);
-            bot_note(b, &(struct interruption){ .from = lost.from,
-                                                .to = now,
-                                                .publisher = lost.publisher,
-                                                .kind = lost.kind });
-        }
-    }
-}
-
-void bot_count_lost_streams(struct bot *b, usec now)
-{
-    for (size_t i = 0; i < b->lost_count; i++)
-        sink_count_lost(b->lost[i].kind, now - b->lost[i].from, b->config.measure);
-    b->lost_count = 0;
 }
 
 void bot_remap_sinks(struct bot *b, const struct publisher *p, usec now)
@@ -277,20 +199,20 @@ void bot_map_sink(struct bot *b, struct sink *s, const char *publisher_id, const
 {
     label(s, publisher_id, source);
     if (publisher_id == NULL) {
-        remember_if_interrupted(b, s);
+        bot_remember_if_interrupted(b, s);
         sink_map(s, -2, false, now);
         s->asked_height = 0;
         return;
     }
     const struct publisher *p = bot_publisher_find(b, publisher_id);
     int publisher = p == NULL ? bot_index_of_name(publisher_id) : p->bot;
-    const struct group *g = group_of_bot(b, publisher);
+    const struct group *g = bot_group_of(b, publisher);
     bool was = s->mapped && s->publisher == publisher;
     if (!was)
-        remember_if_interrupted(b, s);
+        bot_remember_if_interrupted(b, s);
     sink_map(s, publisher, g != NULL && g->talk == TALK_ALWAYS && g->stay_us == 0, now);
     if (!was)
-        take_up_streams(b, now);
+        bot_take_up_streams(b, now);
     s->asked_height = 0;
     for (size_t i = 0; s->kind == MEDIA_VIDEO && i < b->asked_count; i++) {
         if (strcmp(b->asked[i].id, publisher_id) != 0)
@@ -329,7 +251,7 @@ static struct sink *flowing(struct bot *b, enum media_kind kind, unsigned index,
 
 static bool is_known(const struct bot *b, unsigned index, usec now)
 {
-    const struct group *g = group_of_bot(b, (int)index);
+    const struct group *g = bot_group_of(b, (int)index);
     if (g != NULL && g->stay_us == 0 && b->group->stay_us == 0)
         return true;
     for (size_t i = 0; i < b->publisher_count; i++) {
@@ -427,7 +349,7 @@ static void look_at_sink(struct bot *b, struct sink *s, usec now)
         b->mistoned_hz = s->mistoned_hz;
         s->mistoned = -1;
     }
-    const struct group *g = s->mapped ? group_of_bot(b, s->publisher) : NULL;
+    const struct group *g = s->mapped ? bot_group_of(b, s->publisher) : NULL;
     if (!video && g != NULL && g->talk == TALK_TURNS && g->stay_us == 0)
         sink_set_steady(s, talks_steadily(b, (unsigned)s->publisher, now + STEADY_AHEAD_US), now,
                         b->config.measure);

@@ -114,15 +114,21 @@ bool bot_expect_init(struct bot *b);
 void bot_expect_done(struct bot *b);
 void bot_expect_clear(struct bot *b);
 void bot_expect_look(struct bot *b, usec now); /* once a second */
-/* What should have flowed is waited for, although its legs go; then what goes on waiting when the
- * plateau ends. */
-void bot_remember_streams(struct bot *b);
-void bot_count_lost_streams(struct bot *b, usec now);
 /* The name of a publisher has come after its streams. */
 void bot_remap_sinks(struct bot *b, const struct publisher *p, usec now);
 void bot_choose_view(struct bot *b, usec now, struct outbound *out);
 void bot_map_sink(struct bot *b, struct sink *s, const char *publisher_id, const char *source,
                   usec now);
+
+/* Of another bot; NULL: there is none of that index. */
+const struct group *bot_group_of(const struct bot *b, int index);
+
+/* bot_lost.c: what should have flowed is waited for although its legs go, or its slot is given to
+ * another; until it has a new place, or for good when the plateau ends. */
+void bot_remember_streams(struct bot *b);
+void bot_remember_if_interrupted(struct bot *b, const struct sink *s);
+void bot_take_up_streams(struct bot *b, usec now);
+void bot_count_lost_streams(struct bot *b, usec now);
 
 /* bot_signaling.c */
 /* For people: the id if the name is unknown. */

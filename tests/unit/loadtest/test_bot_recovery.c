@@ -243,6 +243,33 @@ static void a_server_that_says_media_failed_is_joined_again(void **state)
     assert_string_equal(bot_failure(sim.bots[0].bot)->error, "media-failed");
 }
 
+static void media_that_a_dead_connection_owed_is_missed_until_it_is_back(void **state)
+{
+    sim_init(&sim, voices, 23);
+    sim_start(&sim);
+    sim_run(&sim, SECONDS(4));
+    bot_begin_plateau(sim.bots[0].bot, sim.now);
+    sim_run(&sim, SECONDS(4));
+    assert_int_equal(sim.measure->audio.gap_count, 0);
+    sim.bots[0].deaf = true;
+    sim_run(&sim, SECONDS(2));
+    const struct sim_member *m = sim_server_named(&sim.server, bot_name(sim.bots[0].bot));
+    sim.server.now = sim.now;
+    sim_server_on_media(&sim.server, m->id, "failed");
+    sim.bots[0].deaf = false;
+    sim_run(&sim, SECONDS(5));
+    assert_all(BOT_CONNECTED);
+    assert_int_equal(sim.measure->audio.gap_count, 1);
+    assert_in_range(sim.measure->audio.gap_us, SECONDS(2), SECONDS(4));
+    size_t count;
+    const struct interruption *i = bot_interruptions(sim.bots[0].bot, &count);
+    assert_int_equal(count, 1);
+    assert_in_range(i->to - i->from, SECONDS(2), SECONDS(4));
+    bot_end_plateau(sim.bots[0].bot, sim.now);
+    assert_int_equal(sim.measure->audio.gap_count, 1);
+    assert_int_equal(bot_presence(sim.bots[0].bot, MEDIA_AUDIO).stalled, 0);
+}
+
 static void a_transport_that_the_server_drops_is_joined_again_at_once(void **state)
 {
     sim_init(&sim, voices, 19);
@@ -330,6 +357,7 @@ int main(void)
         TEST(a_storm_of_rejoins_ends_with_everybody_there),
         TEST(a_bot_whose_media_dies_joins_again),
         TEST(a_server_that_says_media_failed_is_joined_again),
+        TEST(media_that_a_dead_connection_owed_is_missed_until_it_is_back),
         TEST(a_transport_that_the_server_drops_is_joined_again_at_once),
         TEST(consent_that_is_not_renewed_is_noticed_without_signaling),
         TEST(a_bot_that_leaves_says_so_and_is_quiet),
