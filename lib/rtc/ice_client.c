@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rtc/ice_client.h"
 
+#include "common/splitmix.h"
+
 #define CONSENT_JITTER_PERCENT 20
 /* How long the nominated pair may be later than another one before that one is nominated. */
 #define NOMINEE_GRACE    MILLIS(50)
@@ -8,15 +10,11 @@
 /* Once connected, a newly nominated pair that does not answer is given up. */
 #define RENOMINATION_ATTEMPTS 8
 
-/* SplitMix64: ids that do not repeat. Nobody needs to be surprised by them: answers are
+/* Ids that do not repeat. Nobody needs to be surprised by them: answers are
  * authenticated. */
 static uint64_t next_random(struct ice_client *ice)
 {
-    ice->random_state += 0x9e3779b97f4a7c15u;
-    uint64_t z = ice->random_state;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
+    return splitmix_next(&ice->random_state);
 }
 
 static struct stun_transaction next_transaction(struct ice_client *ice)

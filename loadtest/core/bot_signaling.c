@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "core/bot_media.h"
 
+#include "common/splitmix.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -32,13 +34,9 @@ const struct group *bot_group(const struct bot *b)
     return b->group;
 }
 
-/* splitmix64 */
 uint64_t bot_random(struct bot *b)
 {
-    uint64_t z = (b->random_state += UINT64_C(0x9e3779b97f4a7c15));
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
+    return splitmix_next(&b->random_state);
 }
 
 bool bot_wants_resume(const struct bot *b)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/leg.h"
 
+#include "common/splitmix.h"
 #include "core/leg_echo.h"
 #include "rtc/demux.h"
 
@@ -8,13 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* splitmix64: enough for SSRCs, credentials and jitter of a tester. */
+/* Enough for SSRCs, credentials and jitter of a tester. */
 uint64_t leg_random(struct leg *l)
 {
-    uint64_t z = (l->random_state += UINT64_C(0x9e3779b97f4a7c15));
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
+    return splitmix_next(&l->random_state);
 }
 
 static void fail(struct leg *l, const char *failure, const char *format, ...) PRINTF_LIKE(3, 4);

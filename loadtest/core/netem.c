@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/netem.h"
 
+#include "common/splitmix.h"
+
 #include <stdlib.h>
 
 enum { BYTES_AT_FIRST = 16 * 1024, NANOS_PER_USEC = 1000, QUEUE_US_DEFAULT = 200000 };
@@ -74,18 +76,9 @@ void netem_free(struct netem *n)
     free(n);
 }
 
-/* splitmix64 */
-static uint64_t random_next(struct netem *n)
-{
-    uint64_t x = n->random += 0x9e3779b97f4a7c15;
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
-    return x ^ (x >> 31);
-}
-
 static bool random_is(struct netem *n, double chance)
 {
-    return chance > 0 && (double)(random_next(n) >> 11) * 0x1p-53 < chance;
+    return chance > 0 && (double)(splitmix_next(&n->random) >> 11) * 0x1p-53 < chance;
 }
 
 /* The record at head; skips what is left empty at the end of the ring. */
@@ -188,8 +181,9 @@ static enum netem_fate fate_of(struct netem *n, struct bytes datagram, const str
         r = place(n, size);
     if (r == NULL)
         return NETEM_NO_MEMORY;
-    usec jitter =
-        n->path.jitter_us > 0 ? (usec)(random_next(n) % ((uint64_t)n->path.jitter_us + 1)) : 0;
+    usec jitter = n->path.jitter_us > 0
+                      ? (usec)(splitmix_next(&n->random) % ((uint64_t)n->path.jitter_us + 1))
+                      : 0;
     *r = (struct record){ .due = MAX(sent + n->path.delay_us + jitter, n->last_due),
                           .size = (uint32_t)size,
                           .len = (uint32_t)datagram.len,

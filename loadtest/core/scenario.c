@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "core/scenario.h"
 
+#include "common/splitmix.h"
+
 #include <stdlib.h>
 
 void scenario_free(struct scenario *s)
@@ -32,13 +34,9 @@ struct bot_place scenario_place(const struct scenario *s, unsigned index)
     return place;
 }
 
-/* splitmix64: every bit of the result depends on every bit of x. */
 static uint64_t mix(uint64_t x)
 {
-    x += 0x9e3779b97f4a7c15;
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
-    return x ^ (x >> 31);
+    return splitmix_next(&x);
 }
 
 static uint64_t common_divisor(uint64_t a, uint64_t b)

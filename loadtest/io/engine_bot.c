@@ -5,18 +5,16 @@
 
 #include "common/os/clock.h"
 #include "common/os/log.h"
+#include "common/splitmix.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-/* splitmix64: seeds of neighbours have nothing in common. */
+/* Seeds of neighbours have nothing in common. */
 static uint64_t seed_of(uint64_t seed, uint64_t index)
 {
-    uint64_t z = seed + (index + 1) * 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
+    return splitmix_mix(seed + (index + 1) * SPLITMIX_STEP);
 }
 
 bool engine_bot_init(struct engine_bot *b, struct engine_thread *t, unsigned order)

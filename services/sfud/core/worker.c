@@ -2,6 +2,7 @@
 #include "core/worker.h"
 
 #include "common/map.h"
+#include "common/splitmix.h"
 #include "core/worker_state.h"
 
 #include <stdlib.h>
@@ -119,13 +120,10 @@ void worker_free(struct worker *w)
     free(w);
 }
 
-/* splitmix64: spread out, not secret. */
+/* Spread out, not secret. */
 uint64_t worker_random(struct worker *w)
 {
-    uint64_t z = (w->random_state += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
+    return splitmix_next(&w->random_state);
 }
 
 uint64_t worker_hash(const struct worker *w, struct bytes a, struct bytes b)
