@@ -178,7 +178,7 @@ static void stop(struct engine_thread *t)
         engine_bot_release(&t->bots[i]);
     websocket_pool_close(t->websockets);
     media_sockets_close(t->media);
-    fetcher_close(t->fetcher);
+    fetcher_close(t->fetcher, NULL, NULL);
     uv_close((uv_handle_t *)&t->prepare, NULL);
     uv_close((uv_handle_t *)&t->publish, NULL);
     uv_close((uv_handle_t *)&t->wake, NULL);

@@ -48,7 +48,7 @@ static size_t on_data(char *data, size_t size, size_t count, void *user)
 {
     struct fetch *x = user;
     size_t len = size * count, needed = x->answer_len + len;
-    if (needed > FETCH_BODY_MAX) {
+    if (needed > x->fetcher->body_max) {
         x->is_too_big = true;
         return 0;
     }
@@ -75,7 +75,7 @@ static bool add_header(struct fetch *x, const char *text)
 
 static bool add_headers(struct fetch *x, const char *token)
 {
-    bool ok = add_header(x, "Accept: application/json") && add_header(x, "Expect:");
+    bool ok = add_header(x, "Accept: application/json, */*;q=0.5") && add_header(x, "Expect:");
     if (x->body != NULL)
         ok = ok && add_header(x, "Content-Type: application/json");
     if (token != NULL) {

@@ -15,7 +15,7 @@
 #include <uv.h>
 
 enum {
-    FETCH_BODY_MAX = 1 << 20, /* of an answer; more is the error "too-big" */
+    FETCH_BODY_MAX = 1 << 20, /* of an answer, unless configured; more is the error "too-big" */
     FETCH_CONCURRENCY = 64,
 };
 
@@ -28,6 +28,7 @@ struct fetcher_config {
     bool insecure;        /* any certificate will do */
     unsigned concurrency; /* 0: FETCH_CONCURRENCY */
     usec timeout;         /* of one request; 0: 10 s */
+    size_t body_max;      /* 0: FETCH_BODY_MAX */
 };
 
 /* status 0: no answer, and `error` (static text, else NULL) says why: "refused", "timeout", "dns",
@@ -37,8 +38,9 @@ typedef void (*fetch_done_fn)(void *owner, int status, struct bytes body, const 
 
 /* ERR_SYSTEM. */
 MUST_USE enum err fetcher_new(const struct fetcher_config *config, struct fetcher **ret);
-/* Cancels everything; then turn the loop until it has no handles left, and free. */
-void fetcher_close(struct fetcher *f);
+/* Cancels everything, also from within a callback. on_closed (may be NULL) is called from the loop
+ * when no handle is left: then free. NULL is fine: on_closed is not called. */
+void fetcher_close(struct fetcher *f, void (*on_closed)(void *data), void *data);
 void fetcher_free(struct fetcher *f);
 
 /* url   copied

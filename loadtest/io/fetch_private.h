@@ -30,6 +30,10 @@ struct fetcher {
     bool insecure, is_closing;
     unsigned concurrency, running;
     usec timeout;
+    size_t body_max;
+    unsigned handles; /* not closed yet */
+    void (*on_closed)(void *data);
+    void *close_data;
     struct list waiting, active;
     struct list polls; /* struct poll of fetcher.c */
     size_t count;

@@ -24,7 +24,7 @@ static void init_curl(void)
 static void reap(struct fetcher *f)
 {
     int left;
-    for (CURLMsg *m; (m = curl_multi_info_read(f->multi, &left)) != NULL;) {
+    for (CURLMsg *m; !f->is_closing && (m = curl_multi_info_read(f->multi, &left)) != NULL;) {
         struct fetch *x = NULL;
         CURLcode code = m->data.result;
         if (m->msg != CURLMSG_DONE)
@@ -51,9 +51,23 @@ static void on_poll(uv_poll_t *handle, int status, int events)
     act(p->fetcher, p->fd, status < 0 ? CURL_CSELECT_ERR : what);
 }
 
+static void on_handle_gone(struct fetcher *f)
+{
+    if (--f->handles == 0 && f->on_closed != NULL)
+        f->on_closed(f->close_data);
+}
+
 static void on_poll_closed(uv_handle_t *handle)
 {
-    free(handle->data);
+    struct poll *p = handle->data;
+    struct fetcher *f = p->fetcher;
+    free(p);
+    on_handle_gone(f);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    on_handle_gone(handle->data);
 }
 
 static void close_poll(struct poll *p)
@@ -76,6 +90,7 @@ static struct poll *new_poll(struct fetcher *f, curl_socket_t fd)
         return NULL;
     }
     list_push_back(&f->polls, &p->link);
+    f->handles++;
     return p;
 }
 
@@ -120,7 +135,7 @@ static int on_timer(CURLM *multi, long timeout_ms, void *data)
 static void on_soon(uv_timer_t *timer)
 {
     struct fetcher *f = timer->data;
-    while (f->running < f->concurrency && !list_is_empty(&f->waiting)) {
+    while (!f->is_closing && f->running < f->concurrency && !list_is_empty(&f->waiting)) {
         struct fetch *x = container_of(list_pop_front(&f->waiting), struct fetch, link);
         list_push_back(&f->active, &x->link);
         CURLMcode code = curl_multi_add_handle(f->multi, x->easy);
@@ -153,6 +168,8 @@ enum err fetcher_new(const struct fetcher_config *config, struct fetcher **ret)
     f->insecure = config->insecure;
     f->concurrency = config->concurrency > 0 ? config->concurrency : FETCH_CONCURRENCY;
     f->timeout = config->timeout > 0 ? config->timeout : SECONDS(10);
+    f->body_max = config->body_max > 0 ? config->body_max : FETCH_BODY_MAX;
+    f->handles = 2; /* the timers */
     list_init(&f->waiting);
     list_init(&f->active);
     list_init(&f->polls);
@@ -175,19 +192,21 @@ static void cancel_all(struct list *list)
         fetch_cancel(container_of(list_first(list), struct fetch, link));
 }
 
-void fetcher_close(struct fetcher *f)
+void fetcher_close(struct fetcher *f, void (*on_closed)(void *data), void *data)
 {
     if (f == NULL || f->is_closing)
         return;
     f->is_closing = true;
+    f->on_closed = on_closed;
+    f->close_data = data;
     cancel_all(&f->waiting);
     cancel_all(&f->active);
     curl_multi_cleanup(f->multi); /* closes kept connections, which may close their handles */
     f->multi = NULL;
     while (!list_is_empty(&f->polls))
         close_poll(container_of(list_first(&f->polls), struct poll, link));
-    uv_close((uv_handle_t *)&f->timer, NULL);
-    uv_close((uv_handle_t *)&f->soon, NULL);
+    uv_close((uv_handle_t *)&f->timer, on_timer_closed);
+    uv_close((uv_handle_t *)&f->soon, on_timer_closed);
 }
 
 void fetcher_free(struct fetcher *f)

@@ -10,12 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define POLL_TIMEOUT MILLIS(1500)
+#define POLL_TIMEOUT     MILLIS(1500)
+#define METRICS_BODY_MAX ((size_t)4 * 1024 * 1024)
 
 struct servers *servers_new(uv_loop_t *loop)
 {
     struct servers *s = calloc(1, sizeof *s);
-    if (s == NULL || (s->scraper = scraper_new(loop)) == NULL) {
+    struct fetcher_config config = { .loop = loop,
+                                     .timeout = POLL_TIMEOUT,
+                                     .body_max = METRICS_BODY_MAX };
+    if (s == NULL || fetcher_new(&config, &s->fetcher) != OK) {
         free(s);
         return NULL;
     }
@@ -176,11 +180,10 @@ static void poll_done(struct server *v, usec now, bool is_seen, const char *why_
     }
 }
 
-static void on_metrics(long status, struct bytes body, const char *why, void *data)
+static void on_metrics(void *owner, int status, struct bytes body, const char *error, usec now)
 {
-    struct server *v = data;
+    struct server *v = owner;
     char text[96];
-    usec now = clock_now();
     bool has_process = poll_process(v, now);
     if (status == 200) {
         server_read_metrics(v, body, now);
@@ -192,9 +195,9 @@ static void on_metrics(long status, struct bytes body, const char *why, void *da
     if (v->is_seen_by_proc && !has_process)
         (void)snprintf(text, sizeof text, "was not running");
     else if (status != 0)
-        (void)snprintf(text, sizeof text, "metrics answered %ld", status);
+        (void)snprintf(text, sizeof text, "metrics answered %d", status);
     else
-        (void)snprintf(text, sizeof text, "did not answer (%s)", why);
+        (void)snprintf(text, sizeof text, "did not answer (%s)", error);
     poll_done(v, now, has_process, text);
 }
 
@@ -206,8 +209,9 @@ static void poll_start(struct server *v, usec now)
     if (v->metrics_url == NULL) {
         bool has_process = poll_process(v, now);
         poll_done(v, now, has_process, has_process ? NULL : "was not running");
-    } else if (scraper_get(v->all->scraper, v->metrics_url, POLL_TIMEOUT, on_metrics, v) != OK)
-        poll_done(v, now, false, "has a metrics URL that cannot be used");
+    } else if (fetch_start(v->all->fetcher, v->metrics_url, bytes_of(NULL, 0), NULL, on_metrics,
+                           v) == NULL)
+        poll_done(v, now, false, "could not be asked: no memory");
 }
 
 static void sample(struct server *v, usec now)
@@ -289,9 +293,10 @@ static void server_free(struct server *v)
     free(v);
 }
 
-static void on_scraper_stopped(void *data)
+static void on_fetcher_closed(void *data)
 {
     struct servers *s = data;
+    fetcher_free(s->fetcher);
     for (size_t i = 0; i < s->count; i++)
         server_free(s->list[i]);
     if (s->on_stopped != NULL)
@@ -309,5 +314,5 @@ void servers_stop(struct servers *s, void (*on_stopped)(void *data), void *data)
     s->on_result = NULL;
     s->on_stopped = on_stopped;
     s->stop_data = data;
-    scraper_stop(s->scraper, on_scraper_stopped, s);
+    fetcher_close(s->fetcher, on_fetcher_closed, s);
 }

@@ -4,7 +4,7 @@
 #ifndef LOADTEST_SERVERS_PRIVATE_H
 #define LOADTEST_SERVERS_PRIVATE_H
 
-#include "io/scrape.h"
+#include "io/fetch.h"
 #include "io/servers.h"
 
 enum { SERVERS_REASONS_MAX = 24, SERVERS_REASON_BYTES = 40 };
@@ -81,7 +81,7 @@ struct server {
 struct servers {
     uv_loop_t *loop; /* given */
     /* owned */
-    struct scraper *scraper;
+    struct fetcher *fetcher;
     struct server *list[LIVE_SERVERS_MAX];
     size_t count;
     bool has_ticked;

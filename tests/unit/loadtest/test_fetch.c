@@ -92,7 +92,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    fetcher_close(fetcher);
+    fetcher_close(fetcher, NULL, NULL);
     http_server_stop(server, MILLIS(100), NULL, NULL);
     for (int i = 0; i < 500 && uv_run(&loop, UV_RUN_NOWAIT) != 0; i++)
         (void)usleep(1000);
@@ -208,7 +208,7 @@ static void concurrency_is_bounded_and_all_are_served(void **state)
 {
     struct answer answers[40] = { 0 };
     (void)state;
-    fetcher_close(fetcher);
+    fetcher_close(fetcher, NULL, NULL);
     loop_for(&loop, 10);
     fetcher_free(fetcher);
     make_fetcher(4, SECONDS(5));
@@ -249,7 +249,7 @@ static void closing_with_requests_on_their_way_leaks_nothing(void **state)
         assert_non_null(
             fetch_start(fetcher, url_of("/echo"), bytes_of(NULL, 0), NULL, on_done, &answers[i]));
     (void)uv_run(&loop, UV_RUN_NOWAIT);
-    fetcher_close(fetcher);
+    fetcher_close(fetcher, NULL, NULL);
     for (int i = 0; i < 100; i++)
         assert_int_equal(answers[i].count, 0);
 }

@@ -6,9 +6,9 @@
 #include "common/os/http_server.h"
 #include "common/os/log.h"
 #include "io/exporter.h"
+#include "io/fetch.h"
 #include "io/fingerprint.h"
 #include "io/proc_stat.h"
-#include "io/scrape.h"
 
 #include "redis_fixture.h"
 
@@ -463,13 +463,13 @@ static void bad_servers_are_refused(void **state)
 
 static char scraped[65536];
 
-static void on_scraped(long status, struct bytes body, const char *why, void *data)
+static void on_scraped(void *owner, int status, struct bytes body, const char *error, usec now)
 {
     assert_int_equal(status, 200);
     assert_true(body.len < sizeof scraped);
     memcpy(scraped, body.data, body.len);
     scraped[body.len] = '\0';
-    *(bool *)data = true;
+    *(bool *)owner = true;
 }
 
 static void exporter_shows_the_live_figures(void **state)
@@ -514,18 +514,20 @@ static void exporter_shows_the_live_figures(void **state)
                                       .servers = { { .name = "sf\"ud", .up = true } },
                                       .server_count = 1 };
     exporter_update(e, &stats);
-    struct scraper *s = scraper_new(&loop);
+    struct fetcher *f;
+    assert_int_equal(fetcher_new(&(struct fetcher_config){ .loop = &loop }, &f), OK);
     char address[64];
     bool is_scraped = false, is_stopped = false, is_exporter_stopped = false;
     (void)snprintf(address, sizeof address, "http://127.0.0.1:%u/metrics",
                    (unsigned)exporter_port(e));
-    assert_int_equal(scraper_get(s, address, SECONDS(2), on_scraped, &is_scraped), OK);
+    assert_non_null(fetch_start(f, address, bytes_of(NULL, 0), NULL, on_scraped, &is_scraped));
     loop_until(&loop, is_set, &is_scraped, 3000);
     for (size_t i = 0; i < ARRAY_LEN(parts); i++)
         assert_non_null(strstr(scraped, parts[i]));
-    scraper_stop(s, set, &is_stopped);
+    fetcher_close(f, set, &is_stopped);
     exporter_stop(e, set, &is_exporter_stopped);
     loop_until(&loop, is_set, &is_stopped, 3000);
+    fetcher_free(f);
     loop_until(&loop, is_set, &is_exporter_stopped, 3000);
 }
 
