@@ -117,7 +117,7 @@ static void restart_input(struct forwarder *f, const struct forwarder_packet *p)
 
 static bool can_take_over(const struct forwarder *f, const struct forwarder_packet *p)
 {
-    return !p->is_padding && (p->keyframe_start || !f->needs_keyframe);
+    return !p->is_unwanted && (p->keyframe_start || !f->needs_keyframe);
 }
 
 static void send_number(struct forwarder *f, const struct forwarder_packet *p,
@@ -158,10 +158,15 @@ enum forwarder_verdict forwarder_push(struct forwarder *f, const struct forwarde
     const struct forwarder_range *r = range_of(f, p->seq);
     if (r == NULL)
         return FORWARDER_STALE;
-    if (p->is_padding && p->seq > f->in_highest) {
+    if (p->is_unwanted && p->seq > f->in_highest) {
         swallow(f, p->seq);
         f->in_highest = p->seq;
-        return FORWARDER_PADDING;
+        return FORWARDER_SWALLOWED;
+    }
+    if (p->is_unwanted) { /* it came late: those behind it were sent, and its place left free */
+        ret->seq = p->seq + r->offset;
+        ret->timestamp = forwarder_timestamp(f, p->timestamp);
+        return FORWARDER_FILL;
     }
     send_number(f, p, r, ret);
     return verdict;

@@ -14,7 +14,7 @@
 #include "rtc/vp8.h"
 
 enum {
-    FORWARDER_RANGES = 16,
+    FORWARDER_RANGES = 32, /* dropped frames remembered: about a second of every other frame */
     FORWARDER_RESTART_GAP = 3000, /* packets: a jump this wide is a new numbering, not loss */
 };
 
@@ -32,7 +32,7 @@ struct forwarder_packet {
     uint32_t clock_rate; /* Hz */
     usec arrival;
     bool keyframe_start;
-    bool is_padding;                  /* no payload: swallowed */
+    bool is_unwanted; /* no payload, or of a layer that is not for this viewer: swallowed */
     const struct vp8_descriptor *vp8; /* NULL: not VP8 */
     const struct media_clock *clock;  /* of the input; NULL or domain 0: none yet */
 };
@@ -43,7 +43,8 @@ enum forwarder_verdict {
     FORWARDER_NOT_INPUT, /* not from an input of ours */
     FORWARDER_WAITING,   /* from the wanted input, but a keyframe has to come first */
     FORWARDER_STALE,     /* from before the switch, or forgotten */
-    FORWARDER_PADDING,   /* swallowed: its number is not missing in the output */
+    FORWARDER_SWALLOWED, /* its number is not missing in the output */
+    FORWARDER_FILL,      /* unwanted, but its number was left free: send it without payload */
 };
 
 struct forwarder_output {
@@ -99,7 +100,7 @@ static inline bool forwarder_takes(const struct forwarder *f, uint32_t input)
     return f->input == input || f->wanted == input;
 }
 
-/* One packet. ret is written for SEND and SWITCHED only. */
+/* One packet. ret is written for SEND, SWITCHED and FILL only. */
 enum forwarder_verdict forwarder_push(struct forwarder *f, const struct forwarder_packet *p,
                                       struct forwarder_output *ret);
 

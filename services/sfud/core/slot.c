@@ -298,7 +298,7 @@ static bool push(struct worker *w, struct slot *slot, const struct pass_packet *
                                          .clock_rate = e->clock_rate,
                                          .arrival = p->arrival,
                                          .keyframe_start = p->keyframe_start,
-                                         .is_padding = p->payload.len == 0,
+                                         .is_unwanted = p->payload.len == 0,
                                          .vp8 = p->has_vp8 ? &p->vp8 : NULL,
                                          .clock = &e->clock };
     enum forwarder_verdict v = forwarder_push(&slot->forwarder, &in, ret);

@@ -158,7 +158,7 @@ static struct forwarder_output push_seq(struct forwarder *f, int64_t seq, bool p
                                   .clock_rate = CLOCK,
                                   .arrival = seq * 1000,
                                   .keyframe_start = true,
-                                  .is_padding = padding };
+                                  .is_unwanted = padding };
     assert_int_equal(forwarder_push(f, &p, &o), expected);
     return o;
 }
@@ -184,10 +184,10 @@ static void a_loss_stays_a_loss_and_a_late_packet_fills_it(void **state)
 static void padding_is_swallowed_without_a_gap(void **state)
 {
     struct forwarder f = started_at(1);
-    push_seq(&f, 2, true, FORWARDER_PADDING);
-    push_seq(&f, 3, true, FORWARDER_PADDING);
+    push_seq(&f, 2, true, FORWARDER_SWALLOWED);
+    push_seq(&f, 3, true, FORWARDER_SWALLOWED);
     assert_int_equal(push_seq(&f, 4, false, FORWARDER_SEND).seq, 101);
-    push_seq(&f, 5, true, FORWARDER_PADDING);
+    push_seq(&f, 5, true, FORWARDER_SWALLOWED);
     assert_int_equal(push_seq(&f, 6, false, FORWARDER_SEND).seq, 102);
     assert_int_equal(push_seq(&f, 7, false, FORWARDER_SEND).seq, 103);
 }
@@ -197,17 +197,17 @@ static void a_late_packet_keeps_the_offset_of_its_neighbours(void **state)
     struct forwarder f = started_at(1);
     assert_int_equal(push_seq(&f, 2, false, FORWARDER_SEND).seq, 101);
     /* 3 is late, 4 is padding */
-    push_seq(&f, 4, true, FORWARDER_PADDING);
+    push_seq(&f, 4, true, FORWARDER_SWALLOWED);
     assert_int_equal(push_seq(&f, 5, false, FORWARDER_SEND).seq, 103);
     assert_int_equal(push_seq(&f, 3, false, FORWARDER_SEND).seq, 102);
     push_seq(&f, 4, false, FORWARDER_STALE); /* was swallowed: its number is somebody else's now */
 }
 
-static void late_padding_fills_the_gap_it_left(void **state)
+static void an_unwanted_packet_that_comes_late_fills_the_gap_it_left(void **state)
 {
     struct forwarder f = started_at(1);
     assert_int_equal(push_seq(&f, 3, false, FORWARDER_SEND).seq, 102);
-    assert_int_equal(push_seq(&f, 2, true, FORWARDER_SEND).seq, 101);
+    assert_int_equal(push_seq(&f, 2, true, FORWARDER_FILL).seq, 101);
 }
 
 static void what_is_older_than_the_switch_is_stale(void **state)
@@ -230,7 +230,7 @@ static void more_swallowed_runs_than_remembered_never_repeat_a_number(void **sta
     struct forwarder f = started_at(0);
     int64_t last = 100;
     for (int64_t seq = 1; seq < 400; seq += 2) {
-        push_seq(&f, seq, true, FORWARDER_PADDING);
+        push_seq(&f, seq, true, FORWARDER_SWALLOWED);
         int64_t out = push_seq(&f, seq + 1, false, FORWARDER_SEND).seq;
         assert_int_equal(out, last + 1);
         last = out;
@@ -360,7 +360,7 @@ static void numbers_and_timestamps_wrap(void **state)
 static void a_copy_goes_on_where_the_original_was(void **state)
 {
     struct forwarder f = started_at(1);
-    push_seq(&f, 2, true, FORWARDER_PADDING);
+    push_seq(&f, 2, true, FORWARDER_SWALLOWED);
     struct forwarder moved = f;
     assert_int_equal(push_seq(&moved, 3, false, FORWARDER_SEND).seq,
                      push_seq(&f, 3, false, FORWARDER_SEND).seq);
@@ -375,7 +375,7 @@ int main(void)
         cmocka_unit_test(a_loss_stays_a_loss_and_a_late_packet_fills_it),
         cmocka_unit_test(padding_is_swallowed_without_a_gap),
         cmocka_unit_test(a_late_packet_keeps_the_offset_of_its_neighbours),
-        cmocka_unit_test(late_padding_fills_the_gap_it_left),
+        cmocka_unit_test(an_unwanted_packet_that_comes_late_fills_the_gap_it_left),
         cmocka_unit_test(what_is_older_than_the_switch_is_stale),
         cmocka_unit_test(padding_cannot_start_an_input),
         cmocka_unit_test(more_swallowed_runs_than_remembered_never_repeat_a_number),

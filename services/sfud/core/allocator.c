@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/allocator.h"
+
+void ladder_add(struct ladder *l, struct rung rung)
+{
+    while (l->count > 0 && l->rungs[l->count - 1].bps >= rung.bps) {
+        l->count--;
+        if (l->current == (int8_t)l->count)
+            l->current = -1;
+    }
+    if (l->count < ALLOCATOR_RUNGS_MAX)
+        l->rungs[l->count++] = rung;
+}
+
+uint64_t allocator_demand(const struct ladder *ladders, size_t count)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += ladders[i].count == 0 ? 0 : ladders[i].rungs[ladders[i].count - 1].bps;
+    return sum;
+}
+
+/* Larger pictures first, then by priority, then in the order given. */
+static bool is_before(const struct ladder *a, const struct ladder *b)
+{
+    return a->size != b->size ? a->size > b->size : a->priority < b->priority;
+}
+
+static void sort(const struct ladder *ladders, size_t count, uint8_t order[TRANSPORT_MEDIA_MAX])
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t at = i;
+        for (; at > 0 && is_before(&ladders[i], &ladders[order[at - 1]]); at--)
+            order[at] = order[at - 1];
+        order[at] = (uint8_t)i;
+    }
+}
+
+struct division {
+    const struct ladder *ladders;
+    int8_t *rungs;
+    uint64_t budget_bps, spent_bps;
+};
+
+static uint64_t cost_of(const struct ladder *l, int rung)
+{
+    return rung < 0 ? 0 : l->rungs[rung].bps;
+}
+
+/* One step up, if it fits. What flows already needs no headroom. */
+static bool raise(struct division *d, size_t i)
+{
+    const struct ladder *l = &d->ladders[i];
+    int next = d->rungs[i] + 1;
+    if (next >= l->count || (l->is_held && next > l->current))
+        return false;
+    uint64_t spent = d->spent_bps - cost_of(l, next - 1) + cost_of(l, next);
+    uint64_t budget = next <= l->current
+                          ? d->budget_bps
+                          : d->budget_bps / 100 * (100 - (unsigned)ALLOCATOR_HEADROOM_PC);
+    if (spent > budget)
+        return false;
+    d->rungs[i] = (int8_t)next;
+    d->spent_bps = spent;
+    return true;
+}
+
+/* Those of one size, in turns, until nobody can be raised. */
+static void raise_group(struct division *d, const uint8_t *order, size_t count)
+{
+    for (bool any = true; any;) {
+        any = false;
+        for (size_t i = 0; i < count; i++)
+            any |= raise(d, order[i]);
+    }
+}
+
+uint64_t allocator_divide(const struct ladder *ladders, size_t count, uint64_t budget_bps,
+                          int8_t *ret)
+{
+    check(count <= TRANSPORT_MEDIA_MAX);
+    uint8_t order[TRANSPORT_MEDIA_MAX];
+    sort(ladders, count, order);
+    struct division d = { .ladders = ladders, .rungs = ret, .budget_bps = budget_bps };
+    memset(ret, -1, count);
+    for (size_t i = 0; i < count; i++)
+        (void)raise(&d, order[i]);
+    for (size_t first = 0, end; first < count; first = end) {
+        for (end = first + 1;
+             end < count && ladders[order[end]].size == ladders[order[first]].size;)
+            end++;
+        raise_group(&d, order + first, end - first);
+    }
+    return d.spent_bps;
+}

@@ -1,0 +1,53 @@
+/* allocator.h - how the bitrate toward a viewer is divided between their video slots.
+ *
+ * What the viewer asked for comes first: slots that want the larger picture before those that want
+ * less, then by priority. Everybody gets the least picture before anybody gets more; then the most
+ * wanted are raised as far as the budget goes, those who want the same size in turns. Audio is not
+ * divided: the caller takes it off the budget before.
+ *
+ * Stable: a slot keeps what it has while that fits, and is raised only if there is some room left
+ * over, so that a budget that wavers does not make pictures waver.
+ *
+ * Pure: the same input gives the same answer.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef SFUD_CORE_ALLOCATOR_H
+#define SFUD_CORE_ALLOCATOR_H
+
+#include "limits.h"
+
+enum {
+    ALLOCATOR_RUNGS_MAX = 12,  /* three layers of up to four frame rates */
+    ALLOCATOR_HEADROOM_PC = 8, /* of the budget: stays free when something is raised */
+};
+
+/* One quality that a track can be sent in. */
+struct rung {
+    uint8_t spatial, temporal;
+    uint64_t bps; /* all that has to be sent for it */
+};
+
+/* One slot's ladder: rising in quality and in bitrate. */
+struct ladder {
+    struct rung rungs[ALLOCATOR_RUNGS_MAX];
+    uint8_t count;
+    /* given with it */
+    uint8_t size;     /* highest spatial layer the viewer wants */
+    uint8_t priority; /* 0 first, among those of the same size */
+    int8_t current;   /* the rung that flows; -1: none */
+    bool is_held;     /* not above `current`: it has just been lowered */
+};
+
+/* Adds a rung unless a better picture costs no more than it: those below that cost as much or more
+ * go. Call in rising order of quality. */
+void ladder_add(struct ladder *l, struct rung rung);
+
+/* What all would take at their best. */
+uint64_t allocator_demand(const struct ladder *ladders, size_t count);
+
+/* Divides. ret[i]: index of the rung of ladders[i], -1: nothing fits. count <= TRANSPORT_MEDIA_MAX.
+ * Returns what is spent. Cost: count * rungs. */
+uint64_t allocator_divide(const struct ladder *ladders, size_t count, uint64_t budget_bps,
+                          int8_t *ret);
+
+#endif
