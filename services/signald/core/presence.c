@@ -54,13 +54,12 @@ void presence_release(struct presence *p)
     free(p);
 }
 
-static bool hears(const struct session *s)
+bool presence_hears(const struct session *s)
 {
     return s->state == SESSION_JOINED && s->socket != NULL && !s->is_closing;
 }
 
-/* One text for all. */
-static void broadcast(struct presence *p, const json_t *message)
+void presence_broadcast(struct presence *p, const json_t *message)
 {
     char *text = json_dumps(message, JSON_COMPACT);
     check(text != NULL);
@@ -68,7 +67,7 @@ static void broadcast(struct presence *p, const json_t *message)
     list_for_each(l, &p->sessions)
     {
         struct session *s = list_entry(l, struct session, in_presence);
-        if (hears(s))
+        if (presence_hears(s))
             session_send_text(s, text, len);
     }
     free(text);
@@ -78,7 +77,7 @@ static void broadcast_state(struct presence *p)
 {
     json_t *m = json_pack("{s:s,s:I,s:o}", "op", "room-state", "seq", (json_int_t)p->room.seq,
                           "participants", room_participants(&p->room));
-    broadcast(p, m);
+    presence_broadcast(p, m);
     json_decref(m);
 }
 
@@ -149,7 +148,7 @@ static void assign(struct presence *p, struct session *s, const struct slot_plan
     if (change == SLOT_CHANGE_NONE)
         return;
     s->slots_changed = true;
-    if (change == SLOT_CHANGE_TRACK && announce && hears(s))
+    if (change == SLOT_CHANGE_TRACK && announce && presence_hears(s))
         session_send(s, json_pack("{s:s,s:o}", "op", "slots", "slots", session_slots_json(s)));
     presence_tell_node(s);
 }
@@ -271,7 +270,7 @@ static void on_chat(struct presence *p, const json_t *chat)
     list_for_each(l, &p->sessions)
     {
         struct session *s = list_entry(l, struct session, in_presence);
-        if (hears(s) && is_for(s, chat))
+        if (presence_hears(s) && is_for(s, chat))
             session_send_text(s, text, strlen(text));
         else if (s->catching_up && is_public)
             session_late_chat(s, chat);
@@ -314,78 +313,12 @@ void presence_on_event(struct presence *p, json_t *event)
     json_object_del(public, "private");
     p->holds++; /* our last session may go while we tell them */
     on_own(p, event);
-    broadcast(p, public);
+    presence_broadcast(p, public);
     check_pictures(p);
     presence_slots_due(p);
     p->holds--;
     json_decref(public);
     presence_release(p);
-}
-
-static void send_speakers(struct presence *p)
-{
-    char *text = json_dumps(p->speakers, JSON_COMPACT | JSON_SORT_KEYS);
-    check(text != NULL);
-    if (p->speakers_sent == NULL || strcmp(text, p->speakers_sent) != 0)
-        broadcast(p, p->speakers);
-    free(p->speakers_sent);
-    p->speakers_sent = text;
-    json_decref(p->speakers);
-    p->speakers = NULL;
-    p->speakers_at = p->hub->now;
-}
-
-static void on_speakers(struct presence *p, const json_t *list)
-{
-    json_t *speakers = json_array();
-    size_t i;
-    json_t *v;
-    json_array_foreach((json_t *)(uintptr_t)list, i, v)
-    {
-        const char *id = json_string_value(json_object_get(v, "participant"));
-        json_int_t level = json_integer_value(json_object_get(v, "level"));
-        if (room_find(&p->room, id) != NULL && level >= 0 && level <= 127)
-            json_array_append_new(speakers,
-                                  json_pack("{s:s,s:I}", "participant", id, "level", level));
-    }
-    json_decref(p->speakers);
-    p->speakers = json_pack("{s:s,s:o}", "op", "speakers", "speakers", speakers);
-    if (p->speakers_at == 0 || p->hub->now - p->speakers_at >= SPEAKERS_PERIOD)
-        send_speakers(p);
-    if (room_on_speakers(&p->room, list, p->hub->now))
-        presence_slots_due(p);
-}
-
-static void on_transport(struct presence *p, const json_t *event)
-{
-    const char *id = json_string_value(json_object_get(event, "participant"));
-    const char *node = json_string_value(json_object_get(event, "node"));
-    const char *state = json_string_value(json_object_get(event, "state"));
-    if (id == NULL || state == NULL ||
-        (strcmp(state, "connected") != 0 && strcmp(state, "disconnected") != 0 &&
-         strcmp(state, "failed") != 0))
-        return;
-    list_for_each(l, &p->sessions)
-    {
-        struct session *s = list_entry(l, struct session, in_presence);
-        if (strcmp(s->participant, id) != 0 || (node != NULL && strcmp(node, s->node) != 0) ||
-            (s->state != SESSION_JOINED && s->state != SESSION_DETACHED))
-            continue;
-        if (strcmp(state, "failed") == 0)
-            session_media_failed(s);
-        else if (hears(s))
-            session_send(s, json_pack("{s:s,s:s}", "op", "media", "state", state));
-    }
-}
-
-void presence_on_media(struct presence *p, const json_t *event)
-{
-    const char *op = json_string_value(json_object_get(event, "op"));
-    json_t *speakers = json_object_get(event, "speakers");
-    if (op != NULL && strcmp(op, "speakers") == 0 && json_is_array(speakers))
-        on_speakers(p, speakers);
-    else if (op != NULL && strcmp(op, "transport") == 0)
-        on_transport(p, event);
 }
 
 void presence_on_subscribed(struct presence *p)
@@ -616,6 +549,5 @@ void presence_on_tick(struct presence *p)
         presence_read(p);
     if (p->slots_due && now - p->slots_at >= SLOTS_PERIOD)
         assign_all(p);
-    if (p->speakers != NULL && now - p->speakers_at >= SPEAKERS_PERIOD)
-        send_speakers(p);
+    presence_media_on_tick(p);
 }

@@ -57,5 +57,12 @@ void presence_slots_due(struct presence *p);
 void presence_assign(struct presence *p, struct session *s, bool announce);
 /* Tells the node what slots it is to fill. */
 void presence_tell_node(struct session *s);
+/* Sends what was held back. */
+void presence_media_on_tick(struct presence *p);
+
+/* Its client is there to read. */
+bool presence_hears(const struct session *s);
+/* One text for everybody here. */
+void presence_broadcast(struct presence *p, const json_t *message);
 
 #endif
