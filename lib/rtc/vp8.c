@@ -94,20 +94,23 @@ void vp8_write(struct writer *w, const struct vp8_descriptor *d)
                                (d->key_index & 0x1f)));
 }
 
-void vp8_munger_switch(struct vp8_munger *m, const struct vp8_descriptor *first)
+static void start_ranges(struct vp8_munger *m, uint16_t from, uint16_t offset)
 {
-    m->last_input_id = first->picture_id;
-    m->has_input = true;
-    if (!m->started)
-        return; /* the first input defines the numbers */
-    m->picture_id_offset = (uint16_t)(m->last_picture_id + 1 - first->picture_id);
-    m->tl0_offset = (uint8_t)(m->last_tl0 + 1 - first->tl0_index);
-    m->key_offset = (uint8_t)(m->last_key + 1 - first->key_index);
+    m->ranges[0].from = from;
+    m->ranges[0].offset = offset;
+    m->range_count = 1;
 }
 
-void vp8_munger_skip_picture(struct vp8_munger *m)
+void vp8_munger_switch(struct vp8_munger *m, const struct vp8_descriptor *first)
 {
-    m->picture_id_offset--;
+    uint16_t id = first->picture_id & PICTURE_ID_MASK;
+    m->last_input_id = id;
+    m->has_input = true;
+    start_ranges(m, id, m->started ? (uint16_t)(m->last_picture_id + 1 - id) : 0);
+    if (!m->started)
+        return; /* the first input defines the numbers */
+    m->tl0_offset = (uint8_t)(m->last_tl0 + 1 - first->tl0_index);
+    m->key_offset = (uint8_t)(m->last_key + 1 - first->key_index);
 }
 
 static bool picture_newer(uint16_t a, uint16_t b)
@@ -117,19 +120,57 @@ static bool picture_newer(uint16_t a, uint16_t b)
 }
 
 /* The input's picture id in 15 bits: a 7-bit id is taken as the nearest to the newest one. */
-static uint16_t widen(struct vp8_munger *m, const struct vp8_descriptor *d)
+static uint16_t widen(const struct vp8_munger *m, const struct vp8_descriptor *d)
 {
     uint16_t id = d->picture_id & PICTURE_ID_MASK;
-    if (!d->picture_id_long && m->has_input) {
-        int distance = (int)((unsigned)(id - m->last_input_id) & 0x7f);
-        if (distance >= 64)
-            distance -= 128;
-        id = (uint16_t)((m->last_input_id + distance) & PICTURE_ID_MASK);
-    }
+    if (d->picture_id_long || !m->has_input)
+        return id;
+    int distance = (int)((unsigned)(id - m->last_input_id) & 0x7f);
+    if (distance >= 64)
+        distance -= 128;
+    return (uint16_t)((m->last_input_id + distance) & PICTURE_ID_MASK);
+}
+
+static void learn(struct vp8_munger *m, uint16_t id)
+{
     if (!m->has_input || picture_newer(id, m->last_input_id))
         m->last_input_id = id;
     m->has_input = true;
-    return id;
+    if (m->range_count == 0)
+        return;
+    /* The start of the newest range must not fall so far behind that it looks newer again. */
+    uint16_t from = m->ranges[m->range_count - 1].from;
+    if (((unsigned)(m->last_input_id - from) & PICTURE_ID_MASK) >= 0x2000 &&
+        !picture_newer(from, m->last_input_id))
+        start_ranges(m, (uint16_t)((m->last_input_id - 0x1000) & PICTURE_ID_MASK),
+                     m->ranges[m->range_count - 1].offset);
+}
+
+void vp8_munger_skip_picture(struct vp8_munger *m, const struct vp8_descriptor *dropped)
+{
+    if (!dropped->has_picture_id || !m->has_input)
+        return;
+    uint16_t id = widen(m, dropped);
+    if (!picture_newer(id, m->last_input_id))
+        return; /* another packet of it was skipped before, or it is late */
+    learn(m, id);
+    uint16_t offset = m->range_count == 0 ? 0 : m->ranges[m->range_count - 1].offset;
+    if (m->range_count == VP8_MUNGER_RANGES) {
+        memmove(m->ranges, m->ranges + 1, sizeof m->ranges - sizeof m->ranges[0]);
+        m->range_count--;
+    }
+    m->ranges[m->range_count].from = (uint16_t)((id + 1) & PICTURE_ID_MASK);
+    m->ranges[m->range_count++].offset = (uint16_t)(offset - 1);
+}
+
+static uint16_t offset_of(const struct vp8_munger *m, uint16_t id)
+{
+    if (m->range_count == 0)
+        return 0;
+    size_t i = m->range_count - 1u;
+    while (i > 0 && picture_newer(m->ranges[i].from, id))
+        i--;
+    return m->ranges[i].offset;
 }
 
 static bool is_newest(const struct vp8_munger *m, const struct vp8_descriptor *d)
@@ -144,7 +185,9 @@ static bool is_newest(const struct vp8_munger *m, const struct vp8_descriptor *d
 void vp8_munger_apply(struct vp8_munger *m, struct vp8_descriptor *d)
 {
     if (d->has_picture_id) {
-        d->picture_id = (uint16_t)((widen(m, d) + m->picture_id_offset) & PICTURE_ID_MASK);
+        uint16_t id = widen(m, d);
+        learn(m, id);
+        d->picture_id = (uint16_t)((id + offset_of(m, id)) & PICTURE_ID_MASK);
         d->picture_id_long = true;
     }
     if (d->has_tl0_index)

@@ -41,11 +41,21 @@ MUST_USE enum err vp8_parse(struct bytes payload, struct vp8_descriptor *ret);
  * changes the length again. */
 void vp8_write(struct writer *w, const struct vp8_descriptor *d);
 
-/* Keeps picture id, TL0PICIDX and KEYIDX continuous over inputs that each have their own.
+enum { VP8_MUNGER_RANGES = 16 };
+
+/* Keeps picture id, TL0PICIDX and KEYIDX continuous over inputs that each have their own, and the
+ * picture ids also over pictures that are dropped on purpose: a receiver takes a gap in them for a
+ * loss and holds back what might depend on it.
  * Zero-initialised is ready. A plain value: copy it to move a slot. */
 struct vp8_munger {
     bool started;
-    uint16_t picture_id_offset; /* out = in + offset */
+    uint8_t range_count;
+    /* Pictures of this input from `from` on, 15 bits: out = in + offset. Older ones keep the offset
+     * that they had, so that late packets stay with their picture. */
+    struct {
+        uint16_t from;
+        uint16_t offset;
+    } ranges[VP8_MUNGER_RANGES]; /* oldest first */
     uint8_t tl0_offset;
     uint8_t key_offset;
     uint16_t last_picture_id; /* newest sent */
@@ -58,9 +68,10 @@ struct vp8_munger {
 /* The next packet comes from a new input and starts a keyframe: continue after what was sent. */
 void vp8_munger_switch(struct vp8_munger *m, const struct vp8_descriptor *first);
 
-/* The picture after the newest sent was dropped on purpose (temporal layer): close the gap in the
- * picture ids that follow. */
-void vp8_munger_skip_picture(struct vp8_munger *m);
+/* This packet's picture is not sent, on purpose (temporal layer): the pictures that follow close
+ * the gap. Call it for every dropped packet of the input, as vp8_parse() gave it. A picture that
+ * comes after a newer one leaves its gap: what was sent stays. */
+void vp8_munger_skip_picture(struct vp8_munger *m, const struct vp8_descriptor *dropped);
 
 /* Rewrites d in place for sending (7-bit ids are widened). */
 void vp8_munger_apply(struct vp8_munger *m, struct vp8_descriptor *d);

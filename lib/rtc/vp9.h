@@ -13,7 +13,9 @@
 
 enum {
     VP9_REFERENCES_MAX = 3,
+    VP9_SPATIAL_MAX = 8,
     VP9_DESCRIPTOR_SIZE_MAX = 12, /* of what vp9_write() writes */
+    VP9_PATCH_SIZE_MAX = 5,
 };
 
 struct vp9_descriptor {
@@ -22,6 +24,7 @@ struct vp9_descriptor {
     bool flexible;        /* F */
     bool frame_start;     /* B: of a layer frame */
     bool frame_end;       /* E */
+    bool not_for_upper;   /* Z: no higher spatial layer of the picture refers to it */
     bool has_picture_id;
     bool picture_id_long; /* M: 15 bits on the wire */
     uint16_t picture_id;
@@ -35,6 +38,7 @@ struct vp9_descriptor {
     bool has_structure;                     /* V */
     uint8_t spatial_count;                  /* of the structure, 1..8 */
     uint16_t width, height;                 /* of its first spatial layer; 0: not said */
+    uint16_t upper_width[VP9_SPATIAL_MAX - 1], upper_height[VP9_SPATIAL_MAX - 1]; /* the others */
 };
 
 /* OK, ERR_TRUNCATED, or ERR_MALFORMED (a fourth reference, nothing behind the descriptor). */
@@ -43,5 +47,33 @@ MUST_USE enum err vp9_parse(struct bytes payload, struct vp9_descriptor *ret);
 /* Writes it in flexible mode, the picture id with 15 bits, the structure with one spatial layer
  * and without a group of pictures. */
 void vp9_write(struct writer *w, const struct vp9_descriptor *d);
+
+/* Keeps picture id and TL0PICIDX continuous over inputs that each have their own.
+ * Zero-initialised is ready. A plain value: copy it to move a slot.
+ *
+ * Within an input the ids keep their distances, also where pictures are dropped: references count
+ * in picture ids (P_DIFF, or the group of pictures of the structure), and receivers expect that
+ * pictures of upper temporal layers may be missing. */
+struct vp9_munger {
+    bool started;
+    bool has_input;
+    uint16_t picture_id_offset; /* out = in + offset */
+    uint8_t tl0_offset;
+    uint16_t last_picture_id; /* newest sent */
+    uint16_t last_input_id;   /* newest taken from this input: widens 7-bit ids */
+    uint8_t last_tl0;
+};
+
+/* The next packet comes from a new input and starts a keyframe: continue after what was sent. */
+void vp9_munger_switch(struct vp9_munger *m, const struct vp9_descriptor *first);
+
+/* Rewrites d in place for sending (7-bit ids are widened). */
+void vp9_munger_apply(struct vp9_munger *m, struct vp9_descriptor *d);
+
+/* Writes the start of the descriptor with the numbers of d, at most VP9_PATCH_SIZE_MAX bytes, and
+ * returns how many bytes at the start of payload it stands for; everything behind stays as it is.
+ *
+ * payload  that d was parsed from */
+size_t vp9_write_patch(struct writer *w, const struct vp9_descriptor *d, struct bytes payload);
 
 #endif

@@ -114,10 +114,53 @@ static void dropped_picture_leaves_no_gap(void **state)
     struct vp8_descriptor d = picture(10, 1);
     vp8_munger_switch(&m, &d);
     vp8_munger_apply(&m, &d);
-    vp8_munger_skip_picture(&m); /* 11 */
+    d = picture(11, 1);
+    vp8_munger_skip_picture(&m, &d);
+    vp8_munger_skip_picture(&m, &d); /* its second packet */
     d = picture(12, 2);
     vp8_munger_apply(&m, &d);
     assert_int_equal(d.picture_id, 11);
+}
+
+/* 0 2 1 2 with the upper layer dropped, each picture in two packets, the second one late. */
+static void late_packets_stay_with_their_picture(void **state)
+{
+    struct vp8_munger m = { 0 };
+    struct vp8_descriptor d = picture(32760, 1), late;
+    vp8_munger_switch(&m, &d);
+    uint16_t sent = 32760;
+    for (unsigned i = 0; i < 100; i++) {
+        uint16_t id = (uint16_t)((32760 + 2 * i) & 0x7fff);
+        d = picture(id, (uint8_t)i);
+        vp8_munger_apply(&m, &d);
+        assert_int_equal(d.picture_id, sent);
+        d = picture((uint16_t)((id + 1) & 0x7fff), (uint8_t)i);
+        vp8_munger_skip_picture(&m, &d);
+        late = picture(id, (uint8_t)i);
+        vp8_munger_apply(&m, &late);
+        assert_int_equal(late.picture_id, sent);
+        if (i >= 10) {
+            late = picture((uint16_t)((id - 20) & 0x7fff), (uint8_t)(i - 10));
+            vp8_munger_apply(&m, &late);
+            assert_int_equal(late.picture_id, (sent - 10) & 0x7fff);
+        }
+        sent = (sent + 1) & 0x7fff;
+    }
+}
+
+static void an_offset_outlives_the_wrap_of_the_ids(void **state)
+{
+    struct vp8_munger m = { 0 };
+    struct vp8_descriptor d = picture(0, 0);
+    vp8_munger_switch(&m, &d);
+    vp8_munger_apply(&m, &d);
+    d = picture(1, 0);
+    vp8_munger_skip_picture(&m, &d);
+    for (uint32_t i = 2; i < 100000; i++) {
+        d = picture(i & 0x7fff, (uint8_t)i);
+        vp8_munger_apply(&m, &d);
+        assert_int_equal(d.picture_id, (i - 1) & 0x7fff);
+    }
 }
 
 static void seven_bit_ids_become_a_continuous_long_id(void **state)
@@ -144,6 +187,8 @@ int main(void)
         cmocka_unit_test(parse_of_write_is_the_descriptor),
         cmocka_unit_test(switched_input_continues_the_numbers),
         cmocka_unit_test(dropped_picture_leaves_no_gap),
+        cmocka_unit_test(late_packets_stay_with_their_picture),
+        cmocka_unit_test(an_offset_outlives_the_wrap_of_the_ids),
         cmocka_unit_test(seven_bit_ids_become_a_continuous_long_id),
     };
     return cmocka_run_group_tests_name("rtc/vp8", tests, NULL, NULL);
