@@ -69,5 +69,10 @@ enum {
 #define SPEAKERS_INTERVAL_MIN       MILLIS(250) /* at most 4 events a second (protocol.md) */
 #define SPEAKER_TICK                MILLIS(50)
 #define PACKET_CACHE_TIME           MILLIS(1000)
+/* Dynacast. Turning a layer on costs a keyframe, and a picture that comes late. */
+#define DEMAND_LOWER_TIME           SECONDS(5)  /* upper layers that nobody watches are stopped */
+#define DEMAND_NONE_TIME            SECONDS(15) /* … and the whole track */
+#define DEMAND_REPEAT_TIME          SECONDS(5)  /* told again if it has no effect, each time later */
+#define DEMAND_REPEAT_TIME_MAX      SECONDS(80)
 
 #endif

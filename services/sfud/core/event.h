@@ -6,6 +6,7 @@
 #ifndef SFUD_CORE_EVENT_H
 #define SFUD_CORE_EVENT_H
 
+#include "core/source.h"
 #include "limits.h"
 
 struct command;
@@ -13,6 +14,7 @@ struct command;
 enum event_kind {
     EVENT_TRANSPORT, /* a participant's transport changed its state */
     EVENT_SPEAKERS,  /* the list of those who speak in a room changed */
+    EVENT_LAYERS,    /* how far a track is watched, for its publisher */
     EVENT_COMMAND_DONE,
 };
 
@@ -32,15 +34,17 @@ struct event_speaker {
 
 struct event {
     enum event_kind kind;
-    /* TRANSPORT, SPEAKERS */
+    /* TRANSPORT, SPEAKERS, LAYERS */
     char room[ROOM_KEY_MAX + 1];
-    char participant[PARTICIPANT_KEY_MAX + 1];   /* TRANSPORT */
+    char participant[PARTICIPANT_KEY_MAX + 1];   /* TRANSPORT, LAYERS */
     enum transport_event transport;              /* TRANSPORT */
     enum err reason;                             /* TRANSPORT failed: ERR_EXPIRED, ERR_AUTH, … */
     usec connect_us;                             /* TRANSPORT connected: since its creation */
     const char *suite;                           /* TRANSPORT connected: static, the SRTP profile */
     struct event_speaker speakers[SPEAKERS_MAX]; /* SPEAKERS, loudest first; may be none */
     size_t speaker_count;
+    enum source source; /* LAYERS */
+    int8_t layer_max;   /* LAYERS: highest that any slot wants; -1: none */
     /* COMMAND_DONE: the command given to worker_command(), owned by the receiver of the event
      * again. Its results (struct command's `ret_` fields) are filled in if err is OK. */
     struct command *command;

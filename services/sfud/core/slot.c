@@ -62,6 +62,19 @@ static const char *room_key_of(const struct worker *w, const struct slot *slot)
     return room->key;
 }
 
+/* The viewer wants to see the same track larger or smaller. */
+static void resize(struct worker *w, struct slot *slot, uint8_t spatial_max, usec now)
+{
+    if (slot->spatial_max == spatial_max)
+        return;
+    slot->spatial_max = spatial_max;
+    struct track *track = pool_at(&w->tracks, slot->track);
+    if (track == NULL)
+        return;
+    track_update_demand(w, track);
+    slot_select(w, slot, now);
+}
+
 void slot_set(struct worker *w, struct slot *slot, const struct slot_setting *s, usec now)
 {
     if (s == NULL || !s->has_track) {
@@ -69,12 +82,12 @@ void slot_set(struct worker *w, struct slot *slot, const struct slot_setting *s,
         slot->has_wish = false;
         return;
     }
-    slot->spatial_max = s->spatial_max;
     if (is_wish(slot, s)) {
-        slot_select(w, slot, now);
+        resize(w, slot, s->spatial_max, now);
         return;
     }
     slot_unlink(w, slot);
+    slot->spatial_max = s->spatial_max;
     slot->has_wish = true;
     slot->wish_source = s->source;
     memcpy(slot->wish_participant, s->participant, sizeof slot->wish_participant);
@@ -93,6 +106,7 @@ void slot_link(struct worker *w, struct slot *slot, struct track *track, usec no
         return;
     slot->track = track->self;
     list_push_back(&track->slots, &slot->in_track);
+    track_update_demand(w, track);
     stats_add(&w->stats, STAT_SLOTS_FED, 1);
     slot_select(w, slot, now);
 }
@@ -103,6 +117,9 @@ void slot_unlink(struct worker *w, struct slot *slot)
     if (slot->track == 0)
         return;
     list_remove(&slot->in_track);
+    struct track *track = pool_at(&w->tracks, slot->track);
+    if (track != NULL)
+        track_update_demand(w, track);
     slot->track = 0;
     stats_set(&w->stats, STAT_SLOTS_FED, stats_read(&w->stats, STAT_SLOTS_FED) - 1);
 }

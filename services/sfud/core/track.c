@@ -21,7 +21,11 @@ struct track *track_new(struct worker *w, struct transport *t, uint8_t media_ind
                              .layer_count = MAX(m->rid_count, 1),
                              .source = m->source,
                              .kind = m->kind,
-                             .allowed = m->allowed };
+                             .allowed = m->allowed,
+                             .demand = { .wanted = TRACK_LAYER_TOP,
+                                         .told = TRACK_LAYER_TOP,
+                                         .tell_at = USEC_NEVER,
+                                         .repeat_time = DEMAND_REPEAT_TIME } };
     list_init(&track->slots);
     return track;
 }
@@ -110,6 +114,8 @@ void track_on_packet(struct worker *w, struct track *track, struct encoding *e, 
     e->packet_at = now;
     if (e->is_active)
         return;
+    if (track->active == 0)
+        track_update_demand(w, track); /* perhaps nobody has ever watched */
     e->is_active = true;
     e->waiters_at = now + KEYFRAME_WAITERS_INTERVAL;
     track->active |= 1u << e->layer;
@@ -135,7 +141,7 @@ void track_set_muted(struct worker *w, struct track *track, bool muted, usec now
 
 usec track_tick(struct worker *w, struct track *track, usec now)
 {
-    usec next = USEC_NEVER;
+    usec next = track_tell_demand(w, track, now);
     for (unsigned i = 0; i < track->layer_count; i++) {
         struct encoding *e = track_encoding(w, track, i);
         if (e == NULL)

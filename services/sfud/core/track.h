@@ -14,6 +14,18 @@
 struct worker;
 struct transport;
 
+enum { TRACK_LAYER_TOP = 2 }; /* told to publishers for: everything */
+
+/* What the publisher was told about who watches. */
+struct track_demand {
+    int8_t wanted; /* highest layer any slot wants; -1: nobody watches */
+    int8_t told;   /* the same, as the publisher knows it */
+    bool is_new;   /* wanted has changed */
+    usec tell_at;  /* USEC_NEVER: nothing to tell */
+    usec told_at;  /* 0: never. Again after a while if what flows contradicts it */
+    usec repeat_time;
+};
+
 struct track {
     handle self;
     handle transport;
@@ -27,6 +39,7 @@ struct track {
     uint32_t active;                       /* bit i: layer i sends now */
     struct list slots;                     /* slot.in_track: who watches */
     struct speaker_meter meter;            /* microphones */
+    struct track_demand demand;            /* video */
 };
 
 /* NULL if the pool is empty. */
@@ -52,6 +65,12 @@ void track_want_keyframe(struct worker *w, struct track *track, struct encoding 
  * a look at each of its slots. */
 bool track_is_waited_for(const struct worker *w, const struct track *track,
                          const struct encoding *e);
+
+/* Who watches, or how large, has changed: the publisher is told at once to send more, and after a
+ * while to send less. */
+void track_update_demand(struct worker *w, struct track *track);
+/* Tells what is due. Returns when it wants to be called again. (demand.c) */
+usec track_tell_demand(struct worker *w, struct track *track, usec now);
 
 /* Layers that went silent are put to sleep, cached packets expire. Returns when it wants to be
  * called again. */

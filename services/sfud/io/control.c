@@ -199,6 +199,12 @@ static void on_event(struct control *c, const struct event *e)
     case EVENT_SPEAKERS:
         on_speakers(c, e);
         break;
+    case EVENT_LAYERS:
+        publish_media(c, e->room,
+                      json_pack("{s:s, s:s, s:s, s:s, s:i}", "op", "layers", "node", c->node_id,
+                                "participant", e->participant, "source", source_name(e->source),
+                                "max", (int)e->layer_max));
+        break;
     case EVENT_COMMAND_DONE:
         dispatch_on_command_done(c, e);
         break;

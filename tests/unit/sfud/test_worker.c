@@ -520,6 +520,51 @@ static void the_room_is_told_who_speaks(void **state)
     assert_int_equal(last->speaker_count, 0);
 }
 
+/* What the publisher was told last about its camera; 9: nothing yet. */
+static int told_layers(void)
+{
+    int told = 9;
+    for (size_t i = 0; i < call.event_count; i++) {
+        if (call.events[i].kind == EVENT_LAYERS && call.events[i].source == SOURCE_CAMERA)
+            told = call.events[i].layer_max;
+    }
+    return told;
+}
+
+static void a_publisher_is_told_which_layers_are_watched(void **state)
+{
+    call_view(scene.b, 0, scene.a, SOURCE_CAMERA, 0);
+    call_view(scene.c, 0, scene.a, SOURCE_CAMERA, 1);
+    publish(4000, 7);
+    assert_int_equal(told_layers(), 9); /* may change again */
+    publish(2000, 7);
+    assert_int_equal(told_layers(), 1);
+    call_view(scene.b, 0, scene.a, SOURCE_CAMERA, 2);
+    publish(20, 3);
+    assert_int_equal(told_layers(), 2);
+    call_view_nothing(scene.b);
+    call_view_nothing(scene.c);
+    publish(10000, 7);
+    assert_int_equal(told_layers(), 2);
+    publish(6000, 7);
+    assert_int_equal(told_layers(), -1);
+}
+
+static void a_publisher_that_did_not_hear_is_told_again(void **state)
+{
+    call_view(scene.b, 0, scene.a, SOURCE_CAMERA, 0);
+    publish(5500, 7);
+    assert_int_equal(told_layers(), 0);
+    call.event_count = 0;
+    publish(4000, 7);
+    assert_int_equal(told_layers(), 9);
+    publish(2000, 7);
+    assert_int_equal(told_layers(), 0);
+    call.event_count = 0;
+    publish(20000, 1); /* now it does as told */
+    assert_int_equal(told_layers(), 9);
+}
+
 static void silence_is_told_and_then_ends_the_transport(void **state)
 {
     call.no_checks = true;
@@ -743,6 +788,8 @@ int main(void)
         TEST(publishers_get_reports_and_transport_feedback),
         TEST(sender_reports_keep_audio_and_video_in_step),
         TEST(the_room_is_told_who_speaks),
+        TEST(a_publisher_is_told_which_layers_are_watched),
+        TEST(a_publisher_that_did_not_hear_is_told_again),
         TEST(silence_is_told_and_then_ends_the_transport),
         TEST(an_address_in_use_is_not_taken_over),
         TEST(an_address_whose_owner_is_silent_is_taken_over),
