@@ -13,6 +13,7 @@ int cli_report(int argc, char **argv);
 int cli_slo_metrics(int argc, char **argv);
 int cli_client(int argc, char **argv);
 int cli_agent(int argc, char **argv);
+int cli_relay(int argc, char **argv);
 int cli_job(int argc, char **argv);
 
 /* --- shared by them --- */

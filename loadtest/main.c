@@ -16,6 +16,7 @@ static const struct {
     { "report", cli_report, "a result as text, or as a page (--html)" },
     { "slo-metrics", cli_slo_metrics, "what --slo can judge" },
     { "agent", cli_agent, "run parts of load tests for a coordinator (run --agents)" },
+    { "relay", cli_relay, "a bad network between clients and a server (UDP)" },
     { "job", cli_job, NULL },
 };
 

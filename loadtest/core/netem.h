@@ -1,12 +1,14 @@
-/* netem.h - one direction of one bot's network: loss, bursts of loss, delay, jitter, and a line of
- * limited rate with a queue.
+/* netem.h - one direction of one bot's network: loss, bursts of loss, delay, jitter, reordering,
+ * duplicates, and a line of limited rate with a queue.
  *
  * Pure: time and bytes come in, the seed decides the rest. A datagram first waits for the line and
  * crosses it; then it may be lost (it has used the line all the same); then it travels for delay +
- * jitter. Datagrams stay in order: one that would overtake arrives with the one before it.
+ * jitter. Datagrams stay in order: one that would overtake arrives with the one before it. Only
+ * the share that is to be reordered travels longer by reorder_us, and others overtake it.
  *
- * Memory: netem_new() takes 16 KiB, which grows with what is in flight up to NETEM_BYTES_MAX;
- * beyond, datagrams are dropped and counted apart, as the tester's fault. One thread owns it.
+ * Memory: netem_new() takes 16 KiB, which grows with what is in flight up to NETEM_BYTES_MAX (and
+ * as much for what is reordered); beyond, datagrams are dropped and counted apart, as the tester's
+ * fault. One thread owns it.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef LOADTEST_NETEM_H
@@ -52,6 +54,8 @@ bool netem_is_needed(const struct network_path *path);
 /* path is copied. NULL without memory. */
 struct netem *netem_new(const struct network_path *path, uint64_t seed);
 void netem_free(struct netem *n);
+/* Another network from now on: squeezed, released. What is in flight arrives when it would have. */
+void netem_set_path(struct netem *n, const struct network_path *path);
 
 /* Copies the datagram. now must not go back. */
 enum netem_fate netem_push(struct netem *n, struct bytes datagram, const struct netem_tag *tag,
@@ -63,6 +67,9 @@ usec netem_next_deadline(const struct netem *n);
 
 /* Datagrams since netem_new(), by fate. */
 uint64_t netem_count(const struct netem *n, enum netem_fate f);
+/* Of those taken. */
+uint64_t netem_reordered(const struct netem *n);
+uint64_t netem_duplicated(const struct netem *n);
 size_t netem_in_flight(const struct netem *n);
 /* Bytes of memory that it takes now. */
 size_t netem_memory(const struct netem *n);

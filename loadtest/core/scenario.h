@@ -33,6 +33,9 @@ struct network_path {
     usec jitter_us;        /* added, uniform in 0..jitter; packets stay in order */
     uint64_t rate_bps;     /* 0: unlimited */
     uint32_t queue_us_max; /* of the rate limiter; more is dropped. 0: 200 ms */
+    uint32_t reorder_us;   /* how much longer a reordered packet travels. 0: 20 ms */
+    double reorder;        /* 0..1 per packet */
+    double duplicate;      /* 0..1 per packet: arrives twice */
 };
 
 struct network {
@@ -108,10 +111,10 @@ struct scenario {
     char room_prefix[SCENARIO_NAME_MAX]; /* room names are <prefix>-<n>; "" = load-<random> */
     /* of the headless client, whose scenario is one bot; "" = as above, as group and number */
     char room[SCENARIO_NAME_MAX], participant[SCENARIO_NAME_MAX];
-    double joins_per_second;             /* ramp */
-    usec join_timeout_us;                /* from start to connected media; later is a failure */
-    usec settle_us;                      /* after the last join, before measuring: the warm-up */
-    usec duration_us;                    /* of the plateau that is measured */
+    double joins_per_second; /* ramp */
+    usec join_timeout_us;    /* from start to connected media; later is a failure */
+    usec settle_us;          /* after the last join, before measuring: the warm-up */
+    usec duration_us;        /* of the plateau that is measured */
     struct group groups[SCENARIO_GROUPS_MAX];
     unsigned group_count;
     struct network networks[SCENARIO_NETWORKS_MAX];

@@ -94,6 +94,7 @@ static enum err check_path(const struct tree *map, const char *direction,
     needs(&x, "burst-loss", p->burst_enter > 0, "is for networks with 'burst-enter'");
     needs(&x, "burst-leave", p->burst_enter > 0, "is for networks with 'burst-enter'");
     needs(&x, "queue", p->rate_bps > 0, "is for networks with a 'rate'");
+    needs(&x, "reorder-by", p->reorder > 0, "is for networks with 'reorder'");
     return x.err;
 }
 

@@ -104,6 +104,11 @@ static const struct scenario_key of_path[] = {
     { "rate", VALUE_RATE, P(rate_bps), "unlimited", 8000, 1e11, "What the line carries." },
     { "queue", VALUE_DURATION_32, P(queue_us_max), "200ms", 1e3, 10e6,
       "With `rate`: how long packets queue for the line before more are dropped." },
+    { "reorder", VALUE_SHARE, P(reorder), "0", 0, 0,
+      "Packets that travel longer by `reorder-by`, so that others overtake them." },
+    { "reorder-by", VALUE_DURATION_32, P(reorder_us), "20ms", 1e3, 10e6,
+      "With `reorder`: how much longer." },
+    { "duplicate", VALUE_SHARE, P(duplicate), "0", 0, 0, "Packets that arrive twice." },
 };
 #undef P
 

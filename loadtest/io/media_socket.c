@@ -54,9 +54,8 @@ static void set_option(int fd, int level, int name, int value)
 }
 
 /* -1: errno. */
-static int open_fd(const struct media_sockets *s, enum net_family family)
+static int open_fd(const struct media_sockets *s, enum net_family family, struct net_addr local)
 {
-    struct net_addr any = { .family = (uint8_t)family };
     struct sockaddr_in6 name;
     int fd = socket(family == NET_IPV4 ? AF_INET : AF_INET6,
                     SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -69,8 +68,7 @@ static int open_fd(const struct media_sockets *s, enum net_family family)
     set_option(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1);
     if (s->gro)
         set_option(fd, SOL_UDP, UDP_GRO, 1);
-    const struct net_addr *local = s->source.family == family ? &s->source : &any;
-    socklen_t len = media_sockaddr_write(local, &name);
+    socklen_t len = media_sockaddr_write(&local, &name);
     if (bind(fd, (const struct sockaddr *)&name, len) != 0) {
         int error = errno;
         close(fd);
@@ -88,7 +86,8 @@ bool media_socket_ensure(struct media_socket *m, enum net_family family)
         return true;
     if (e->has_failed)
         return false;
-    e->fd = open_fd(m->set, family);
+    struct net_addr any = { .family = (uint8_t)family };
+    e->fd = open_fd(m->set, family, m->local.family == family ? m->local : any);
     if (e->fd >= 0 && epoll_ctl(m->set->epoll_fd, EPOLL_CTL_ADD, e->fd, &event) != 0) {
         close(e->fd);
         e->fd = -1;
@@ -99,14 +98,20 @@ bool media_socket_ensure(struct media_socket *m, enum net_family family)
 
 struct media_socket *media_socket_open(struct media_sockets *s, void *owner, unsigned leg)
 {
+    return media_socket_open_at(s, owner, leg, &s->source);
+}
+
+struct media_socket *media_socket_open_at(struct media_sockets *s, void *owner, unsigned leg,
+                                          const struct net_addr *local)
+{
     struct media_socket *m = calloc(1, sizeof *m);
     if (m == NULL)
         return NULL;
-    *m = (struct media_socket){ .set = s, .owner = owner, .leg = leg };
+    *m = (struct media_socket){ .set = s, .owner = owner, .leg = leg, .local = *local };
     for (size_t i = 0; i < ARRAY_LEN(m->endpoints); i++)
         m->endpoints[i] = (struct media_endpoint){ .socket = m, .fd = -1 };
     list_push_back(&s->sockets, &m->link);
-    enum net_family first = s->source.family == NET_IPV6 ? NET_IPV6 : NET_IPV4;
+    enum net_family first = local->family == NET_IPV6 ? NET_IPV6 : NET_IPV4;
     if (media_socket_ensure(m, first))
         return m;
     int error = errno;

@@ -68,6 +68,9 @@ void media_sockets_free(struct media_sockets *s);
 /* A socket on a free port, of IPv4 (and IPv6 when first needed: a second descriptor). NULL: no more
  * descriptors (errno). Not to be called from on_datagram of another set. */
 struct media_socket *media_socket_open(struct media_sockets *s, void *owner, unsigned leg);
+/* The same at an address of one's own; port 0: a free one. */
+struct media_socket *media_socket_open_at(struct media_sockets *s, void *owner, unsigned leg,
+                                          const struct net_addr *local);
 /* May be called from on_datagram. NULL is fine. */
 void media_socket_close(struct media_socket *m);
 /* 0: not opened for that family (4 or 6). */

@@ -30,6 +30,7 @@ struct media_socket {
     struct media_sockets *set;
     void *owner;
     unsigned leg;
+    struct net_addr local; /* what the socket of its family is bound to; NET_NONE: any */
     struct media_endpoint endpoints[2]; /* IPv4, IPv6 */
 };
 

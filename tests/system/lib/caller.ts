@@ -1,6 +1,6 @@
 // A person in a call: a browser of their own, the app, and the SDK's own account of what it decodes.
 // SPDX-License-Identifier: Apache-2.0
-import { type Browser, expect, type Locator, type Page } from '@playwright/test';
+import { type Browser, type BrowserContext, expect, type Locator, type Page } from '@playwright/test';
 
 import type { RoomStats } from '../../../web/sdk/src/stats.js';
 import { launchChromium } from './browser.js';
@@ -21,6 +21,8 @@ export interface CallerOptions {
   browser?: Browser;
   /** Runs in the page before anything else. */
   before?: () => void;
+  /** Done to the context before it has a page, e.g. a relay's attach(). */
+  prepare?: (context: BrowserContext) => Promise<void>;
 }
 
 export class Caller {
@@ -36,6 +38,7 @@ export class Caller {
   static async join(room: string, name: string, options: CallerOptions = {}): Promise<Caller> {
     const browser = options.browser ?? (await launchChromium());
     const context = await browser.newContext({ viewport: options.viewport ?? { width: 1280, height: 800 }, permissions: ['camera', 'microphone'] });
+    await options.prepare?.(context);
     if (options.before) await context.addInitScript(options.before);
     const page = await context.newPage();
     const judge = new FrameJudge(page);

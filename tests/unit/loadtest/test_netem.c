@@ -247,6 +247,70 @@ static void any_order_of_pushes_and_pops_keeps_the_ring_whole(void **state)
     }
 }
 
+static void a_share_is_overtaken_and_nothing_is_lost(void **state)
+{
+    const struct network_path path = { .delay_us = 10000, .reorder = 0.1, .reorder_us = 7000 };
+    struct netem *n = new_netem(path, 11);
+    unsigned next = 0, out = 0, overtaken = 0;
+    bool seen[10000] = { false };
+    for (unsigned i = 0; i < 20000; i++) {
+        usec now = (usec)i * 1000;
+        store_be32(payload, i);
+        if (i < 10000)
+            assert_int_equal(push(n, 4, now), NETEM_TAKEN);
+        struct netem_datagram d;
+        while (netem_pop(n, now, &d)) {
+            unsigned number = load_be32(d.data);
+            assert_false(seen[number]);
+            seen[number] = true;
+            bool is_late = number < next;
+            assert_int_equal(d.due - (usec)number * 1000, is_late ? 17000 : 10000);
+            overtaken += is_late;
+            next = MAX(next, number + 1);
+            out++;
+        }
+    }
+    assert_int_equal(out, 10000);
+    assert_in_range(overtaken, 900, 1100);
+    assert_int_equal(netem_reordered(n), overtaken);
+    assert_int_equal(netem_next_deadline(n), USEC_NEVER);
+    netem_free(n);
+}
+
+static void a_share_arrives_twice(void **state)
+{
+    struct netem *n = new_netem((struct network_path){ .duplicate = 0.05 }, 12);
+    unsigned out = 0;
+    for (int i = 0; i < 10000; i++) {
+        (void)push(n, 100, i);
+        out += drain(n, i);
+    }
+    assert_int_equal(out, 10000 + netem_duplicated(n));
+    assert_in_range(netem_duplicated(n), 430, 570);
+    assert_int_equal(netem_count(n, NETEM_TAKEN), 10000);
+    netem_free(n);
+}
+
+static void a_network_is_squeezed_and_released_while_datagrams_travel(void **state)
+{
+    struct netem *n = new_netem((struct network_path){ .delay_us = 20000 }, 13);
+    assert_int_equal(push(n, 1222, 0), NETEM_TAKEN);
+    netem_set_path(n, &(struct network_path){ .rate_bps = 100000 });
+    assert_int_equal(push(n, 1222, 1000), NETEM_TAKEN); /* 100 ms on the line */
+    assert_int_equal(push(n, 1222, 1000), NETEM_TAKEN);
+    assert_int_equal(push(n, 1222, 1000), NETEM_TAKEN);
+    assert_int_equal(push(n, 1222, 1000), NETEM_QUEUE_FULL);
+    assert_int_equal(drain(n, 20000), 1);
+    assert_int_equal(netem_next_deadline(n), 101000);
+    netem_set_path(n, &(struct network_path){ 0 });
+    assert_int_equal(push(n, 1222, 30000), NETEM_TAKEN); /* behind what waits already */
+    assert_int_equal(netem_next_deadline(n), 101000);
+    assert_int_equal(drain(n, 301000), 4);
+    assert_int_equal(push(n, 1222, 400000), NETEM_TAKEN);
+    assert_int_equal(netem_next_deadline(n), 400000);
+    netem_free(n);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -261,6 +325,9 @@ int main(void)
         cmocka_unit_test(memory_is_bounded_and_its_end_is_counted_apart),
         cmocka_unit_test(without_memory_datagrams_are_dropped_and_no_more),
         cmocka_unit_test(any_order_of_pushes_and_pops_keeps_the_ring_whole),
+        cmocka_unit_test(a_share_is_overtaken_and_nothing_is_lost),
+        cmocka_unit_test(a_share_arrives_twice),
+        cmocka_unit_test(a_network_is_squeezed_and_released_while_datagrams_travel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,216 @@
+/* cli_relay.c - `conclave-bot relay`: a bad network as a process, for tests with browsers.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "cli.h"
+
+#include "io/udp_relay.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char help[] =
+    "Usage: conclave-bot relay [options]\n"
+    "\n"
+    "Relays UDP between clients and a server through a bad network. Says where it listens in one\n"
+    "line of JSON, then takes commands on stdin, a line of JSON each (docs/loadtest.md).\n"
+    "\n"
+    "  --listen IP:PORT  (127.0.0.1:0, a free port)\n"
+    "  --to IP:PORT      the server; may be told later\n"
+    "  --up NETWORK      towards the server: "
+    "'{\"rate_bps\":300000,\"delay_ms\":40,\"loss\":0.05}'\n"
+    "  --down NETWORK    towards the clients\n"
+    "  --seed N          of its dice (1)\n"
+    "  --pcap FILE       writes what reaches the clients, for Wireshark\n"
+    "\n"
+    "Ends with the end of stdin, or with SIGINT or SIGTERM.\n";
+
+enum { LINE_MAX_BYTES = 4096 };
+
+struct relay_cli {
+    struct udp_relay_config config;
+    struct udp_relay *relay;
+    uv_loop_t loop;
+    uv_signal_t on_int, on_term;
+    uv_pipe_t input;
+    bool has_input;
+    char line[LINE_MAX_BYTES];
+    size_t line_len;
+};
+
+static int take_option(struct relay_cli *c, int id)
+{
+    char error[RELAY_ERROR_MAX], *end;
+    switch (id) {
+    case 'l':
+        return relay_address_parse(optarg, &c->config.listen) == OK
+                   ? 0
+                   : cli_usage_error("--listen %s: expected IP:PORT", optarg);
+    case 't':
+        return relay_address_parse(optarg, &c->config.to) == OK
+                   ? 0
+                   : cli_usage_error("--to %s: expected IP:PORT", optarg);
+    case 'u':
+    case 'd':
+        return relay_path_parse(bytes_of_str(optarg),
+                                &c->config.paths[id == 'u' ? RELAY_UP : RELAY_DOWN], error) == OK
+                   ? 0
+                   : cli_usage_error("%s: %s", id == 'u' ? "--up" : "--down", error);
+    case 's':
+        c->config.seed = strtoull(optarg, &end, 10);
+        return end != optarg && *end == '\0' ? 0 : cli_usage_error("--seed wants a number");
+    case 'p':
+        c->config.pcap_path = optarg;
+        return 0;
+    default:
+        return cli_usage_error("see conclave-bot relay --help");
+    }
+}
+
+/* -1: go on. */
+static int parse(struct relay_cli *c, int argc, char **argv)
+{
+    static const struct option options[] = {
+        { "listen", required_argument, NULL, 'l' }, { "to", required_argument, NULL, 't' },
+        { "up", required_argument, NULL, 'u' },     { "down", required_argument, NULL, 'd' },
+        { "seed", required_argument, NULL, 's' },   { "pcap", required_argument, NULL, 'p' },
+        { "help", no_argument, NULL, 'h' },         { 0 }
+    };
+    for (int id; (id = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        if (id == 'h') {
+            fputs(help, stdout);
+            return 0;
+        }
+        int exit_status = take_option(c, id);
+        if (exit_status != 0)
+            return exit_status;
+    }
+    return optind == argc ? -1 : cli_usage_error("see conclave-bot relay --help");
+}
+
+/* --- words --- */
+
+static void say(json_t *line)
+{
+    check(line != NULL);
+    (void)json_dumpf(line, stdout, JSON_COMPACT);
+    (void)fputc('\n', stdout);
+    (void)fflush(stdout);
+    json_decref(line);
+}
+
+static void say_counters(struct relay_cli *c, const char *event)
+{
+    udp_relay_flush(c->relay);
+    say(json_pack("{ss si so so}", "event", event, "clients", (int)udp_relay_client_count(c->relay),
+                  "up", relay_counters_json(udp_relay_counters(c->relay, RELAY_UP)), "down",
+                  relay_counters_json(udp_relay_counters(c->relay, RELAY_DOWN))));
+}
+
+static void obey(struct relay_cli *c)
+{
+    struct relay_command command;
+    char error[RELAY_ERROR_MAX];
+    if (relay_command_parse(bytes_of(c->line, c->line_len), &command, error) != OK) {
+        say(json_pack("{ss ss}", "event", "error", "message", error));
+        return;
+    }
+    udp_relay_command(c->relay, &command);
+    if (command.counters)
+        say_counters(c, "counters");
+    else
+        say(json_pack("{ss}", "event", "set"));
+}
+
+static void stop(struct relay_cli *c)
+{
+    if (uv_is_closing((uv_handle_t *)&c->on_int))
+        return;
+    say_counters(c, "end");
+    uv_close((uv_handle_t *)&c->on_int, NULL);
+    uv_close((uv_handle_t *)&c->on_term, NULL);
+    if (c->has_input)
+        uv_close((uv_handle_t *)&c->input, NULL);
+    udp_relay_close(c->relay);
+}
+
+/* --- events --- */
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+    (void)number;
+    stop(signal->data);
+}
+
+static void give_memory(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
+{
+    static char memory[LINE_MAX_BYTES];
+    (void)handle;
+    (void)suggested;
+    *ret = uv_buf_init(memory, sizeof memory);
+}
+
+static void on_input(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer)
+{
+    struct relay_cli *c = stream->data;
+    if (len < 0)
+        stop(c);
+    for (ssize_t i = 0; i < len; i++) {
+        if (buffer->base[i] == '\n') {
+            obey(c);
+            c->line_len = 0;
+        } else if (c->line_len < sizeof c->line) {
+            c->line[c->line_len++] = buffer->base[i];
+        }
+    }
+}
+
+static void start_signal(struct relay_cli *c, uv_signal_t *s, int number)
+{
+    check(uv_signal_init(&c->loop, s) == 0);
+    s->data = c;
+    check(uv_signal_start(s, on_signal, number) == 0);
+}
+
+/* Commands come through a pipe; what is none (a terminal, /dev/null) gives none. */
+static void start_input(struct relay_cli *c)
+{
+    c->has_input = uv_guess_handle(STDIN_FILENO) == UV_NAMED_PIPE;
+    if (!c->has_input)
+        return;
+    check(uv_pipe_init(&c->loop, &c->input, 0) == 0);
+    c->input.data = c;
+    check(uv_pipe_open(&c->input, STDIN_FILENO) == 0);
+    check(uv_read_start((uv_stream_t *)&c->input, give_memory, on_input) == 0);
+}
+
+static int serve(struct relay_cli *c)
+{
+    char ip[NET_ADDR_TEXT_SIZE];
+    check(uv_loop_init(&c->loop) == 0);
+    enum err err = udp_relay_start(&c->loop, &c->config, &c->relay);
+    if (err == OK) {
+        struct net_addr at = udp_relay_address(c->relay);
+        say(json_pack("{ss ss si}", "event", "listening", "ip", net_addr_format_ip(&at, ip), "port",
+                      (int)at.port));
+        start_signal(c, &c->on_int, SIGINT);
+        start_signal(c, &c->on_term, SIGTERM);
+        start_input(c);
+    } else {
+        fprintf(stderr, "conclave-bot: relay: %s\n", strerror(errno));
+        udp_relay_close(c->relay);
+    }
+    (void)uv_run(&c->loop, UV_RUN_DEFAULT);
+    udp_relay_free(c->relay);
+    check(uv_loop_close(&c->loop) == 0);
+    return err == OK ? 0 : RUN_USAGE;
+}
+
+int cli_relay(int argc, char **argv)
+{
+    static struct relay_cli c = { .config = { .seed = 1 } };
+    check(relay_address_parse("127.0.0.1:0", &c.config.listen) == OK);
+    int exit_status = parse(&c, argc, argv);
+    return exit_status >= 0 ? exit_status : serve(&c);
+}
