@@ -20,7 +20,7 @@ enum {
     BWE_STANDING_WINDOW_US = 200000,
     BWE_STANDING_MAX_US = 50000,     /* a queue that never was shorter in the standing window */
     BWE_STANDING_DRAINED_US = 20000, /* the queue counts as empty: the rate may rise again */
-    BWE_BASE_BUCKET_US = 5000000,    /* the least delay is that of the last 5 to 10 s */
+    BWE_BASE_BUCKET_US = 10000000,   /* the least delay is that of the last 10 to 20 s */
     BWE_CLOCK_JUMP_US = 3000000,     /* more than this between two packets is another clock */
 };
 
@@ -48,16 +48,17 @@ struct bwe_delay {
     int64_t origin_us;  /* arrival minus send of the first packet: the clocks' offset */
     int32_t base_us[2]; /* least delays of this base bucket and the one before */
     int64_t base_since_us;
-    int32_t queue_us;    /* newest sample above the base */
-    int32_t standing_us; /* least one of the standing window */
-    bool standing_full;  /* … which is covered by samples */
+    int32_t queue_us;      /* newest sample above the base */
+    int32_t standing_us;   /* least one of the standing window */
+    int64_t slope_from_us; /* arrivals before it are not part of the slope */
     bool started;
     enum bwe_usage usage;
 };
 
 /* One packet arrived. sent_us is on our clock, arrival_us on the receiver's; in order of arrival or
- * nearly so. What left before the current burst is not a sample. */
-void bwe_delay_on_packet(struct bwe_delay *d, int64_t sent_us, int64_t arrival_us);
+ * nearly so. What left before the current burst is not a sample. False if the receiver's clock
+ * jumped: everything is forgotten then. */
+bool bwe_delay_on_packet(struct bwe_delay *d, int64_t sent_us, int64_t arrival_us);
 
 /* The verdict after all packets of a feedback. */
 enum bwe_usage bwe_delay_update(struct bwe_delay *d);

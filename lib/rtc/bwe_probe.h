@@ -13,6 +13,8 @@ enum {
     BWE_PROBE_DURATION_US = 40000,
     BWE_PROBE_DURATION_MAX_US = 200000, /* given up sending */
     BWE_PROBE_STEP_US = 5000,
+    BWE_PROBE_RETRY_US = 100000,      /* due but not allowed: looks again */
+    BWE_PROBE_PIECE_MIN = 200,        /* less padding than this waits for the next step */
     BWE_PROBE_STEP_BYTES_MAX = 16000, /* of one bwe_take_probe(): no larger burst */
     BWE_PROBE_PACKETS_MIN = 6,
     BWE_PROBE_RESULT_US = 1000000, /* waits this long for the result */
@@ -33,31 +35,34 @@ enum bwe_probe_state {
 /* Zero-initialised is ready: no cluster is ever 0, the number of media. */
 struct bwe_probe {
     enum bwe_probe_state state;
-    uint8_t cluster; /* the current or last one, 1..255 */
-    uint64_t target_bps;
-    usec started_at;  /* of sending */
-    usec finished_at; /* of sending */
-    int64_t last_seq; /* newest of the cluster */
+    uint8_t cluster;               /* the current or last one, 1..255 */
+    uint64_t target_bps, from_bps; /* from_bps: the estimate when it began */
+    usec started_at;               /* of sending */
+    usec finished_at;              /* of sending */
+    int64_t last_seq;              /* newest of the cluster */
     uint32_t sent_bytes, sent_packets;
     /* of what arrived */
     uint32_t got_bytes, got_packets;
     int64_t first_sent_us, last_sent_us, first_arrival_us, last_arrival_us;
     uint32_t last_sent_bytes, first_arrival_bytes; /* at those moments */
     /* when to probe */
-    usec next_at, interval_us;
-    unsigned step;     /* 0: never probed; 1: 3x done; … */
+    usec step_at;      /* next padding of this cluster */
+    usec next_at;      /* next look whether to probe */
+    usec interval_us;  /* between probes that nothing calls for */
+    bool began;        /* the first probe was made */
     uint64_t drop_bps; /* the estimate before a large drop; 0: none */
     usec drop_at;
     /* counters */
     uint64_t started_count, reached_count, failed_count, padding_bytes;
 };
 
-/* Whether a cluster is due, and starts it. */
+/* What it needs to know. */
 struct bwe_probe_view {
     uint64_t estimate_bps, demand_bps, max_bps;
     bool may_probe; /* no overuse, no standing queue, feedback flows */
-    usec cut_at;    /* last decrease; 0 none */
 };
+
+/* Starts a cluster if one is due, gives up one that takes too long. */
 void bwe_probe_tick(struct bwe_probe *p, const struct bwe_probe_view *v, usec now);
 
 /* Padding due now; 0 if none. */
@@ -71,8 +76,10 @@ void bwe_probe_on_received(struct bwe_probe *p, size_t size, int64_t sent_us, in
  * cluster that failed is over as well; *ret_done says so. */
 uint64_t bwe_probe_result(struct bwe_probe *p, int64_t newest_seq, usec now, bool *ret_done);
 
+/* The estimate was cut: the next probe waits a while. After a large drop there is one that asks
+ * whether it was a passing one. */
 void bwe_probe_on_cut(struct bwe_probe *p, uint64_t before_bps, uint64_t after_bps, usec now);
-void bwe_probe_abort(struct bwe_probe *p, usec now);
+
 usec bwe_probe_next_deadline(const struct bwe_probe *p, const struct bwe_probe_view *v);
 
 #endif
