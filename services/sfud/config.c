@@ -23,6 +23,11 @@ static bool validate(void *data, char *why, size_t capacity)
                        (unsigned)c->media_port, (unsigned)c->workers);
         return false;
     }
+    if (c->media_tcp_port > 0 && c->media_tcp_port + c->workers > 65536) {
+        (void)snprintf(why, capacity, "media-tcp-port %u leaves no ports for %u workers",
+                       (unsigned)c->media_tcp_port, (unsigned)c->workers);
+        return false;
+    }
     if (c->media_listen[0] != 0 && parse_address(c->media_listen) != OK) {
         (void)snprintf(why, capacity, "media-listen '%s' is not an IP address", c->media_listen);
         return false;
@@ -54,7 +59,8 @@ enum config_next sfud_config_load(int argc, char *const *argv, struct sfud_confi
         { .key = "media-port",
           .type = CONFIG_UINT,
           .fallback = "40000",
-          .help = "UDP port of the first worker; worker i has media-port + i. 0: any free port.",
+          .help = "UDP and TCP port of the first worker; worker i has media-port + i. 0: any free "
+                  "port.",
           .group = "Media",
           .ret = &ret->media_port,
           .max = 65535 },
@@ -69,6 +75,21 @@ enum config_next sfud_config_load(int argc, char *const *argv, struct sfud_confi
           .help = "IP addresses announced to participants instead of those of the interfaces.",
           .group = "Media",
           .ret = &ret->public_ip },
+        { .key = "media-tcp",
+          .type = CONFIG_BOOL,
+          .fallback = "true",
+          .help = "ICE-TCP for those whose network lets no UDP through: each worker listens at the "
+                  "TCP port of the same number, too.",
+          .group = "Media",
+          .ret = &ret->media_tcp },
+        { .key = "media-tcp-port",
+          .type = CONFIG_UINT,
+          .fallback = "0",
+          .help = "TCP port told to participants instead of the real one, for a load balancer in "
+                  "front; worker i is at media-tcp-port + i. 0: the real one.",
+          .group = "Media",
+          .ret = &ret->media_tcp_port,
+          .max = 65535 },
         { .key = "io",
           .type = CONFIG_STRING,
           .fallback = "auto",

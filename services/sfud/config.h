@@ -14,6 +14,8 @@ struct sfud_config {
     uint64_t media_port; /* 0: any free port for each worker */
     const char *media_listen;
     struct config_strings public_ip;
+    bool media_tcp;
+    uint64_t media_tcp_port; /* announced; 0: the real one */
     const char *io_text;
     enum probe_wish io;
     const char *region;

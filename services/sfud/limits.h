@@ -52,6 +52,22 @@ enum {
     OUTBOX_SCRATCH_BYTES = 256 * 1024,    /* suggested; at least OUTBOX_SCRATCH_BYTES_MIN */
     OUTBOX_SCRATCH_BYTES_MIN = 64 * 1024, /* one whole GSO send */
     OUTBOX_SENDS_MAX = 512,               /* suggested */
+
+    /* ICE-TCP, per worker. Every participant of a worker may have come by TCP; while they connect
+     * browsers open one for each pair of addresses, and keep the best. */
+    TCP_CONNECTIONS_MAX = 1024,
+    /* Of one IPv4 address or IPv6 /64: an office of 60 behind one NAT, four each while they
+     * connect. One address cannot take more than a quarter of the table. */
+    TCP_ADDRESS_CONNECTIONS_MAX = 256,
+    TCP_FRAME_SIZE_MAX = DATAGRAM_SIZE_MAX, /* participants send what would fit UDP as well */
+    /* One read: 40 ms of a camera of 3 Mbit/s; a turn of the thread is far shorter. */
+    TCP_RECEIVE_BYTES = 16 * 1024,
+    /* What waits beyond the kernel's own buffer: a keyframe of 1080p, half a second of 2 Mbit/s.
+     * More would only be late. */
+    TCP_SEND_BYTES = 128 * 1024,
+    TCP_KERNEL_SEND_BYTES = 64 * 1024, /* SO_SNDBUF: the kernel doubles it */
+    TCP_ACCEPTS_PER_PASS = 16,
+    TCP_FRAMES_PER_PASS = 64, /* a quarter of a pass: UDP comes first */
 };
 
 /* Times in microseconds. */
@@ -70,9 +86,11 @@ enum {
 #define SPEAKER_TICK                MILLIS(50)
 #define PACKET_CACHE_TIME           MILLIS(1000)
 /* Dynacast. Turning a layer on costs a keyframe, and a picture that comes late. */
-#define DEMAND_LOWER_TIME           SECONDS(5)  /* upper layers that nobody watches are stopped */
-#define DEMAND_NONE_TIME            SECONDS(15) /* … and the whole track */
-#define DEMAND_REPEAT_TIME          SECONDS(5)  /* told again if it has no effect, each time later */
-#define DEMAND_REPEAT_TIME_MAX      SECONDS(80)
+#define DEMAND_LOWER_TIME       SECONDS(5)  /* upper layers that nobody watches are stopped */
+#define DEMAND_NONE_TIME        SECONDS(15) /* … and the whole track */
+#define DEMAND_REPEAT_TIME      SECONDS(5)  /* told again if it has no effect, each time later */
+#define DEMAND_REPEAT_TIME_MAX  SECONDS(80)
+#define TCP_FIRST_CHECK_TIME    SECONDS(5)  /* open to validated: browsers check at once */
+#define TCP_USED_CHECK_INTERVAL SECONDS(10) /* does a transport still have the address? */
 
 #endif

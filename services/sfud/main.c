@@ -14,6 +14,7 @@
 
 #include <sched.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 /* SIGTERM to the end: 5 s (docs/cluster.md). Media goes on until the participants, told that it
  * fails, have joined again elsewhere, or DRAIN_TIME is over. */
@@ -159,6 +160,7 @@ static bool start_control(struct node *n)
                                        .fingerprint = dtls_context_fingerprint(n->dtls),
                                        .candidates = n->candidates,
                                        .candidate_count = n->candidate_count,
+                                       .tcp_port_announced = (uint16_t)c->media_tcp_port,
                                        .worker_count = c->workers };
     enum err e = control_start(&options, &n->control);
     if (e != OK)
@@ -190,6 +192,7 @@ static bool start_thread(struct node *n, size_t i)
                                     .listen = n->listen,
                                     .listen_count = n->listen_count,
                                     .gso = n->io.gso,
+                                    .tcp = c->media_tcp,
                                     .worker = { .dtls = n->dtls },
                                     .histograms = stats_histograms(n->stats, i),
                                     .notify = control_notify(n->control),
@@ -198,7 +201,7 @@ static bool start_thread(struct node *n, size_t i)
     for (size_t j = 0; j < n->listen_count; j++)
         n->listen[j].port = (uint16_t)(c->media_port == 0 ? 0 : c->media_port + i);
     random_bytes(config.worker.random, sizeof config.worker.random);
-    n->memory_bytes += worker_memory(&config.worker);
+    n->memory_bytes += worker_memory(&config.worker) + (c->media_tcp ? tcp_memory() : 0);
     if (thread_start(&config, &n->threads[i], &failure) != OK) {
         log_error("worker.not-started", KV_U64("worker", i), KV_STR("reason", failure.text));
         return false;
@@ -252,8 +255,19 @@ static void log_started(const struct node *n)
              KV_U64("admin_port", admin_port(n->admin)));
 }
 
+/* A file for each TCP connection; the usual soft limit of 1,024 is for select(). */
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit); /* else connections beyond it are refused and counted */
+}
+
 static bool start(struct node *n)
 {
+    raise_file_limit();
     return choose_io(n) && choose_addresses(n) && start_daemon(n) && start_control(n) &&
            start_threads(n) && start_admin(n);
 }

@@ -205,6 +205,11 @@ uint32_t worker_enqueue(struct worker *w, struct transport *t, handle slot, enum
     return place;
 }
 
+bool worker_knows_address(const struct worker *w, const struct net_addr *addr)
+{
+    return transport_find_address(w, addr) != NULL;
+}
+
 bool worker_wants_flush(const struct worker *w)
 {
     return w->packet_count == PASS_DATAGRAMS_MAX || w->queue_used >= w->config.queue_max / 4 * 3 ||

@@ -59,6 +59,9 @@ size_t worker_memory(const struct worker_config *config);
  * wait for worker_flush(). */
 void worker_receive(struct worker *w, const struct datagram *in, usec now);
 
+/* Whether this address passed an ICE check of a participant who is still here. */
+bool worker_knows_address(const struct worker *w, const struct net_addr *addr);
+
 /* True when the queues are so full that the pass should be flushed and ended now. */
 bool worker_wants_flush(const struct worker *w);
 

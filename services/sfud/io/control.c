@@ -313,6 +313,7 @@ enum err control_start(const struct control_options *o, struct control **ret)
     c->stats = o->stats;
     c->worker_count = o->worker_count;
     c->candidate_count = o->candidate_count;
+    c->tcp_port_announced = o->tcp_port_announced;
     memcpy(c->candidates, o->candidates, o->candidate_count * sizeof c->candidates[0]);
     c->started = clock_wall();
     c->wall_minus_now = c->started - clock_now();

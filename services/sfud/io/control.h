@@ -25,6 +25,7 @@ struct control_options {
     const char *fingerprint;           /* of our certificate: "AB:CD:…", SHA-256 */
     const struct net_addr *candidates; /* copied; port 0 */
     size_t candidate_count;
+    uint16_t tcp_port_announced; /* of worker 0; 0: the one it listens at */
     size_t worker_count;
 };
 

@@ -27,6 +27,7 @@ struct control {
     struct stats *stats;
     struct net_addr candidates[CANDIDATES_MAX];
     size_t candidate_count;
+    uint16_t tcp_port_announced;
     struct media_thread *threads[WORKERS_MAX];
     size_t worker_count;
     struct sdp_fingerprint fingerprint;

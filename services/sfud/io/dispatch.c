@@ -140,17 +140,20 @@ static struct member_secrets fresh_secrets(void)
     return s;
 }
 
-static size_t candidates_of(const struct control *c, size_t worker,
-                            struct sdp_candidate ret[CANDIDATES_MAX])
+enum { ANSWER_CANDIDATES_MAX = 2 * CANDIDATES_MAX };
+static_assert((int)ANSWER_CANDIDATES_MAX <= (int)SDP_CANDIDATES_MAX, "both of each fit");
+
+/* Each announced address with the port of the socket of its family. */
+static size_t add_candidates(const struct control *c, const struct net_addr *bound,
+                             size_t bound_count, size_t count, struct sdp_candidate *ret)
 {
-    struct net_addr bound[UDP_SOCKETS_MAX];
-    size_t bound_count = thread_bound(c->threads[worker], bound), count = 0;
     for (size_t i = 0; i < c->candidate_count; i++) {
         for (size_t j = 0; j < bound_count; j++) {
             if (bound[j].family != c->candidates[i].family)
                 continue;
             char text[NET_ADDR_TEXT_SIZE];
-            ret[count] = (struct sdp_candidate){ .port = bound[j].port };
+            ret[count] = (struct sdp_candidate){ .port = bound[j].port,
+                                                 .tcp = bound[j].protocol == NET_TCP };
             net_addr_format_ip(&c->candidates[i], text);
             memcpy(ret[count].address, text, sizeof ret[count].address);
             ret[count++].address[sizeof ret[0].address - 1] = 0;
@@ -160,11 +163,23 @@ static size_t candidates_of(const struct control *c, size_t worker,
     return count;
 }
 
+static size_t candidates_of(const struct control *c, size_t worker,
+                            struct sdp_candidate ret[ANSWER_CANDIDATES_MAX])
+{
+    struct net_addr bound[UDP_SOCKETS_MAX];
+    size_t bound_count = thread_bound(c->threads[worker], bound);
+    size_t count = add_candidates(c, bound, bound_count, 0, ret);
+    bound_count = thread_tcp_bound(c->threads[worker], bound);
+    for (size_t i = 0; i < bound_count && c->tcp_port_announced != 0; i++)
+        bound[i].port = (uint16_t)(c->tcp_port_announced + worker);
+    return add_candidates(c, bound, bound_count, count, ret);
+}
+
 /* Fills c->negotiated; ret_answer lies in c->answer. False: refused, and answered. */
 static bool negotiate_request(struct control *c, size_t worker, const struct member_secrets *s,
                               uint32_t allowed, struct bytes *ret_answer)
 {
-    struct sdp_candidate candidates[CANDIDATES_MAX];
+    struct sdp_candidate candidates[ANSWER_CANDIDATES_MAX];
     struct sdp_error error = { 0 };
     struct writer w = writer_of(c->answer, SDP_ANSWER_SIZE_MAX);
     struct negotiation_request n = {

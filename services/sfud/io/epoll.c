@@ -16,6 +16,8 @@ enum {
     RECEIVE_BATCH = 32,
     SEND_BATCH = 64,
     WAKE_TAG = UDP_SOCKETS_MAX,
+    WATCH_TAG,
+    EVENTS = WATCH_TAG + 1,
 };
 
 struct receive_slot {
@@ -56,6 +58,13 @@ static enum err epoll_open(struct udp *u, struct udp_failure *ret_failure)
         failed |= epoll_ctl(b->epoll_fd, EPOLL_CTL_ADD, u->sockets[i].fd, &event);
     }
     return failed ? udp_fail(ret_failure, "epoll_ctl", errno) : OK;
+}
+
+static bool epoll_watch(struct udp *u)
+{
+    struct epoll_backend *b = u->backend;
+    struct epoll_event event = { .events = EPOLLIN, .data.u32 = WATCH_TAG };
+    return epoll_ctl(b->epoll_fd, EPOLL_CTL_ADD, u->watch_fd, &event) == 0;
 }
 
 static void epoll_close(struct udp *u)
@@ -115,12 +124,14 @@ static void epoll_wait_pass(struct udp *u, usec deadline)
     if (b->handed < b->taken || u->received.at < u->received.len)
         return; /* the pass before left some */
     b->taken = b->handed = 0;
-    struct epoll_event events[UDP_SOCKETS_MAX + 1];
+    struct epoll_event events[EVENTS];
     usec left = deadline - clock_now();
-    int n = wait_events(b, events, UDP_SOCKETS_MAX + 1, MAX(0, MIN(left, SECONDS(60))));
+    int n = wait_events(b, events, EVENTS, MAX(0, MIN(left, SECONDS(60))));
     for (int i = 0; i < n; i++) {
         if (events[i].data.u32 == WAKE_TAG)
             udp_wake_clear(u);
+        else if (events[i].data.u32 == WATCH_TAG)
+            u->is_watch_ready = true;
         else
             b->ready[events[i].data.u32] = true;
     }
@@ -170,6 +181,8 @@ static void epoll_send(struct udp *u, struct udp_outbox *o)
     for (size_t i = 0; i < o->box.send_count; i++) {
         const struct outbox_send *s = &o->box.sends[i];
         size_t offset = 0, len, segment_len;
+        if (!udp_is_for_us(s))
+            continue;
         while (udp_piece_next(u, s, &offset, &len, &segment_len)) {
             struct udp_header *h = &b->headers[count];
             if (!udp_header_fill(u, h, &o->box, s, offset - len, len, segment_len)) {
@@ -201,6 +214,7 @@ static void epoll_reap(struct udp *u)
 
 const struct udp_ops udp_epoll_ops = {
     .open = epoll_open,
+    .watch = epoll_watch,
     .close = epoll_close,
     .wait = epoll_wait_pass,
     .next_buffer = epoll_next_buffer,

@@ -5,7 +5,9 @@
  * at the end of the pass. When it runs out of buffers the multishot ends (ENOBUFS), what arrives
  * waits in the socket, and the next wait arms it again. send      completes within the submission
  * (MSG_DONTWAIT); the outbox is owned by the kernel until the completion of its last piece has been
- * seen, whenever that is. wake      a multishot poll of the eventfd.
+ * seen, whenever that is. wake      a multishot poll of the eventfd. watch     a poll of the other
+ * descriptor, which is armed again in the wait after it has fired: it fires while there is
+ * something.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "io/udp_impl.h"
@@ -31,7 +33,7 @@ enum {
 static_assert(BUFFER_PREFIX % 8 == 0 && BUFFER_BYTES % 8 == 0, "control messages are aligned");
 
 /* user_data: what it belongs to, and an index. */
-enum tag { TAG_RECEIVE = 1, TAG_WAKE, TAG_SEND };
+enum tag { TAG_RECEIVE = 1, TAG_WAKE, TAG_WATCH, TAG_SEND };
 #define USER_DATA(tag, index) ((uint64_t)(tag) << 32 | (uint64_t)(index))
 
 struct send_slot {
@@ -53,6 +55,7 @@ struct ring_backend {
     struct msghdr receive_header; /* layout of every receive */
     bool is_armed[UDP_SOCKETS_MAX];
     bool is_wake_armed;
+    bool is_watch_armed;
     struct arrived arrived[BUFFERS]; /* each holds a buffer, so there are no more than those */
     size_t arrived_count, handed;
     struct send_slot sends[HEADERS];
@@ -133,6 +136,12 @@ static enum err ring_open(struct udp *u, struct udp_failure *ret_failure)
     return open_buffers(b, ret_failure);
 }
 
+static bool ring_watch(struct udp *u)
+{
+    (void)u; /* the next wait arms it */
+    return true;
+}
+
 static void ring_close(struct udp *u)
 {
     struct ring_backend *b = u->backend;
@@ -175,6 +184,12 @@ static void arm(struct udp *u, struct ring_backend *b)
         io_uring_prep_poll_multishot(sqe, u->wake_fd, POLLIN);
         io_uring_sqe_set_data64(sqe, USER_DATA(TAG_WAKE, 0));
         b->is_wake_armed = true;
+    }
+    if (!b->is_watch_armed && u->watch_fd >= 0) {
+        struct io_uring_sqe *sqe = take_sqe(b);
+        io_uring_prep_poll_add(sqe, u->watch_fd, POLLIN);
+        io_uring_sqe_set_data64(sqe, USER_DATA(TAG_WATCH, 0));
+        b->is_watch_armed = true;
     }
 }
 
@@ -219,6 +234,10 @@ static void drain_completions(struct udp *u, struct ring_backend *b)
             if (!(cqe->flags & IORING_CQE_F_MORE))
                 b->is_wake_armed = false;
             udp_wake_clear(u);
+            break;
+        case TAG_WATCH:
+            b->is_watch_armed = false;
+            u->is_watch_ready = true;
             break;
         }
         count++;
@@ -315,6 +334,8 @@ static void ring_send(struct udp *u, struct udp_outbox *o)
     for (size_t i = 0; i < o->box.send_count; i++) {
         const struct outbox_send *s = &o->box.sends[i];
         size_t offset = 0, len, segment_len;
+        if (!udp_is_for_us(s))
+            continue;
         while (udp_piece_next(u, s, &offset, &len, &segment_len))
             send_piece(u, b, o, s, offset - len, len, segment_len);
     }
@@ -324,6 +345,7 @@ static void ring_send(struct udp *u, struct udp_outbox *o)
 
 const struct udp_ops udp_ring_ops = {
     .open = ring_open,
+    .watch = ring_watch,
     .close = ring_close,
     .wait = ring_wait,
     .next_buffer = ring_next_buffer,

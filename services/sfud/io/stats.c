@@ -73,6 +73,52 @@ static void collect_udp(struct metrics_text *out, const struct stats *s)
     put_udp(out, s, NULL, COUNTER(gso_off));
 }
 
+static void put_tcp(struct metrics_text *out, const struct stats *s, const char *key,
+                    const char *value, size_t offset)
+{
+    for (size_t i = 0; i < s->worker_count; i++) {
+        const struct media_thread *thread = s->workers[i].thread;
+        const struct tcp_counters *c = thread != NULL ? thread_tcp_counters(thread) : NULL;
+        if (c == NULL)
+            continue;
+        char labels[96];
+        if (key != NULL)
+            (void)snprintf(labels, sizeof labels, "worker=\"%zu\",%s=\"%s\"", i, key, value);
+        else
+            (void)snprintf(labels, sizeof labels, "worker=\"%zu\"", i);
+        const _Atomic uint64_t *at = (const _Atomic uint64_t *)((const char *)c + offset);
+        metrics_text_value(out, labels, (double)atomic_load_explicit(at, memory_order_relaxed));
+    }
+}
+
+#define TCP_COUNTER(field) offsetof(struct tcp_counters, field)
+
+static void collect_tcp(struct metrics_text *out, const struct stats *s)
+{
+    metrics_text_family(out, "sfud_tcp_connections", "gauge", "Connections of ICE-TCP.");
+    put_tcp(out, s, NULL, NULL, TCP_COUNTER(connections));
+    metrics_text_family(out, "sfud_tcp_connections_accepted_total", "counter",
+                        "Connections of ICE-TCP taken up.");
+    put_tcp(out, s, NULL, NULL, TCP_COUNTER(accepted));
+    metrics_text_family(out, "sfud_tcp_connections_ended_total", "counter",
+                        "Connections of ICE-TCP ended or refused, by reason.");
+    for (unsigned e = 0; e < TCP_END_COUNT; e++)
+        put_tcp(out, s, "reason", tcp_end_name((enum tcp_end)e),
+                TCP_COUNTER(ended) + e * sizeof(uint64_t));
+    metrics_text_family(out, "sfud_tcp_frames_total", "counter",
+                        "Datagrams over TCP by direction.");
+    put_tcp(out, s, "direction", "in", TCP_COUNTER(frames_in));
+    put_tcp(out, s, "direction", "out", TCP_COUNTER(frames_out));
+    metrics_text_family(out, "sfud_tcp_bytes_total", "counter",
+                        "Bytes of these datagrams by direction.");
+    put_tcp(out, s, "direction", "in", TCP_COUNTER(bytes_in));
+    put_tcp(out, s, "direction", "out", TCP_COUNTER(bytes_out));
+    metrics_text_family(out, "sfud_tcp_dropped_total", "counter",
+                        "Datagrams that were not sent over TCP, by reason.");
+    put_tcp(out, s, "reason", "buffer-full", TCP_COUNTER(dropped_full));
+    put_tcp(out, s, "reason", "connection-gone", TCP_COUNTER(dropped_gone));
+}
+
 static void collect_worker(struct metrics_text *out, const struct stats *s, enum worker_stat stat)
 {
     const struct stat_info *info = stat_info(stat);
@@ -118,6 +164,7 @@ static void collect(struct metrics_text *out, void *data)
         collect_worker(out, s, (enum worker_stat)stat);
     }
     collect_udp(out, s);
+    collect_tcp(out, s);
     collect_threads(out, s);
 }
 

@@ -24,6 +24,7 @@ struct media_thread {
     /* owned */
     struct inbox inbox;
     struct udp *udp;
+    struct tcp *tcp; /* NULL: off */
     struct worker *worker;
     pthread_t thread;
     sem_t opened;
@@ -75,6 +76,10 @@ static size_t take_datagrams(struct media_thread *t, usec now)
 {
     size_t count = 0;
     struct datagram d;
+    while (t->tcp != NULL && !worker_wants_flush(t->worker) && tcp_next(t->tcp, &d)) {
+        t->arrivals[count++] = d.arrival;
+        worker_receive(t->worker, &d, now);
+    }
     while (count < PASS_DATAGRAMS_MAX && !worker_wants_flush(t->worker) && udp_next(t->udp, &d)) {
         t->arrivals[count++] = d.arrival;
         worker_receive(t->worker, &d, now);
@@ -89,6 +94,8 @@ static bool flush(struct media_thread *t, usec now)
         struct outbox *o = udp_outbox(t->udp);
         is_more = worker_flush(t->worker, now, o);
         any |= o->send_count > 0;
+        if (t->tcp != NULL)
+            tcp_send(t->tcp, o);
         udp_send(t->udp, o);
     }
     return any;
@@ -106,17 +113,27 @@ static void measure(struct media_thread *t, usec start, size_t count, bool has_s
         metric_observe(h->forward_seconds, (double)(end - t->arrivals[i]) / 1e6);
 }
 
+static void end_pass(struct media_thread *t)
+{
+    worker_pass_end(t->worker);
+    udp_pass_end(t->udp);
+    if (t->tcp != NULL)
+        tcp_pass_end(t->tcp);
+}
+
 static void pass(struct media_thread *t)
 {
-    udp_wait(t->udp, worker_next_deadline(t->worker));
+    usec tcp_at = t->tcp != NULL ? tcp_deadline(t->tcp) : USEC_NEVER;
+    udp_wait(t->udp, MIN(worker_next_deadline(t->worker), tcp_at));
     usec now = clock_now();
+    if (t->tcp != NULL)
+        tcp_begin(t->tcp, now, udp_watch_is_ready(t->udp));
     bool has_events = take_commands(t, now);
     size_t count = take_datagrams(t, now);
     if (now >= worker_next_deadline(t->worker))
         worker_tick(t->worker, now);
     bool has_sent = flush(t, now);
-    worker_pass_end(t->worker);
-    udp_pass_end(t->udp);
+    end_pass(t);
     has_events |= hand_over_events(t);
     if (has_events)
         inbox_notify(&t->inbox);
@@ -139,6 +156,28 @@ static void name_and_pin(const struct media_thread *t)
                  KV_I64("cpu", t->config.cpu));
 }
 
+static bool is_address_used(void *data, const struct net_addr *remote)
+{
+    const struct media_thread *t = data;
+    return worker_knows_address(t->worker, remote);
+}
+
+/* At the ports that the UDP sockets have got. */
+static enum err open_tcp(struct media_thread *t)
+{
+    struct net_addr at[UDP_SOCKETS_MAX];
+    size_t count = thread_bound(t, at);
+    struct tcp_config config = { .listen = at,
+                                 .listen_count = count,
+                                 .any_port = t->listen[0].port == 0,
+                                 .is_used = is_address_used,
+                                 .data = t };
+    enum err e = tcp_open(&config, &t->tcp, &t->failure);
+    if (e == OK && !udp_watch(t->udp, tcp_fd(t->tcp)))
+        e = udp_fail(&t->failure, "TCP watch", errno);
+    return e;
+}
+
 static enum err open_all(struct media_thread *t)
 {
     struct udp_config config = { .listen = t->listen,
@@ -147,6 +186,8 @@ static enum err open_all(struct media_thread *t)
                                  .gso = t->config.gso,
                                  .gro = true };
     enum err e = udp_open(t->config.backend, &config, &t->udp, &t->failure);
+    if (e == OK && t->config.tcp)
+        e = open_tcp(t);
     if (e != OK)
         return e;
     t->config.worker.wall_minus_now = clock_wall() - clock_now();
@@ -157,6 +198,7 @@ static enum err open_all(struct media_thread *t)
 static void close_all(struct media_thread *t)
 {
     udp_close(t->udp); /* first: it may still read from datagrams' memory */
+    tcp_close(t->tcp);
     worker_free(t->worker);
 }
 
@@ -172,8 +214,7 @@ static void say_goodbye(struct media_thread *t)
 {
     worker_close(t->worker);
     (void)flush(t, clock_now());
-    worker_pass_end(t->worker);
-    udp_pass_end(t->udp);
+    end_pass(t);
 }
 
 static void *run(void *arg)
@@ -300,6 +341,19 @@ size_t thread_bound(const struct media_thread *t, struct net_addr ret[UDP_SOCKET
     for (size_t i = 0; i < t->config.listen_count; i++)
         ret[i] = udp_bound(t->udp, i);
     return t->config.listen_count;
+}
+
+size_t thread_tcp_bound(const struct media_thread *t, struct net_addr ret[UDP_SOCKETS_MAX])
+{
+    size_t count = t->tcp != NULL ? t->config.listen_count : 0;
+    for (size_t i = 0; i < count; i++)
+        ret[i] = tcp_bound(t->tcp, i);
+    return count;
+}
+
+const struct tcp_counters *thread_tcp_counters(const struct media_thread *t)
+{
+    return t->tcp != NULL ? tcp_counters(t->tcp) : NULL;
 }
 
 const struct worker_stats *thread_worker_stats(const struct media_thread *t)

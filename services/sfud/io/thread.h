@@ -11,6 +11,7 @@
 #include "common/os/metrics.h"
 #include "core/worker.h"
 #include "io/inbox.h"
+#include "io/tcp.h"
 #include "io/udp.h"
 
 /* Observed by the media thread; each worker has its own series, so nothing is contended. */
@@ -27,6 +28,7 @@ struct thread_config {
     const struct net_addr *listen; /* port included; borrowed during thread_start() */
     size_t listen_count;
     bool gso;
+    bool tcp;                    /* ICE-TCP too, at the ports of the UDP sockets */
     struct worker_config worker; /* wall_minus_now is filled in by the thread */
     struct thread_histograms histograms;
     uv_async_t *notify;                      /* for events; borrowed */
@@ -46,8 +48,12 @@ void thread_stop(struct media_thread *t);
 struct inbox *thread_inbox(struct media_thread *t);
 /* The addresses it is bound to. */
 size_t thread_bound(const struct media_thread *t, struct net_addr ret[UDP_SOCKETS_MAX]);
+/* The same of ICE-TCP; none if it is off. */
+size_t thread_tcp_bound(const struct media_thread *t, struct net_addr ret[UDP_SOCKETS_MAX]);
 const struct worker_stats *thread_worker_stats(const struct media_thread *t);
 const struct udp_counters *thread_udp_counters(const struct media_thread *t);
+/* NULL if it is off. */
+const struct tcp_counters *thread_tcp_counters(const struct media_thread *t);
 /* Share of the time since the last call that the thread was on a CPU, 0..1. */
 double thread_load(struct media_thread *t, usec now);
 /* CPU seconds since its start. */

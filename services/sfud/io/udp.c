@@ -134,6 +134,7 @@ enum err udp_open(enum udp_backend backend, const struct udp_config *config, str
         return udp_fail(ret_failure, "memory", ENOMEM);
     u->ops = backend == UDP_URING ? &udp_ring_ops : &udp_epoll_ops;
     u->wake_fd = config->wake_fd;
+    u->watch_fd = -1;
     u->gso = config->gso;
     u->gro = config->gro;
     u->counters.gso_off = !config->gso;
@@ -165,8 +166,21 @@ void udp_close(struct udp *u)
     free(u);
 }
 
+bool udp_watch(struct udp *u, int fd)
+{
+    check(u->watch_fd < 0);
+    u->watch_fd = fd;
+    return u->ops->watch(u);
+}
+
+bool udp_watch_is_ready(const struct udp *u)
+{
+    return u->is_watch_ready;
+}
+
 void udp_wait(struct udp *u, usec deadline)
 {
+    u->is_watch_ready = false;
     u->ops->wait(u, deadline);
     u->now = clock_now();
     u->wall_minus_now = clock_wall() - u->now;

@@ -7,7 +7,8 @@
  *
  * Several datagrams of equal size to one destination leave as one send (UDP_SEGMENT), and what the
  * kernel has merged on receive (UDP_GRO) is split again before it is handed over. A datagram's
- * `path` says which socket and local address it came by, so that answers leave from there.
+ * `path` says which socket and local address it came by, so that answers leave from there. Sends to
+ * addresses that are not of UDP (io/tcp.h) are passed over.
  *
  * Thread: everything but the counters belongs to the thread that called udp_open().
  *
@@ -75,6 +76,12 @@ enum err udp_fail_text(struct udp_failure *ret_failure, const char *text);
 MUST_USE enum err udp_open(enum udp_backend backend, const struct udp_config *config,
                            struct udp **ret, struct udp_failure *ret_failure);
 void udp_close(struct udp *u);
+
+/* One more descriptor that ends udp_wait() while it is readable, for another kind of transport.
+ * Once; `fd` is borrowed for the life of the udp. False: the system does not allow it. */
+MUST_USE bool udp_watch(struct udp *u, int fd);
+/* It was readable in the last udp_wait(). */
+bool udp_watch_is_ready(const struct udp *u);
 
 /* Sleeps until a datagram has arrived, wake_fd is readable, or `deadline` on the monotonic clock;
  * at once if it is past or something is left from the pass before. Takes what has arrived, up to

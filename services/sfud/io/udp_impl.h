@@ -61,6 +61,7 @@ struct udp;
 
 struct udp_ops {
     enum err (*open)(struct udp *u, struct udp_failure *ret_failure);
+    bool (*watch)(struct udp *u); /* u->watch_fd was set */
     void (*close)(struct udp *u);
     void (*wait)(struct udp *u, usec deadline);
     bool (*next_buffer)(struct udp *u); /* fills u->received */
@@ -74,6 +75,8 @@ struct udp {
     struct udp_socket sockets[UDP_SOCKETS_MAX];
     size_t socket_count;
     int wake_fd;
+    int watch_fd; /* -1: none */
+    bool is_watch_ready;
     bool gso, gro;
     unsigned gso_refused_run;
     struct udp_path paths[UDP_PATHS_MAX];
@@ -98,6 +101,12 @@ static inline void udp_count(_Atomic uint64_t *counter, uint64_t n)
 /* Reads address and control messages of what socket `s` received. False: nothing usable. */
 bool udp_received_fill(struct udp *u, size_t socket, struct msghdr *msg, uint8_t *data, size_t len,
                        struct udp_received *ret);
+
+/* Whether a send is ours at all. */
+static inline bool udp_is_for_us(const struct outbox_send *s)
+{
+    return s->to.protocol == NET_UDP;
+}
 
 /* The next piece of a send: as many segments as one call takes. `offset` starts at 0; false at the
  * end. */
