@@ -38,7 +38,7 @@ struct depdesc_structure {
     uint8_t target_count; /* 1..32 */
     uint8_t chain_count;
     uint8_t spatial_count, temporal_count;
-    uint8_t protected_by[DEPDESC_TARGETS_MAX]; /* chain of a target; chain_count: none */
+    uint8_t protected_by[DEPDESC_TARGETS_MAX]; /* chain of a target, if chain_count > 0 */
     uint16_t width[DEPDESC_SPATIAL_MAX], height[DEPDESC_SPATIAL_MAX]; /* 0: not said */
     struct depdesc_template templates[DEPDESC_TEMPLATES_MAX];
 };

@@ -55,17 +55,25 @@ enum { LAYER_TEMPORAL_OF_PAYLOAD = 4 }; /* temporal layers told apart without de
 /* What frames without a dependency descriptor can refer to. */
 struct layer_history {
     bool started;
-    uint16_t picture; /* newest picture id, widened to 16 bits */
+    bool spatial_apart;   /* VP9: frames that upper layers do not need were seen (K-SVC) */
+    uint8_t temporal_max; /* seen */
+    uint16_t picture;     /* newest picture id, widened to 16 bits */
     uint16_t key_picture;
     uint8_t known[LAYER_SPATIAL_MAX]; /* bit per temporal id: last[][] is valid */
     uint16_t last[LAYER_SPATIAL_MAX][LAYER_TEMPORAL_OF_PAYLOAD]; /* newest frame number of each */
+    /* of the newest frame, for its other packets */
+    uint16_t newest;
+    uint8_t reference_count;
+    uint16_t references[LAYER_REFERENCES_MAX];
+    uint32_t switchable;
 };
 
 struct layer_reader {
     struct layer_structure structure; /* for layer_filter_push() */
     struct depdesc_structure depdesc; /* of the newest keyframe */
     uint16_t depdesc_frame;           /* its frame number */
-    enum codec codec;                 /* of the fallback state */
+    uint16_t active_frame;            /* frame number that structure.active is from */
+    enum codec codec; /* whose payload descriptor `structure` is from; CODEC_NONE: depdesc */
     struct layer_history history;
 };
 
