@@ -144,17 +144,18 @@ static void serve(struct sim *s)
 
 static void receive(struct sim *s, struct sim_flow *f)
 {
+    usec there = s->now + s->receiver_ahead_us;
     struct sim_packet *p;
     while ((p = line_first(&f->line)) != NULL && p->at <= s->now) {
-        twcc_recorder_on_packet(&f->recorder, p->seq, p->marker, s->now + SECONDS(1000));
+        twcc_recorder_on_packet(&f->recorder, p->seq, p->marker && !s->no_marker, there);
         f->received_bytes += p->size;
         line_pop(&f->line);
     }
-    if (twcc_recorder_next_deadline(&f->recorder) > s->now + SECONDS(1000))
+    if (twcc_recorder_next_deadline(&f->recorder) > there)
         return;
     struct sim_feedback *to = &f->feedback[(f->feedback_head + f->feedback_count) % SIM_FEEDBACKS];
     struct writer w = writer_of(to->bytes, sizeof(to->bytes));
-    if (!twcc_recorder_write(&f->recorder, 1, 2, s->now + SECONDS(1000), &w))
+    if (!twcc_recorder_write(&f->recorder, 1, 2, there, &w))
         return;
     to->at = s->now + s->propagation_us;
     to->len = writer_len(&w);
@@ -211,6 +212,7 @@ void sim_init(struct sim *s, uint64_t seed, uint64_t rate_bps, usec queue_us, us
     s->queue_us = queue_us;
     s->propagation_us = rtt_us / 2;
     s->now = SECONDS(5);
+    s->receiver_ahead_us = SECONDS(1000);
 }
 
 void sim_start(struct sim *s, size_t flow, uint64_t demand_bps, size_t slot_count)
@@ -227,23 +229,27 @@ void sim_start(struct sim *s, size_t flow, uint64_t demand_bps, size_t slot_coun
         f->frame_at[i] = s->now + (usec)prng_below(&s->prng, SIM_FRAME_US);
 }
 
+static void tell_demand(struct sim *s, size_t flow)
+{
+    struct sim_flow *f = &s->flows[flow];
+    uint64_t demand = f->demand_bps + 50000, allocated = video_rate(f);
+    bwe_set_rtt(&f->bwe, 2 * s->propagation_us);
+    bwe_set_demand(&f->bwe, demand, allocated, s->now);
+    struct sim_call *c = trace_add(s, flow);
+    if (c == NULL)
+        return;
+    c->kind = CALL_DEMAND;
+    c->demand = demand;
+    c->allocated = allocated;
+    c->rtt_us = 2 * s->propagation_us;
+}
+
 void sim_run(struct sim *s, usec duration)
 {
     for (usec end = s->now + duration; s->now < end;) {
-        if (s->now % MILLIS(250) == 0)
-            for (size_t i = 0; i < SIM_FLOWS; i++) {
-                struct sim_flow *f = &s->flows[i];
-                if (!f->on)
-                    continue;
-                uint64_t demand = f->demand_bps + 50000;
-                bwe_set_rtt(&f->bwe, 2 * s->propagation_us);
-                bwe_set_demand(&f->bwe, demand, video_rate(f), s->now);
-                struct sim_call *c = trace_add(s, i);
-                if (c != NULL) {
-                    c->kind = CALL_DEMAND;
-                    c->demand = demand;
-                }
-            }
+        for (size_t i = 0; i < SIM_FLOWS && s->now % MILLIS(250) == 0; i++)
+            if (s->flows[i].on)
+                tell_demand(s, i);
         step(s);
     }
 }
@@ -254,4 +260,26 @@ void sim_clear_figures(struct sim *s)
     s->queue_delay_count = s->dropped = 0;
     for (size_t i = 0; i < SIM_FLOWS; i++)
         s->flows[i].received_bytes = s->flows[i].sent_bytes = 0;
+}
+
+void sim_replay_call(struct bwe *b, const struct sim_trace *t, const struct sim_call *c)
+{
+    struct twcc_feedback f;
+    uint8_t cluster;
+    switch (c->kind) {
+    case CALL_SENT:
+        bwe_on_sent(b, c->seq, c->size, c->cluster, c->now);
+        break;
+    case CALL_FEEDBACK:
+        check(twcc_feedback_parse(bytes_of(t->bytes + c->bytes_at, c->bytes_len), &f) == OK);
+        bwe_on_feedback(b, &f, c->now);
+        break;
+    case CALL_PROBE:
+        (void)bwe_take_probe(b, c->now, &cluster);
+        break;
+    case CALL_DEMAND:
+        bwe_set_rtt(b, c->rtt_us);
+        bwe_set_demand(b, c->demand, c->allocated, c->now);
+        break;
+    }
 }

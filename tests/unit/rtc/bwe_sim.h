@@ -46,7 +46,8 @@ struct sim_call {
     usec now;
     uint16_t seq, size;
     uint8_t cluster;
-    uint64_t demand, estimate;
+    uint64_t demand, allocated, estimate;
+    usec rtt_us;
     size_t bytes_at, bytes_len;
 };
 
@@ -86,6 +87,8 @@ struct sim {
     uint64_t rate_bps;
     usec queue_us, propagation_us, jitter_us;
     unsigned loss_permille, feedback_loss_permille;
+    usec receiver_ahead_us; /* of our clock */
+    bool no_marker;         /* frames' ends are not seen: feedback is rare */
     /* state */
     usec now;
     struct prng prng;
@@ -106,6 +109,7 @@ void sim_init(struct sim *s, uint64_t seed, uint64_t rate_bps, usec queue_us, us
 void sim_start(struct sim *s, size_t flow, uint64_t demand_bps, size_t slot_count);
 void sim_run(struct sim *s, usec duration);
 void sim_clear_figures(struct sim *s);
+void sim_replay_call(struct bwe *b, const struct sim_trace *t, const struct sim_call *c);
 
 static inline uint64_t sim_estimate(const struct sim *s, size_t flow)
 {
