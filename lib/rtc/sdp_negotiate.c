@@ -45,6 +45,20 @@ static enum err decide_transport(struct negotiation *g)
     return OK;
 }
 
+static enum negotiated_role role_of(enum sdp_direction offered)
+{
+    switch (offered) {
+    case SDP_SENDRECV: /* a participant publishes and receives on different m-lines */
+    case SDP_SENDONLY:
+        return ROLE_PUBLISH;
+    case SDP_RECVONLY:
+        return ROLE_SLOT;
+    case SDP_INACTIVE:
+        break;
+    }
+    return ROLE_INACTIVE;
+}
+
 /* --- payload types --- */
 
 static uint8_t accepted_feedback(const struct format *f)
@@ -141,25 +155,53 @@ static bool is_usable(const struct sdp_media *m, const struct format *f, enum co
     return wanted != CODEC_RED || lists_opus(m, f->apt);
 }
 
+static enum err accept_with_rtx(struct negotiation *g, const struct sdp_media *m,
+                                const struct sdp_format *f, struct negotiated_media *nm)
+{
+    enum err e = accept_format(g, m, f, nm);
+    const struct sdp_format *rtx = find_rtx(m, &f->format);
+    if (e == OK && rtx != NULL && (f->format.feedback & RTCP_FB_NACK) != 0)
+        e = accept_format(g, m, rtx, nm);
+    return e;
+}
+
+/* What a publisher wants to send most it names first (RFC 8866 §5.14), and sends what the answer
+ * names first. */
+static enum err accept_as_offered(struct negotiation *g, const struct sdp_media *m,
+                                  const enum codec *order, struct negotiated_media *nm)
+{
+    enum err e = OK;
+    for (size_t i = 0; e == OK && i < m->format_count; i++) {
+        const struct sdp_format *f = &m->formats[i];
+        for (const enum codec *c = order; e == OK && *c != CODEC_NONE; c++)
+            if (is_usable(m, &f->format, *c))
+                e = accept_with_rtx(g, m, f, nm);
+    }
+    return e;
+}
+
+static enum err accept_in_our_order(struct negotiation *g, const struct sdp_media *m,
+                                    const enum codec *order, struct negotiated_media *nm)
+{
+    enum err e = OK;
+    for (; e == OK && *order != CODEC_NONE; order++) {
+        for (size_t i = 0; e == OK && i < m->format_count; i++) {
+            const struct sdp_format *f = &m->formats[i];
+            if (is_usable(m, &f->format, *order))
+                e = accept_with_rtx(g, m, f, nm);
+        }
+    }
+    return e;
+}
+
 static enum err decide_codecs(struct negotiation *g, const struct sdp_media *m,
                               struct negotiated_media *nm)
 {
-    const enum codec *order =
-        m->kind == MEDIA_AUDIO ? g->policy->audio_order : g->policy->video_order;
-    for (; *order != CODEC_NONE; order++) {
-        for (size_t i = 0; i < m->format_count; i++) {
-            const struct sdp_format *f = &m->formats[i];
-            if (!is_usable(m, &f->format, *order))
-                continue;
-            enum err e = accept_format(g, m, f, nm);
-            const struct sdp_format *rtx = find_rtx(m, &f->format);
-            if (e == OK && rtx != NULL && (f->format.feedback & RTCP_FB_NACK) != 0)
-                e = accept_format(g, m, rtx, nm);
-            if (e != OK)
-                return e;
-        }
-    }
-    return OK;
+    if (m->kind == MEDIA_AUDIO)
+        return accept_in_our_order(g, m, g->policy->audio_order, nm);
+    if (role_of(m->direction) == ROLE_PUBLISH)
+        return accept_as_offered(g, m, g->policy->video_order, nm);
+    return accept_in_our_order(g, m, g->policy->video_order, nm);
 }
 
 /* --- the rest of an m-line --- */
@@ -206,20 +248,6 @@ static void decide_streams(const struct sdp_media *m, struct negotiated_media *n
         nm->rtx_ssrc = m->ssrcs[i].rtx_ssrc;
         break;
     }
-}
-
-static enum negotiated_role role_of(enum sdp_direction offered)
-{
-    switch (offered) {
-    case SDP_SENDRECV: /* a participant publishes and receives on different m-lines */
-    case SDP_SENDONLY:
-        return ROLE_PUBLISH;
-    case SDP_RECVONLY:
-        return ROLE_SLOT;
-    case SDP_INACTIVE:
-        break;
-    }
-    return ROLE_INACTIVE;
 }
 
 static bool is_rejected(const struct negotiation *g, const struct sdp_media *m)

@@ -131,3 +131,44 @@ export function toneOf(listener: Caller, name: string): Promise<Tone | undefined
     return { hz: (best * 48000) / 16384, prominence: Math.max(bins[best]!, -200) - Math.max(median, -200) };
   }, name);
 }
+
+/** Asks for somebody's camera in so many lines; the layout of the app does not ask any more. */
+export function askFor(viewer: Caller, name: string, height: number): Promise<void> {
+  return viewer.page.evaluate(
+    ({ name, height }) => {
+      const { room } = window.conclave;
+      room.setView = () => undefined;
+      const { id } = [...room.participants.values()].find((p: { name: string }) => p.name === name);
+      Object.getPrototypeOf(room).setView.call(room, [{ participant: id, source: 'camera', width: Math.round((height * 16) / 9), height }]);
+    },
+    { name, height },
+  );
+}
+
+export interface MediaLine {
+  direction: string;
+  /** Encoding names in the order of the m-line. */
+  codecs: string[];
+  /** The dependency descriptor is among its header extensions. */
+  descriptor: boolean;
+}
+
+/** What was agreed on, line by line, as the answer says it. */
+export async function typesOfOffer(caller: Caller): Promise<{ camera: MediaLine; audio: MediaLine; slots: MediaLine[] }> {
+  const sdp = await caller.page.evaluate(() => window.conclave.room.peerConnection.remoteDescription.sdp as string);
+  const lines = sdp.split(/^m=/m).slice(1);
+  const read = (text: string): MediaLine => {
+    const types = /^\S+ \S+ \S+ (.*)/.exec(text)![1]!.trim().split(' ');
+    return {
+      direction: /^a=(sendonly|recvonly|inactive|sendrecv)/m.exec(text)![1]!,
+      codecs: [...new Set(types.map((t) => new RegExp(`^a=rtpmap:${t} ([^/]+)`, 'm').exec(text)![1]!))],
+      descriptor: text.includes('dependency-descriptor-rtp-header-extension'),
+    };
+  };
+  const videos = lines.filter((l) => l.startsWith('video')).map(read);
+  return {
+    camera: videos.find((v) => v.direction === 'recvonly')!,
+    audio: read(lines.filter((l) => l.startsWith('audio')).at(-1)!),
+    slots: videos.filter((v) => v.direction === 'sendonly'),
+  };
+}

@@ -349,6 +349,22 @@ static void codecs_follow_the_policy(void **state)
     assert_int_equal(n.media[1].rid_count, 0); /* without the rid extension no simulcast */
 }
 
+static void publisher_chooses_its_codec_by_its_order(void **state)
+{
+#define CODECS_98_96                                                                               \
+    "m=video 9 UDP/TLS/RTP/SAVPF 98 96\r\na=rtcp-mux\r\na=rtpmap:96 VP8/90000\r\n"                 \
+    "a=rtpmap:98 VP9/90000\r\n"
+    assert_int_equal(negotiate(str("v=0\r\na=group:BUNDLE 0 1\r\n" CODECS_98_96
+                                   "a=mid:0\r\na=sendonly\r\n" TRANSPORT CODECS_98_96
+                                   "a=mid:1\r\na=recvonly\r\n")),
+                     OK);
+    assert_int_equal(n.formats[n.media[0].payload_types[0]].codec, CODEC_VP9);
+    assert_int_equal(n.formats[n.media[0].payload_types[1]].codec, CODEC_VP8);
+    assert_int_equal(n.formats[n.media[1].payload_types[0]].codec, CODEC_VP8);
+    assert_int_equal(n.formats[n.media[1].payload_types[1]].codec, CODEC_VP9);
+#undef CODECS_98_96
+}
+
 static void one_payload_type_with_two_meanings_is_refused(void **state)
 {
     assert_int_equal(negotiate(str("v=0\r\na=group:BUNDLE 0 1\r\n" VIDEO TRANSPORT
@@ -413,6 +429,7 @@ int main(void)
         cmocka_unit_test(data_channel_and_unknown_media_are_rejected_alone),
         cmocka_unit_test(simulcast_takes_first_alternatives_and_pauses),
         cmocka_unit_test(codecs_follow_the_policy),
+        cmocka_unit_test(publisher_chooses_its_codec_by_its_order),
         cmocka_unit_test(one_payload_type_with_two_meanings_is_refused),
         cmocka_unit_test(one_extension_with_two_ids_is_refused),
         cmocka_unit_test(feedback_for_all_payload_types_is_understood),

@@ -1,11 +1,25 @@
 // Two routes: the home page, and a room. `?name=Ada&join=1` joins without a click; `audio=0`, `video=0` start muted;
-// `res=360` limits the camera to that many lines, for weak machines and lines.
+// `res=360` limits the camera to that many lines, for weak machines and lines; `codec=av1` sends camera and screen in that codec.
 // SPDX-License-Identifier: Apache-2.0
+import type { VideoCodec } from '@conclave/sdk';
 import { createStore } from './store';
 
-export type Route = { page: 'home' } | { page: 'room'; room: string; name: string | null; join: boolean; audio: boolean; video: boolean; lines: number };
+export interface RoomRoute {
+  page: 'room';
+  room: string;
+  name: string | null;
+  join: boolean;
+  audio: boolean;
+  video: boolean;
+  lines: number;
+  /** Null: the SDK's choice. */
+  codec: VideoCodec | null;
+}
+
+export type Route = { page: 'home' } | RoomRoute;
 
 const LINES = [180, 360, 720, 1080];
+const CODECS: VideoCodec[] = ['vp8', 'vp9', 'av1', 'h264'];
 
 /** Room names of the protocol: 1..64 of a-z 0-9 - _ . that begin with a letter or digit. */
 export function roomName(text: string): string {
@@ -36,6 +50,7 @@ export function parseRoute(url: URL): Route {
     audio: query.get('audio') !== '0',
     video: query.get('video') !== '0',
     lines: LINES.find((lines) => String(lines) === query.get('res')) ?? 720,
+    codec: CODECS.find((codec) => codec === query.get('codec')) ?? null,
   };
 }
 

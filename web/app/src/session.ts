@@ -1,6 +1,6 @@
 // The one client of this page and who is signed in.
 // SPDX-License-Identifier: Apache-2.0
-import { ConclaveClient, type LocalMedia, type Room } from '@conclave/sdk';
+import { ConclaveClient, type LocalMedia, type Room, type VideoCodec } from '@conclave/sdk';
 import { useSyncExternalStore } from 'react';
 import { GuestKeeper } from './guest-keeper';
 import { readPrefs, writePrefs } from './prefs';
@@ -74,10 +74,11 @@ async function identifyNow(name: string): Promise<void> {
 }
 
 /** A room for that name. Who one is gets settled while the socket opens and the offer is made. */
-export function makeRoom(room: string, name: string, media: LocalMedia): Room {
+export function makeRoom(room: string, name: string, media: LocalMedia, codec: VideoCodec | null): Room {
   return client.room(room, {
     name,
     media,
+    ...(codec ? { peer: { cameraCodec: codec, screenCodec: codec } } : {}),
     // There is a Cancel button: as long as the person waits.
     joinPatienceMs: 300_000,
     token: async ({ refresh }) => {

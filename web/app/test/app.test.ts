@@ -12,9 +12,11 @@ describe('routes', () => {
     expect(parse('/')).toEqual({ page: 'home' });
     expect(parse('/r/')).toEqual({ page: 'home' });
     expect(parse('/r/%E0%A4%A')).toEqual({ page: 'home' });
-    expect(parse('/r/Stand%20Up?name=Ada&join=1&video=0')).toEqual({ page: 'room', room: 'stand-up', name: 'Ada', join: true, audio: true, video: false, lines: 720 });
+    expect(parse('/r/Stand%20Up?name=Ada&join=1&video=0')).toEqual({ page: 'room', room: 'stand-up', name: 'Ada', join: true, audio: true, video: false, lines: 720, codec: null });
     expect(parse('/r/x?res=360')).toMatchObject({ lines: 360 });
     expect(parse('/r/x?res=9999')).toMatchObject({ lines: 720 });
+    expect(parse('/r/x?codec=av1')).toMatchObject({ codec: 'av1' });
+    expect(parse('/r/x?codec=mjpeg')).toMatchObject({ codec: null });
   });
   it('hold room names of the protocol', () => {
     expect(roomName('Größe/2 x')).toBe('groe-2-x');

@@ -4,6 +4,7 @@ export { ConclaveClient, type ClientOptions, type JoinOptions } from './client.j
 export { Room, type Quality, type RoomConnection, type RoomEvents, type RoomOptions, type TokenProvider } from './room.js';
 export { type ChatMessage, type Participant, type Track } from './state.js';
 export { LocalMedia, type LocalMediaOptions, type LocalSource } from './local-media.js';
+export { type VideoCodec } from './layers.js';
 export { Devices, type Device, type DeviceList } from './devices.js';
 export { AudioOutput } from './audio-output.js';
 export { LevelMeter } from './level.js';

@@ -1,6 +1,7 @@
 // One RTCPeerConnection with its fixed set of transceivers: one offer, one answer, replaceTrack from then on.
 // SPDX-License-Identifier: Apache-2.0
 import { Emitter } from './emitter.js';
+import { layeringOf, TOP_LAYER, videoEncodings, type Layering, type ScalableEncoding, type VideoCodec } from './layers.js';
 import { SOURCES, kindOf, type MediaKind, type Source } from './protocol.js';
 
 export interface PeerOptions {
@@ -8,8 +9,15 @@ export interface PeerOptions {
   audioSlots?: number;
   videoSlots?: number;
   iceServers?: RTCIceServer[];
-  /** Order of preference; what the browser lacks is skipped. */
+  /** What is offered, in order of preference; what the browser lacks is skipped. Default: VP8, VP9, H.264, AV1. */
   videoCodecs?: string[];
+  /**
+   * What the camera is sent as: VP8 and H.264 by simulcast, VP9 and AV1 by scalable coding. Default: the first of
+   * `videoCodecs`. A viewer whose browser cannot decode it sees nothing: all decode VP8.
+   */
+  cameraCodec?: VideoCodec;
+  /** What a shared screen is sent as. Default: the first of `videoCodecs`. */
+  screenCodec?: VideoCodec;
   /** Bits per second of the camera's layers q, h, f. */
   cameraBitrates?: [number, number, number];
   screenBitrate?: number;
@@ -31,33 +39,67 @@ export interface Offer {
 const CONFIGURATION: RTCConfiguration = { bundlePolicy: 'max-bundle', rtcpMuxPolicy: 'require' };
 const DEFAULT_CODECS = ['VP8', 'VP9', 'H264', 'AV1'];
 
+interface Sending {
+  transceiver: RTCRtpTransceiver;
+  /** Null: audio. */
+  layering: Layering | null;
+  /** The highest layer that anybody watches; -1: nobody does. */
+  watched: number;
+  /** Changes of parameters come one after the other. */
+  changing: Promise<void>;
+}
+
 export class Peer extends Emitter<PeerEvents> {
   readonly pc: RTCPeerConnection;
-  readonly #senders = new Map<Source, RTCRtpTransceiver>();
+  readonly #senders = new Map<Source, Sending>();
   readonly #slots: RTCRtpTransceiver[] = [];
-  readonly #cameraBitrates: [number, number, number] | undefined;
+  readonly #options: PeerOptions;
   #closed = false;
   /** How often setRemoteDescription ran: once per join, whatever happens in the room. */
   remoteDescriptions = 0;
 
   constructor(options: PeerOptions = {}) {
     super();
-    this.#cameraBitrates = options.cameraBitrates;
+    this.#options = options;
     const Connection = options.RTCPeerConnection ?? RTCPeerConnection;
     this.pc = new Connection({ ...CONFIGURATION, iceServers: options.iceServers ?? [] });
     this.pc.oniceconnectionstatechange = () => this.emit('ice', this.pc.iceConnectionState);
     this.pc.onconnectionstatechange = () => this.emit('state', this.pc.connectionState);
-    for (const source of SOURCES) {
-      this.#senders.set(source, this.#add(kindOf(source), { direction: 'sendonly', sendEncodings: encodingsFor(source, options) }, options));
-    }
-    for (let i = 0; i < (options.audioSlots ?? 4); i++) this.#slots.push(this.#add('audio', { direction: 'recvonly' }, options));
-    for (let i = 0; i < (options.videoSlots ?? 9); i++) this.#slots.push(this.#add('video', { direction: 'recvonly' }, options));
+    for (const source of SOURCES) this.#senders.set(source, this.#addSender(source));
+    for (let i = 0; i < (options.audioSlots ?? 4); i++) this.#slots.push(this.#addSlot('audio'));
+    for (let i = 0; i < (options.videoSlots ?? 9); i++) this.#slots.push(this.#addSlot('video'));
   }
 
-  #add(kind: MediaKind, init: RTCRtpTransceiverInit, options: PeerOptions): RTCRtpTransceiver {
-    const transceiver = this.pc.addTransceiver(kind, init);
-    preferCodecs(transceiver, kind, options.videoCodecs ?? DEFAULT_CODECS);
+  #addSender(source: Source): Sending {
+    const kind = kindOf(source);
+    const codecs = this.#codecsFor(source);
+    const codec = kind === 'video' ? firstCodec(codecs) : null;
+    const layering = codec ? layeringOf(source, codec) : null;
+    const sendEncodings = layering ? videoEncodings(source, layering, 720, this.#options) : [{}];
+    const transceiver = this.pc.addTransceiver(kind, { direction: 'sendonly', sendEncodings });
+    preferCodecs(transceiver, codecs);
+    negotiateDescriptor(transceiver, kind);
+    return { transceiver, layering, watched: TOP_LAYER, changing: Promise.resolve() };
+  }
+
+  #addSlot(kind: MediaKind): RTCRtpTransceiver {
+    const transceiver = this.pc.addTransceiver(kind, { direction: 'recvonly' });
+    preferCodecs(transceiver, chooseCodecs(capabilitiesOf(RECEIVER, kind), this.#wantedCodecs(kind)));
+    negotiateDescriptor(transceiver, kind);
     return transceiver;
+  }
+
+  #wantedCodecs(kind: MediaKind): string[] {
+    return kind === 'audio' ? ['opus', 'red'] : (this.#options.videoCodecs ?? DEFAULT_CODECS);
+  }
+
+  /** The chosen codec first; the others stay, for a server that refuses it. */
+  #codecsFor(source: Source): Codec[] {
+    const kind = kindOf(source);
+    const chosen = source === 'camera' ? this.#options.cameraCodec : source === 'screen' ? this.#options.screenCodec : undefined;
+    const wanted = this.#wantedCodecs(kind);
+    const ordered = chosen ? [chosen, ...wanted.filter((w) => w.toLowerCase() !== chosen)] : wanted;
+    return chooseCodecs(sendableCodecs(kind), ordered);
   }
 
   /** `iceServers` may still be on their way while the offer is made; gathering waits for them. */
@@ -66,7 +108,7 @@ export class Peer extends Emitter<PeerEvents> {
     if (servers?.length) this.pc.setConfiguration({ ...CONFIGURATION, iceServers: servers });
     await this.pc.setLocalDescription(offer);
     const sources: Record<string, Source> = {};
-    for (const [source, transceiver] of this.#senders) if (transceiver.mid !== null) sources[transceiver.mid] = source;
+    for (const [source, { transceiver }] of this.#senders) if (transceiver.mid !== null) sources[transceiver.mid] = source;
     return { sdp: this.pc.localDescription!.sdp, sources };
   }
 
@@ -77,21 +119,35 @@ export class Peer extends Emitter<PeerEvents> {
 
   /** Sends `track` as `source` from now on, or nothing. No SDP moves. */
   async send(source: Source, track: MediaStreamTrack | null): Promise<void> {
-    const sender = this.#senders.get(source)!.sender;
+    const { sender } = this.#senders.get(source)!.transceiver;
     if (this.#closed || sender.track === track) return;
     await sender.replaceTrack(track);
-    if (source === 'camera' && track) await this.#fitLayers(sender, track);
+    await this.#fitLayers(source);
   }
 
-  async #fitLayers(sender: RTCRtpSender, track: MediaStreamTrack): Promise<void> {
-    const parameters = sender.getParameters();
-    const layers = cameraLayers(track.getSettings().height ?? 720, this.#cameraBitrates);
-    if (parameters.encodings.length !== layers.length) return; // no simulcast here
-    parameters.encodings.forEach((encoding, i) => {
-      const { active, scaleResolutionDownBy } = layers[i]!;
-      Object.assign(encoding, { active, scaleResolutionDownBy });
-    });
-    await sender.setParameters(parameters);
+  /** The highest layer of `source` that anybody watches, -1 for none: what is above need not be sent. */
+  async setWatched(source: Source, layer: number): Promise<void> {
+    const sending = this.#senders.get(source)!;
+    if (sending.watched === layer) return;
+    sending.watched = layer;
+    await this.#fitLayers(source);
+  }
+
+  #fitLayers(source: Source): Promise<void> {
+    const sending = this.#senders.get(source)!;
+    const work = async () => {
+      const { sender } = sending.transceiver;
+      if (this.#closed || !sending.layering || !sender.track) return;
+      const lines = sender.track.getSettings().height ?? 720;
+      const layers = videoEncodings(source, sending.layering, lines, this.#options, sending.watched);
+      const parameters = sender.getParameters();
+      if (parameters.encodings.length !== layers.length) return; // no simulcast here
+      parameters.encodings.forEach((encoding, i) => Object.assign(encoding, changeOf(encoding, layers[i]!)));
+      await sender.setParameters(parameters);
+    };
+    const done = sending.changing.then(work);
+    sending.changing = done.catch(() => undefined);
+    return done;
   }
 
   /** The track of a receive slot. */
@@ -109,7 +165,7 @@ export class Peer extends Emitter<PeerEvents> {
 
   /** mid → source of what we send, for statistics. */
   sourceOfMid(mid: string): Source | null {
-    for (const [source, transceiver] of this.#senders) if (transceiver.mid === mid) return source;
+    for (const [source, { transceiver }] of this.#senders) if (transceiver.mid === mid) return source;
     return null;
   }
 
@@ -122,39 +178,65 @@ export class Peer extends Emitter<PeerEvents> {
   }
 }
 
-const CAMERA_RIDS = ['q', 'h', 'f'];
-const CAMERA_BITRATES = [150_000, 500_000, 1_700_000];
-
-/**
- * The layers of a camera of so many lines, lowest first. Browsers encode fewer layers of small pictures, and give up the
- * largest first: so the largest that is left must be the whole picture.
- */
-export function cameraLayers(lines: number, bitrates: readonly number[] = CAMERA_BITRATES): RTCRtpEncodingParameters[] {
-  const count = lines >= 540 ? 3 : lines >= 270 ? 2 : 1;
-  return CAMERA_RIDS.map((rid, i) => ({
-    rid,
-    active: i < count,
-    scaleResolutionDownBy: 2 ** Math.max(0, count - 1 - i),
-    maxBitrate: bitrates[i]!,
-  }));
+/** A browser without scalable coding does not know the mode: then it must not be told one. */
+function changeOf(now: ScalableEncoding, wanted: ScalableEncoding): Partial<ScalableEncoding> {
+  const { scalabilityMode, active, scaleResolutionDownBy, maxBitrate } = wanted;
+  return {
+    active: active ?? true,
+    ...(scaleResolutionDownBy === undefined ? {} : { scaleResolutionDownBy }),
+    ...(maxBitrate === undefined ? {} : { maxBitrate }),
+    ...(scalabilityMode !== undefined && now.scalabilityMode !== undefined ? { scalabilityMode } : {}),
+  };
 }
 
-function encodingsFor(source: Source, options: PeerOptions): RTCRtpEncodingParameters[] {
-  if (source === 'camera') return cameraLayers(720, options.cameraBitrates);
-  if (source === 'screen') return [{ maxBitrate: options.screenBitrate ?? 2_500_000 }];
-  return [{}];
+const SENDER = typeof RTCRtpSender === 'undefined' ? undefined : RTCRtpSender;
+const RECEIVER = typeof RTCRtpReceiver === 'undefined' ? undefined : RTCRtpReceiver;
+
+type Capabilities = { getCapabilities?: (kind: string) => { codecs: Codec[] } | null } | undefined;
+const capabilitiesOf = (of: Capabilities, kind: MediaKind): Codec[] => of?.getCapabilities?.(kind)?.codecs ?? [];
+
+/** What the browser encodes, as its receiver calls it: setCodecPreferences() knows no others. */
+function sendableCodecs(kind: MediaKind): Codec[] {
+  const encoded = capabilitiesOf(SENDER, kind);
+  const isEncoded = (c: Codec) => encoded.some((e) => e.mimeType === c.mimeType && e.sdpFmtpLine === c.sdpFmtpLine);
+  return capabilitiesOf(RECEIVER, kind).filter(isEncoded);
+}
+
+/** What will be sent unless the server refuses it; VP8 where the browser does not say. */
+function firstCodec(codecs: readonly Codec[]): VideoCodec {
+  const name = codecs[0]?.mimeType.split('/')[1]?.toLowerCase();
+  return name === 'vp9' || name === 'av1' || name === 'h264' ? name : 'vp8';
 }
 
 /** Keeps the offer small: Opus, one profile of each video codec, and retransmission. */
-function preferCodecs(transceiver: RTCRtpTransceiver, kind: MediaKind, video: string[]): void {
-  if (typeof transceiver.setCodecPreferences !== 'function' || typeof RTCRtpReceiver === 'undefined') return;
-  const capabilities = RTCRtpReceiver.getCapabilities?.(kind)?.codecs ?? [];
-  const chosen = chooseCodecs(capabilities, kind === 'audio' ? ['opus'] : video);
-  if (!chosen.length) return;
+function preferCodecs(transceiver: RTCRtpTransceiver, chosen: Codec[]): void {
+  if (!chosen.length || typeof transceiver.setCodecPreferences !== 'function') return;
   try {
-    transceiver.setCodecPreferences(chosen);
+    transceiver.setCodecPreferences(chosen as RTCRtpCodec[]);
   } catch {
     // The browser's own list works too, it is only longer.
+  }
+}
+
+const DEPENDENCY_DESCRIPTOR = 'https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension';
+
+interface ExtensionControl {
+  getHeaderExtensionsToNegotiate?(): { uri: string; direction: string }[];
+  setHeaderExtensionsToNegotiate?(extensions: { uri: string; direction: string }[]): void;
+}
+
+/** The server finds layers in this header extension; some browsers offer it only if they are told to. */
+function negotiateDescriptor(transceiver: RTCRtpTransceiver, kind: MediaKind): void {
+  const control = transceiver as ExtensionControl;
+  if (kind !== 'video' || !control.getHeaderExtensionsToNegotiate || !control.setHeaderExtensionsToNegotiate) return;
+  const extensions = control.getHeaderExtensionsToNegotiate();
+  const descriptor = extensions.find((x) => x.uri === DEPENDENCY_DESCRIPTOR);
+  if (!descriptor || descriptor.direction !== 'stopped') return;
+  descriptor.direction = 'sendrecv';
+  try {
+    control.setHeaderExtensionsToNegotiate(extensions);
+  } catch {
+    // Without it the server reads the payload.
   }
 }
 

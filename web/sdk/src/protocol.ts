@@ -139,6 +139,12 @@ export interface Speaker {
   level: number;
 }
 
+/** 0 no connection, 1 bad … 5 good, as the server measured it. */
+export interface QualityScore {
+  participant: string;
+  score: number;
+}
+
 export type ServerEvent =
   | { op: 'participant-joined'; seq: number; participant: WireParticipant }
   | { op: 'participant-updated'; seq: number; participant: WireParticipant }
@@ -147,6 +153,8 @@ export type ServerEvent =
   | { op: 'slots'; slots: WireSlot[] }
   | ({ op: 'chat' } & WireChat)
   | { op: 'speakers'; speakers: Speaker[] }
+  | { op: 'layers'; source: 'camera' | 'screen'; max: number }
+  | { op: 'quality'; scores: QualityScore[] }
   | { op: 'media'; state: 'connected' | 'disconnected' | 'failed' }
   | { op: 'closing'; reason: ClosingReason; message?: string };
 

@@ -34,6 +34,11 @@ export function barsOf({ rtt, loss, fps }: Sample): Bars {
   return bars as Bars;
 }
 
+/** A score of the server as bars: none is none, one or two are bad, five is all. */
+export function barsOfScore(score: number): Bars {
+  return (score <= 0 ? 0 : Math.max(1, Math.min(4, Math.round(score) - 1))) as Bars;
+}
+
 /** Loss of an interval from cumulative counters. */
 export function lossBetween(before: { received: number; lost: number }, after: { received: number; lost: number }): number | null {
   const received = after.received - before.received;

@@ -5,11 +5,12 @@ import { Connector, remedyForClose, remedyForClosing, type ConnectorOptions, typ
 import { Emitter } from './emitter.js';
 import { codeOf, ConclaveError } from './errors.js';
 import { Intents } from './intents.js';
+import { TOP_LAYER } from './layers.js';
 import { LocalMedia } from './local-media.js';
 import { MediaWatch, type MediaHealth, type MediaWatchOptions } from './media-watch.js';
 import { Peer, type PeerOptions } from './peer.js';
 import { CloseCode, SOURCES, type LeftReason, type ServerEvent, type Snapshot, type Source, type Speaker, type ViewEntry, type WireSlot } from './protocol.js';
-import { barsOf, lossBetween, type Bars } from './quality.js';
+import { barsOf, barsOfScore, lossBetween, type Bars } from './quality.js';
 import { Signaling, type SignalingOptions } from './signaling.js';
 import { RoomState, type Change, type ChatMessage, type Participant } from './state.js';
 import { arrivedOf, inboundByMid, outboundBySource, remoteLoss, reportsOf, SlotBaselines, transportOf, type InboundStats, type RoomStats } from './stats.js';
@@ -46,9 +47,9 @@ export interface RoomOptions {
 }
 
 export interface Quality {
-  /** Of one's own connection. */
+  /** Of one's own connection: the worse of what we and the server see. */
   own: Bars;
-  /** Of what one receives from others, by participant. */
+  /** By participant: the worse of what we receive of them and of their own connection as the server sees it. */
   participants: ReadonlyMap<string, Bars>;
   /** seconds */
   rtt: number | null;
@@ -113,6 +114,10 @@ export class Room extends Emitter<RoomEvents> {
   /** What the server knows of our sources. */
   #told = new Map<Source, { muted: boolean; width: number | null; height: number | null }>();
   #quality: Quality = NO_QUALITY;
+  /** What the statistics of this browser say. */
+  #measured: Quality = NO_QUALITY;
+  /** What the server says, by participant. */
+  #scores: ReadonlyMap<string, Bars> = new Map();
   #lastInbound = new Map<string, InboundStats & { at: number; owner: string }>();
   #counts = { joins: 0, resumes: 0, setRemoteDescriptionCalls: 0 };
   #timers: ReturnType<typeof setInterval>[] = [];
@@ -377,6 +382,7 @@ export class Room extends Emitter<RoomEvents> {
       this.#dropSignaling(true);
       this.#adoptPeer(peer);
       this.#told.clear();
+      this.#scores = new Map();
       this.#baselines.clear();
       this.#adoptSession(signaling, joined);
       this.#counts.joins += 1;
@@ -407,6 +413,8 @@ export class Room extends Emitter<RoomEvents> {
       if (this.#connection === 'closed') throw new ConclaveError('closed', 'The room was closed.');
       this.#dropSignaling(false);
       this.#counts.resumes += 1;
+      // What was said meanwhile is lost: send everything until it is said again.
+      for (const source of ['camera', 'screen'] as const) this.#setWatched(source, TOP_LAYER);
       this.#adoptSession(signaling, resumed);
       this.#told.clear();
       for (const t of Object.values(this.self?.tracks ?? {})) this.#told.set(t.source, { muted: t.muted, width: t.width, height: t.height });
@@ -553,7 +561,18 @@ export class Room extends Emitter<RoomEvents> {
       }
       return;
     }
+    if (event.op === 'layers') {
+      this.#setWatched(event.source, event.max);
+      return;
+    }
+    if (event.op === 'quality') {
+      // Those who are not mentioned are as they were.
+      this.#scores = new Map([...this.#scores, ...event.scores.map((s) => [s.participant, barsOfScore(s.score)] as const)]);
+      this.#noteQuality();
+      return;
+    }
     this.#announce(this.#state.apply(event));
+    if (event.op === 'participant-left') this.#forgetScore(event.participant);
     if (event.op === 'slots') this.#noteSlots();
     if (event.op === 'speakers') this.emit('speakers', this.#state.speakers);
     this.emit('changed');
@@ -794,7 +813,29 @@ export class Room extends Emitter<RoomEvents> {
     }
     for (const p of this.participants.values()) if (!p.connected) worst.set(p.id, 0);
     const alive = this.#connection === 'connected' && peer.pc.connectionState === 'connected';
-    this.#quality = { own: alive ? barsOf({ rtt, loss }) : 0, participants: worst, rtt, loss };
+    this.#measured = { own: alive ? barsOf({ rtt, loss }) : 0, participants: worst, rtt, loss };
+    this.#noteQuality();
+  }
+
+  #setWatched(source: Source, layer: number): void {
+    void this.#peer?.setWatched(source, layer).catch(() => undefined);
+  }
+
+  #forgetScore(participant: string): void {
+    const left = new Map(this.#scores);
+    left.delete(participant);
+    this.#scores = left;
+  }
+
+  #noteQuality(): void {
+    const { own, participants: measured, rtt, loss } = this.#measured;
+    const participants = new Map(measured);
+    for (const [id, bars] of this.#scores) {
+      if (this.participants.has(id)) participants.set(id, Math.min(bars, participants.get(id) ?? 4) as Bars);
+    }
+    const self = participants.get(this.#state.selfId) ?? 4;
+    participants.delete(this.#state.selfId);
+    this.#quality = { own: Math.min(own, self) as Bars, participants, rtt, loss };
     this.emit('quality', this.#quality);
     this.emit('changed');
   }

@@ -22,6 +22,8 @@ export interface InboundStats {
   /** Since this participant took the slot; RFC-free unit of the W3C: seconds of full-scale audio squared. */
   totalAudioEnergy: number;
   audioLevel: number;
+  /** such as video/VP8 */
+  codec: string | null;
 }
 
 export interface OutboundStats {
@@ -36,6 +38,8 @@ export interface OutboundStats {
   nackCount: number;
   pliCount: number;
   codec: string | null;
+  /** W3C webrtc-svc, such as L3T3_KEY; null: one layer, or a browser that does not say */
+  scalabilityMode: string | null;
   limited: string | null;
 }
 
@@ -109,6 +113,7 @@ export function inboundByMid(reports: Map<string, Report>): Map<string, InboundS
       pliCount: num(r, 'pliCount'),
       totalAudioEnergy: num(r, 'totalAudioEnergy'),
       audioLevel: num(r, 'audioLevel'),
+      codec: str(reports.get(str(r, 'codecId') ?? ''), 'mimeType'),
     });
   }
   return out;
@@ -134,6 +139,7 @@ export function outboundBySource(reports: Map<string, Report>, sourceOfMid: (mid
       nackCount: num(r, 'nackCount'),
       pliCount: num(r, 'pliCount'),
       codec: str(codec, 'mimeType'),
+      scalabilityMode: str(r, 'scalabilityMode'),
       limited: str(r, 'qualityLimitationReason'),
     });
   }

@@ -239,6 +239,52 @@ describe('one’s own media', () => {
   });
 });
 
+describe('what the server says of layers', () => {
+  const active = () => pc().transceivers[1]!.sender.parameters.encodings.map((e) => e.active);
+
+  it('pauses what nobody watches, and restores it at once', async () => {
+    const room = await joined();
+    await room.setMuted('camera', false);
+    await pass();
+    const seen: unknown[] = [active()];
+    for (const max of [0, -1, 1, 2]) {
+      server.socket.say({ op: 'layers', source: 'camera', max });
+      await pass();
+      seen.push(active());
+    }
+    expect(seen).toEqual([[true, true, true], [true, false, false], [false, false, false], [true, true, false], [true, true, true]]);
+  });
+
+  it('is kept for a camera that comes later, and forgotten with the connection that said it', async () => {
+    const room = await joined();
+    server.socket.say({ op: 'layers', source: 'camera', max: 0 });
+    await room.setMuted('camera', false);
+    await pass();
+    expect(active()).toEqual([true, false, false]);
+    server.socket.drop(1006);
+    await pass();
+    expect(active()).toEqual([true, true, true]);
+  });
+});
+
+describe('what the server says of quality', () => {
+  const score = (participant: string, score: number) => server.socket.say({ op: 'quality', scores: [{ participant, score }] });
+
+  it('makes the bars of others and of oneself worse, never better', async () => {
+    server.participants = [person('p_bob'), person('p_eve')];
+    const room = await joined();
+    score('p_bob', 2);
+    score('p_eve', 5);
+    score('p_gone', 1);
+    expect(Object.fromEntries(room.quality.participants)).toEqual({ p_bob: 1, p_eve: 4 });
+    expect(room.quality.own).toBe(4);
+    score('p_1', 3);
+    expect(room.quality.own).toBe(2);
+    score('p_1', 5);
+    expect(room.quality.own).toBe(4);
+  });
+});
+
 describe('a broken connection', () => {
   it('is resumed on a new socket with the resume token, media untouched', async () => {
     const room = await joined();

@@ -5,11 +5,11 @@ import { backoffDelay } from '../src/backoff.js';
 import { remedyForClose, remedyForClosing } from '../src/connector.js';
 import { levelOf } from '../src/level.js';
 import { chooseCodecs } from '../src/peer.js';
-import { barsOf, lossBetween } from '../src/quality.js';
+import { barsOf, barsOfScore, lossBetween } from '../src/quality.js';
 import { inboundByMid, SlotBaselines } from '../src/stats.js';
 import { Timeline } from '../src/timeline.js';
 import { MAX_VIEW_ENTRIES, normaliseView, ViewDebouncer } from '../src/view.js';
-import { cameraLayers } from '../src/peer.js';
+import { cameraLayers, layeringOf, videoEncodings } from '../src/layers.js';
 import type { ViewEntry } from '../src/protocol.js';
 
 beforeEach(() => vi.useFakeTimers());
@@ -126,6 +126,10 @@ describe('codecs', () => {
   });
 });
 
+describe('a score of the server', () => {
+  it('has bars', () => expect([0, 0.4, 1, 2, 3, 4, 5].map(barsOfScore)).toEqual([0, 1, 1, 1, 2, 3, 4]));
+});
+
 describe('level', () => {
   it('is 0 for silence, 1 for loud, between for speech', () => {
     expect(levelOf(new Float32Array(256))).toBe(0);
@@ -142,5 +146,37 @@ describe('the layers of a camera', () => {
   it('are fewer of a smaller one, and the largest is the whole picture', () => {
     expect(sizes(360)).toEqual([180, 360]);
     expect(sizes(180)).toEqual([180]);
+  });
+  it('above what anybody watches are not sent', () => {
+    const sent = (watched: number) => cameraLayers(720, undefined, watched).map((l) => l.active);
+    expect([2, 1, 0, -1].map(sent)).toEqual([
+      [true, true, true],
+      [true, true, false],
+      [true, false, false],
+      [false, false, false],
+    ]);
+  });
+});
+
+describe('a scalable camera', () => {
+  const of = (lines: number, watched = 2) => {
+    const [{ scalabilityMode, scaleResolutionDownBy, active }] = videoEncodings('camera', 'svc', lines, {}, watched) as [ReturnType<typeof videoEncodings>[number]];
+    return { mode: scalabilityMode, top: lines / scaleResolutionDownBy!, active };
+  };
+  it('is what VP9 and AV1 send', () => {
+    expect((['vp8', 'h264', 'vp9', 'av1'] as const).map((c) => layeringOf('camera', c))).toEqual(['simulcast', 'simulcast', 'svc', 'svc']);
+    expect((['vp8', 'h264', 'vp9', 'av1'] as const).map((c) => layeringOf('screen', c))).toEqual(['single', 'single', 'svc', 'svc']);
+  });
+  it('has the layers that simulcast would have', () => {
+    expect([720, 360, 180].map((lines) => of(lines).mode)).toEqual(['L3T3_KEY', 'L2T3_KEY', 'L1T3']);
+  });
+  it('without those that nobody watches keeps the size of the others', () => {
+    expect(of(720, 1)).toEqual({ mode: 'L2T3_KEY', top: 360, active: true });
+    expect(of(720, 0)).toEqual({ mode: 'L1T3', top: 180, active: true });
+    expect(of(720, -1).active).toBe(false);
+    expect(of(720, 2)).toEqual({ mode: 'L3T3_KEY', top: 720, active: true });
+  });
+  it('is not what a screen is: text that is scaled down cannot be read', () => {
+    expect(videoEncodings('screen', 'svc', 1080, {}, 0)).toEqual([{ active: true, scalabilityMode: 'L1T3', scaleResolutionDownBy: 1, maxBitrate: 2_500_000 }]);
   });
 });

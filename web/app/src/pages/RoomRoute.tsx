@@ -4,7 +4,7 @@ import { LocalMedia, type Room } from '@conclave/sdk';
 import { useCallback, useEffect, useRef, useState } from 'react';
 import { joinSentence, sentence } from '../messages';
 import { readPrefs, writePrefs } from '../prefs';
-import { navigate, type Route } from '../router';
+import { navigate, type RoomRoute as Route } from '../router';
 import { auth, makeRoom } from '../session';
 import { RoomView } from '../room/RoomView';
 import { Page } from '../ui/bits';
@@ -23,7 +23,7 @@ const SLOW = 'This takes longer than usual. Please wait…';
 
 type Phase = { at: 'lobby'; error?: string } | { at: 'joining'; problem?: string } | { at: 'room'; room: Room } | { at: 'left'; reason: string; message: string };
 
-export function RoomRoute({ route }: { route: Extract<Route, { page: 'room' }> }) {
+export function RoomRoute({ route }: { route: Route }) {
   const [media] = useState(() => {
     const { microphone, camera } = readPrefs();
     return new LocalMedia({ microphoneId: microphone, cameraId: camera, video: { width: (route.lines * 16) / 9, height: route.lines, frameRate: 30 } });
@@ -37,7 +37,7 @@ export function RoomRoute({ route }: { route: Extract<Route, { page: 'room' }> }
       setPhase({ at: 'joining' });
       setName(as);
       if (!route.name) writePrefs({ name: as });
-      const room = makeRoom(route.room, as, media);
+      const room = makeRoom(route.room, as, media, route.codec);
       current.current = room;
       // Quick ones need no words. Later say why it takes long, as soon as it is known.
       let problem = SLOW;
