@@ -5,7 +5,7 @@ import { type Browser, type BrowserContext, expect, type Locator, type Page } fr
 import type { RoomStats } from '../../../web/sdk/src/stats.js';
 import { launchChromium } from './browser.js';
 import { cluster } from './cluster.js';
-import { FrameJudge } from './schema.js';
+import { FrameJudge, keepFrames } from './schema.js';
 
 declare global {
   interface Window {
@@ -37,7 +37,10 @@ export class Caller {
   /** Joins `room` without a click and waits until the app says that it is in. */
   static async join(room: string, name: string, options: CallerOptions = {}): Promise<Caller> {
     const browser = options.browser ?? (await launchChromium());
-    const context = await browser.newContext({ viewport: options.viewport ?? { width: 1280, height: 800 }, permissions: ['camera', 'microphone'] });
+    const isFirefox = browser.browserType().name() === 'firefox';
+    const viewport = options.viewport ?? { width: 1280, height: 800 };
+    const context = await browser.newContext({ viewport, permissions: isFirefox ? [] : ['camera', 'microphone'] });
+    if (isFirefox) await context.addInitScript(keepFrames);
     await options.prepare?.(context);
     if (options.before) await context.addInitScript(options.before);
     const page = await context.newPage();
@@ -82,6 +85,7 @@ export class Caller {
   }
 
   async close(): Promise<void> {
+    if (this.browser.browserType().name() === 'firefox') await this.judge.takeKept(this.page);
     this.judge.verify();
     if (this.shared) await this.page.context().close();
     else await this.browser.close();

@@ -55,7 +55,7 @@ type Line = { event: string; message?: string; ip?: string; port?: number } & Pa
 /** The candidates of one media node's answer become one: the relay. TCP and other addresses of the node would go around it. */
 function rerouteInPage(): void {
   const reroute = (window as unknown as { conclaveRelay: (to: string) => Promise<string> }).conclaveRelay;
-  const original = RTCPeerConnection.prototype.setRemoteDescription;
+  const original = RTCPeerConnection.prototype.setRemoteDescription as (this: RTCPeerConnection, to: RTCSessionDescriptionInit) => Promise<void>;
   const candidate = /^a=candidate:(\S+) (\d+) udp (\d+) (\d+\.\d+\.\d+\.\d+) (\d+) typ host.*$/i;
   RTCPeerConnection.prototype.setRemoteDescription = async function (this: RTCPeerConnection, description: RTCSessionDescriptionInit) {
     const lines = (description.sdp ?? '').split('\r\n');

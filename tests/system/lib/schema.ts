@@ -21,6 +21,27 @@ export function schemaError(side: 'client' | 'server', frame: string): string | 
   return `${side} ${message.op}: ${ajv.errorsText(validate.errors)} in ${frame.slice(0, 500)}`;
 }
 
+interface KeptFrame {
+  side: 'client' | 'server';
+  text: string;
+}
+
+/** An init script for browsers whose driver does not show WebSockets (WebDriver BiDi). */
+export function keepFrames(): void {
+  const keptFrames: KeptFrame[] = [];
+  Object.assign(window, { keptFrames });
+  window.WebSocket = class extends WebSocket {
+    constructor(url: string | URL, protocols?: string | string[]) {
+      super(url, protocols);
+      this.addEventListener('message', ({ data }) => keptFrames.push({ side: 'server', text: String(data) }));
+    }
+    override send(data: string): void {
+      keptFrames.push({ side: 'client', text: data });
+      super.send(data);
+    }
+  };
+}
+
 /** Holds every signaling frame of a page against the schema, from now on. */
 export class FrameJudge {
   readonly received: { op: string }[] = [];
@@ -33,6 +54,12 @@ export class FrameJudge {
       socket.on('framereceived', ({ payload }) => this.judge('server', payload, this.received));
       socket.on('framesent', ({ payload }) => this.judge('client', payload, this.sent));
     });
+  }
+
+  /** Frames that the page kept by itself: see keepFrames(). */
+  async takeKept(page: Page): Promise<void> {
+    const kept = await page.evaluate(() => (window as unknown as { keptFrames: KeptFrame[] }).keptFrames);
+    for (const { side, text } of kept) this.judge(side, text, side === 'server' ? this.received : this.sent);
   }
 
   private judge(side: 'client' | 'server', payload: string | Buffer, list: { op: string }[]): void {

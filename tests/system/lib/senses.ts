@@ -132,7 +132,7 @@ export function toneOf(listener: Caller, name: string): Promise<Tone | undefined
   }, name);
 }
 
-/** Asks for somebody's camera in so many lines; the layout of the app does not ask any more. */
+/** Asks for somebody's camera in so many lines; the layout of the app does not ask any more, until askAgain(). */
 export function askFor(viewer: Caller, name: string, height: number): Promise<void> {
   return viewer.page.evaluate(
     ({ name, height }) => {
@@ -143,6 +143,11 @@ export function askFor(viewer: Caller, name: string, height: number): Promise<vo
     },
     { name, height },
   );
+}
+
+/** The layout of the app asks again for what it shows. */
+export function askAgain(viewer: Caller): Promise<void> {
+  return viewer.page.evaluate(() => void delete window.conclave.room.setView);
 }
 
 export interface MediaLine {

@@ -245,7 +245,11 @@ type Codec = { mimeType: string; sdpFmtpLine?: string; clockRate: number; channe
 /** One entry per wanted codec, in that order, then RTX. Exported for tests. */
 export function chooseCodecs<C extends Codec>(capabilities: readonly C[], wanted: readonly string[]): C[] {
   const subtype = (c: Codec) => c.mimeType.split('/')[1]?.toLowerCase() ?? '';
-  const fits: Record<string, RegExp> = { h264: /packetization-mode=1.*profile-level-id=42e0|profile-level-id=42e0.*packetization-mode=1/i, vp9: /profile-id=0|^$/ };
+  // Other profiles of VP9 say so; Firefox's parameters say nothing of the profile.
+  const fits: Record<string, RegExp> = {
+    h264: /packetization-mode=1.*profile-level-id=42e0|profile-level-id=42e0.*packetization-mode=1/i,
+    vp9: /^(?!.*profile-id=[1-9])/,
+  };
   const chosen: C[] = [];
   for (const name of wanted.map((w) => w.toLowerCase())) {
     const candidates = capabilities.filter((c) => subtype(c) === name);

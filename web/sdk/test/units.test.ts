@@ -123,6 +123,8 @@ describe('codecs', () => {
     ];
     expect(chooseCodecs(have, ['VP8', 'VP9', 'H264', 'AV1'])).toEqual([have[5], have[4], have[2], have[1]]);
     expect(chooseCodecs([codec('video/AV1')], ['VP8'])).toEqual([]);
+    const firefox = [codec('video/VP9', 'max-fs=12288;max-fr=60')];
+    expect(chooseCodecs(firefox, ['VP9'])).toEqual(firefox);
   });
 });
 
