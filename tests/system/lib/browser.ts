@@ -4,10 +4,12 @@ import { type Browser, chromium, firefox } from '@playwright/test';
 
 const QUIET = ['--disable-background-networking', '--disable-component-update', '--disable-sync', '--no-first-run', '--disable-quic'];
 
+export const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+
 /** The fake camera makes a moving picture, the fake microphone beeps. */
-export function launchChromium(more: string[] = []): Promise<Browser> {
+export function launchChromium(more: string[] = [], executablePath = CHROMIUM): Promise<Browser> {
   return chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    executablePath,
     args: [
       '--no-sandbox',
       '--disable-gpu',
