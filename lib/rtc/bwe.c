@@ -287,9 +287,10 @@ static void cut_for_loss(struct bwe *b)
     uint64_t fraction = bwe_loss_fraction(&b->loss);
     uint64_t acked = bwe_rate_bps(&b->acked, WINDOW_FULL_US);
     uint64_t to = b->estimate_bps * (2000 - fraction) / 2000;
-    if (fraction > LOSS_SEVERE && acked > 0)
-        to = MIN(to, percent(acked, 95));
-    b->capacity_bps = fraction > LOSS_SEVERE ? acked : 0;
+    bool full = fraction > LOSS_SEVERE || b->delay.standing_us > BWE_STANDING_DRAINED_US;
+    if (acked > 0)
+        to = MIN(to, MAX(percent(acked, 95), full ? 0 : b->estimate_bps / 2));
+    b->capacity_bps = full ? acked : 0;
     bwe_loss_on_cut(&b->loss, b->estimate_bps);
     bwe_loss_forget(&b->loss);
     b->loss_cut_count++;
@@ -329,10 +330,10 @@ static void decide(struct bwe *b)
         usage = BWE_NORMAL; /* a probe makes a rise of its own */
     bool may_cut = !is_cut_within(b, CUT_INTERVAL_US + b->rtt_us);
     uint64_t acked = bwe_rate_bps(&b->acked, WINDOW_US);
-    bwe_loss_on_rate(&b->loss, b->estimate_bps);
+    bwe_loss_on_rate(&b->loss, b->estimate_bps, !drained);
     if (usage == BWE_OVERUSE && may_cut) {
         cut_for_delay(b);
-    } else if (bwe_loss_is_high(&b->loss) && may_cut) {
+    } else if (bwe_loss_is_high(&b->loss, !drained) && may_cut) {
         cut_for_loss(b);
     } else if (usage != BWE_OVERUSE && drained) {
         b->level_cuts = 0;

@@ -41,11 +41,11 @@ uint32_t bwe_loss_fraction(const struct bwe_loss *l)
     return l->total < BWE_LOSS_SAMPLES_MIN ? 0 : l->lost * 1000 / l->total;
 }
 
-bool bwe_loss_is_high(const struct bwe_loss *l)
+bool bwe_loss_is_high(const struct bwe_loss *l, bool queue)
 {
     if (l->total < BWE_LOSS_SAMPLES_MIN)
         return false;
-    int64_t limit = (int64_t)l->inherent + BWE_LOSS_HIGH;
+    int64_t limit = queue ? BWE_LOSS_QUEUE : (int64_t)l->inherent + BWE_LOSS_HIGH;
     int64_t excess = (int64_t)l->lost * 1000 - limit * l->total;
     /* two standard deviations of the binomial distribution */
     return excess > 0 && excess * excess > 4 * (int64_t)l->total * limit * (1000 - limit);
@@ -59,7 +59,7 @@ void bwe_loss_on_cut(struct bwe_loss *l, uint64_t bps)
     l->cut_bps = bps;
 }
 
-void bwe_loss_on_rate(struct bwe_loss *l, uint64_t bps)
+void bwe_loss_on_rate(struct bwe_loss *l, uint64_t bps, bool queue)
 {
     if (l->total < LEARN_SAMPLES_MIN)
         return;
@@ -69,7 +69,7 @@ void bwe_loss_on_rate(struct bwe_loss *l, uint64_t bps)
         return;
     if (fraction < l->before_cut / 2)
         l->before_cut = 0; /* the cut helped: it was congestion */
-    else if (bps < l->cut_bps * 7 / 10) {
+    else if (!queue && bps < l->cut_bps * 7 / 10) {
         l->inherent = MIN(fraction, (uint32_t)BWE_LOSS_INHERENT_MAX);
         l->before_cut = 0;
     }

@@ -12,6 +12,7 @@ enum {
     BWE_LOSS_BUCKETS = 10, /* 1 s */
     BWE_LOSS_SAMPLES_MIN = 20,
     BWE_LOSS_HIGH = 100, /* per mille: more is congestion */
+    BWE_LOSS_QUEUE = 30, /* per mille: … where a queue stands as well */
     BWE_LOSS_LOW = 20,   /* per mille: where only reports tell, below this the rate may grow */
     BWE_LOSS_INHERENT_MAX = 300, /* per mille that a path is believed to lose at any rate */
 };
@@ -37,12 +38,13 @@ void bwe_loss_add(struct bwe_loss *l, uint32_t lost, uint32_t total, uint32_t co
 /* Per mille over the last second; 0 with too few packets. */
 uint32_t bwe_loss_fraction(const struct bwe_loss *l);
 
-/* Significantly above 10 % and above what is inherent. */
-bool bwe_loss_is_high(const struct bwe_loss *l);
+/* Significantly above 10 % and above what is inherent. queue: there is one, so 3 % will do. */
+bool bwe_loss_is_high(const struct bwe_loss *l, bool queue);
 
-/* The rate is cut from bps because of loss; or time passes at bps. Both teach what is inherent. */
+/* The rate is cut from bps because of loss; or time passes at bps. Both teach what is inherent,
+ * unless a queue explains the loss. */
 void bwe_loss_on_cut(struct bwe_loss *l, uint64_t bps);
-void bwe_loss_on_rate(struct bwe_loss *l, uint64_t bps);
+void bwe_loss_on_rate(struct bwe_loss *l, uint64_t bps, bool queue);
 
 /* Forgets the window: what was lost before a cut must not cut again. */
 void bwe_loss_forget(struct bwe_loss *l);

@@ -8,6 +8,7 @@ enum {
     FACTOR = 2,
     DEMAND_PERCENT = 125, /* no reason to know about more than this of the demand */
     GAIN_PERCENT = 105,   /* a probe for less is not worth it */
+    GAINED_PERCENT = 115, /* a probe that found so much is tried again soon */
     PACKETS_RECEIVED_MIN = 4,
     SATURATED_PERCENT = 90,
     UTILISATION_PERCENT = 95,
@@ -28,12 +29,13 @@ static void begin(struct bwe_probe *p, uint64_t from_bps, uint64_t target_bps, u
     p->started_count++;
 }
 
-static void end(struct bwe_probe *p, bool reached, usec now)
+/* gained: not all of the target, but more than is known already. */
+static void end(struct bwe_probe *p, bool reached, bool gained, usec now)
 {
     p->state = BWE_PROBE_IDLE;
     p->interval_us = reached ? BWE_PROBE_INTERVAL_US
                              : MIN(p->interval_us * 3 / 2, (usec)BWE_PROBE_INTERVAL_MAX_US);
-    p->next_at = reached ? now : now + p->interval_us;
+    p->next_at = now + (reached ? 0 : gained ? BWE_PROBE_SETTLE_US : p->interval_us);
     if (reached)
         p->reached_count++;
     else
@@ -59,9 +61,9 @@ static bool is_wanted(const struct bwe_probe_view *v)
 void bwe_probe_tick(struct bwe_probe *p, const struct bwe_probe_view *v, usec now)
 {
     if (p->state == BWE_PROBE_SENDING && now - p->started_at > BWE_PROBE_DURATION_MAX_US)
-        end(p, false, now);
+        end(p, false, false, now);
     if (p->state == BWE_PROBE_WAITING && now - p->finished_at > BWE_PROBE_RESULT_US)
-        end(p, false, now);
+        end(p, false, false, now);
     if (p->interval_us == 0)
         p->interval_us = BWE_PROBE_INTERVAL_US;
     if (p->state != BWE_PROBE_IDLE || now < p->next_at || !is_wanted(v))
@@ -146,7 +148,7 @@ uint64_t bwe_probe_result(struct bwe_probe *p, int64_t newest_seq, usec now, boo
     end(p,
         bps * 100 >= p->target_bps * BWE_PROBE_REACHED_PERCENT &&
             bps * 100 > p->from_bps * GAIN_PERCENT,
-        now);
+        bps * 100 > p->from_bps * GAINED_PERCENT, now);
     return bps;
 }
 
