@@ -103,7 +103,8 @@ static enum err read_chains(struct bits *b, struct depdesc_structure *s)
 /* max_render_width_minus_1 in 16 bits; 65536 does not fit ours. */
 static uint16_t take_size(struct bits *b)
 {
-    return (uint16_t)MIN(take(b, 16) + 1, (unsigned)UINT16_MAX);
+    unsigned minus_one = take(b, 16);
+    return (uint16_t)MIN(minus_one + 1, (unsigned)UINT16_MAX);
 }
 
 static enum err read_structure(struct bits *b, struct depdesc_structure *s)

@@ -47,7 +47,10 @@ static void start_window(struct layer_filter *f, uint16_t frame)
     memset(f->known, 0, sizeof f->known);
     memset(f->sent, 0, sizeof f->sent);
     f->newest = frame;
-    f->change_count = 0;
+    f->change_count = f->target == LAYER_NONE ? 0 : 1;
+    f->changes[0].from = frame;
+    f->changes[0].target = f->target;
+    f->forgot_changes = false;
     f->started = true;
 }
 
@@ -147,6 +150,7 @@ static void change_target(struct layer_filter *f, unsigned target, uint16_t from
     if (f->change_count == LAYER_FILTER_CHANGES) {
         memmove(f->changes, f->changes + 1, sizeof f->changes - sizeof f->changes[0]);
         f->change_count--;
+        f->forgot_changes = true;
     }
     f->changes[f->change_count].from = from;
     f->changes[f->change_count++].target = (uint8_t)target;
@@ -168,12 +172,14 @@ static void choose(struct layer_filter *f, const struct layer_structure *s,
         change_target(f, best, fl->frame_number);
 }
 
-static unsigned target_at(const struct layer_filter *f, uint16_t frame)
+/* Did the frame belong to what the viewer got at its place in the stream? Of a time with more
+ * changes than are remembered it is taken to: frames sent since may refer to it. */
+static bool is_present(const struct layer_filter *f, const struct frame_layers *fl)
 {
     for (unsigned i = f->change_count; i-- > 0;)
-        if (seq16_diff(frame, f->changes[i].from) >= 0)
-            return f->changes[i].target;
-    return LAYER_NONE;
+        if (seq16_diff(fl->frame_number, f->changes[i].from) >= 0)
+            return (fl->present >> f->changes[i].target & 1) != 0;
+    return f->forgot_changes;
 }
 
 static bool decide(struct layer_filter *f, const struct layer_structure *s,
@@ -182,8 +188,7 @@ static bool decide(struct layer_filter *f, const struct layer_structure *s,
     bool is_newest = fl->frame_number == f->newest;
     if (is_newest)
         choose(f, s, fl, allowed);
-    unsigned target = is_newest ? f->target : target_at(f, fl->frame_number);
-    if (target == LAYER_NONE || (fl->present >> target & 1) == 0)
+    if (!is_present(f, fl))
         return false;
     bool withheld = references_withheld(f, fl);
     if (is_newest && withheld)
@@ -191,7 +196,14 @@ static bool decide(struct layer_filter *f, const struct layer_structure *s,
     return !withheld;
 }
 
-/* Neither a switch point without keyframe nor fewer layers lead to the spatial layer wanted. */
+/* The target has not changed since the frame. */
+static bool is_after_changes(const struct layer_filter *f, const struct frame_layers *fl)
+{
+    return f->change_count == 0 ||
+           seq16_diff(fl->frame_number, f->changes[f->change_count - 1].from) >= 0;
+}
+
+/* Neither a switch point nor fewer layers lead to the spatial layer wanted. */
 static bool wants_keyframe(const struct layer_filter *f, const struct layer_structure *s,
                            uint32_t allowed)
 {
@@ -255,6 +267,7 @@ enum layer_verdict layer_filter_push(struct layer_filter *f, const struct layer_
     if (f->target != LAYER_NONE && f->target >= s->target_count) {
         f->target = LAYER_NONE; /* the layers became fewer */
         f->change_count = 0;
+        f->forgot_changes = false;
     }
     uint32_t allowed = allowed_targets(f, s);
     if (fl->keyframe_start && fl->frame_number == f->newest)
@@ -264,7 +277,7 @@ enum layer_verdict layer_filter_push(struct layer_filter *f, const struct layer_
         write_bit(f->known, fl->frame_number, true);
         write_bit(f->sent, fl->frame_number, sent);
     } else if (fl->keyframe_start && test_bit(f->sent, fl->frame_number) &&
-               target_at(f, fl->frame_number) == f->target) {
+               is_after_changes(f, fl)) {
         choose(f, s, fl, allowed); /* its other packets came before, without the structure */
     }
     f->needs_keyframe = wants_keyframe(f, s, allowed);

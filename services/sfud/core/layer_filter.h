@@ -15,7 +15,7 @@
 
 enum {
     LAYER_FILTER_WINDOW = 512, /* frame numbers remembered */
-    LAYER_FILTER_CHANGES = 4,  /* changes of target remembered, for late frames */
+    LAYER_FILTER_CHANGES = 8,  /* changes of target remembered, for late frames */
     LAYER_NONE = 0xff,
     LAYER_ANY = 0xff, /* for layer_filter_want(): all there are */
 };
@@ -38,6 +38,7 @@ struct layer_filter {
     uint16_t newest;     /* frame number */
     uint16_t key_frame;  /* number of the newest keyframe */
     uint8_t change_count;
+    bool forgot_changes; /* there were more in this window */
     struct {
         uint16_t from; /* frame number */
         uint8_t target;
