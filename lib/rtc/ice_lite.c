@@ -47,10 +47,15 @@ enum err ice_lite_restart(struct ice_lite *ice, const struct ice_credentials *ne
     enum err e = copy_ufrag(remote_ufrag, ice->next_remote_ufrag);
     if (e != OK)
         return e;
-    ice->next = *next;
-    if (ice->selected < 0)
+    if (!ice_lite_is_restarting(ice))
         ice->started_at = now;
+    ice->next = *next;
     return OK;
+}
+
+bool ice_lite_is_restarting(const struct ice_lite *ice)
+{
+    return ice->next.ufrag[0] != '\0';
 }
 
 /* The new generation is in use: the old credentials are worth nothing from now on. */
@@ -92,7 +97,8 @@ const struct net_addr *ice_lite_selected(const struct ice_lite *ice)
     return ice->selected < 0 ? NULL : &ice->remotes[ice->selected].addr;
 }
 
-/* The place for a new address: a free one, or that of the stalest which is not selected. */
+/* The place for a new address: a free one, or that of the one which expires first and is not
+ * selected. */
 static int make_room(struct ice_lite *ice)
 {
     if (ice->remote_count < ICE_REMOTE_MAX)
@@ -100,30 +106,33 @@ static int make_room(struct ice_lite *ice)
     int stalest = -1;
     for (int i = 0; i < ice->remote_count; i++) {
         if (i != ice->selected &&
-            (stalest < 0 || ice->remotes[i].checked_at < ice->remotes[stalest].checked_at))
+            (stalest < 0 || ice->remotes[i].expires_at < ice->remotes[stalest].expires_at))
             stalest = i;
     }
     check(stalest >= 0);
     return stalest;
 }
 
-/* After a nomination in a new generation, addresses of older ones no longer count. */
-static void drop_old_generations(struct ice_lite *ice)
+/* After a nomination in a new generation, addresses of older ones only finish what is under way. */
+static void retire_old_generations(struct ice_lite *ice, usec now)
 {
-    struct net_addr selected = ice->remotes[ice->selected].addr;
-    uint8_t kept = 0;
     for (int i = 0; i < ice->remote_count; i++) {
-        if (ice->remotes[i].generation == ice->generation)
-            ice->remotes[kept++] = ice->remotes[i];
+        struct ice_remote *r = &ice->remotes[i];
+        if (r->generation != ice->generation)
+            r->expires_at = MIN(r->expires_at, now + ICE_OVERLAP_TIME);
     }
-    ice->remote_count = kept;
-    ice->selected = (int8_t)find_remote(ice, &selected);
-    check(ice->selected >= 0);
 }
 
 static bool is_nominated(const struct ice_remote *r)
 {
     return r->nominated_at != USEC_NEVER;
+}
+
+/* Does a check from here select, nominated or not? */
+static bool takes_over(const struct ice_lite *ice, int i, usec now)
+{
+    return ice->selected >= 0 && ice->selected != i &&
+           now - ice->remotes[ice->selected].checked_at >= ICE_SILENT_TIME;
 }
 
 static enum ice_event note_check(struct ice_lite *ice, const struct stun_message *m,
@@ -138,19 +147,21 @@ static enum ice_event note_check(struct ice_lite *ice, const struct stun_message
     }
     struct ice_remote *r = &ice->remotes[i];
     r->checked_at = now;
+    r->expires_at = now + ICE_CONSENT_TIMEOUT;
     r->priority = m->priority;
     r->generation = ice->generation;
-    if (!m->use_candidate)
+    if (!m->use_candidate && !takes_over(ice, i, now))
         return event;
 
     /* The latest nomination wins, which serves both ways of nominating: regular sends one, and
      * aggressive (RFC 5245) ends up repeating it only on the pair that the participant uses. */
-    r->nominated_at = now;
+    if (m->use_candidate)
+        r->nominated_at = now;
     if (ice->selected != i) {
         ice->selected = (int8_t)i;
         event = ICE_EVENT_SELECTED;
     }
-    drop_old_generations(ice);
+    retire_old_generations(ice, now);
     return event;
 }
 
@@ -232,30 +243,43 @@ enum err ice_lite_receive(struct ice_lite *ice, const struct stun_message *reque
     return handle_request(ice, request, from, now, response, ret);
 }
 
-static usec last_sign_of_life(const struct ice_lite *ice)
-{
-    if (ice->selected >= 0)
-        return ice->remotes[ice->selected].checked_at;
-    usec last = ice->started_at;
-    for (int i = 0; i < ice->remote_count; i++)
-        last = MAX(last, ice->remotes[i].checked_at);
-    return last;
-}
-
 usec ice_lite_deadline(const struct ice_lite *ice)
 {
-    return ice->expired ? USEC_NEVER : last_sign_of_life(ice) + ICE_CONSENT_TIMEOUT;
+    if (ice->expired)
+        return USEC_NEVER;
+    if (ice->remote_count == 0)
+        return ice->started_at + ICE_CONSENT_TIMEOUT;
+    usec first = ice->remotes[0].expires_at;
+    for (int i = 1; i < ice->remote_count; i++)
+        first = MIN(first, ice->remotes[i].expires_at);
+    return first;
 }
 
-/* The nominated address that still has consent and was nominated last, or -1. */
-static int find_successor(const struct ice_lite *ice, usec now)
+/* Forgets addresses whose time is over. False: the selected one was among them. */
+static bool drop_expired(struct ice_lite *ice, usec now)
+{
+    int selected = -1;
+    bool was_selected = ice->selected >= 0;
+    uint8_t kept = 0;
+    for (int i = 0; i < ice->remote_count; i++) {
+        if (ice->remotes[i].expires_at <= now)
+            continue;
+        if (i == ice->selected)
+            selected = kept;
+        ice->remotes[kept++] = ice->remotes[i];
+    }
+    ice->remote_count = kept;
+    ice->selected = (int8_t)selected;
+    return !was_selected || selected >= 0;
+}
+
+/* The address that was nominated last, or -1. */
+static int find_successor(const struct ice_lite *ice)
 {
     int best = -1;
     for (int i = 0; i < ice->remote_count; i++) {
         const struct ice_remote *r = &ice->remotes[i];
-        if (!is_nominated(r) || now - r->checked_at >= ICE_CONSENT_TIMEOUT)
-            continue;
-        if (best < 0 || r->nominated_at > ice->remotes[best].nominated_at)
+        if (is_nominated(r) && (best < 0 || r->nominated_at > ice->remotes[best].nominated_at))
             best = i;
     }
     return best;
@@ -265,11 +289,11 @@ enum ice_event ice_lite_tick(struct ice_lite *ice, usec now)
 {
     if (ice->expired || now < ice_lite_deadline(ice))
         return ICE_EVENT_NONE;
-    int successor = find_successor(ice, now);
-    if (successor >= 0) {
-        ice->selected = (int8_t)successor;
-        return ICE_EVENT_SELECTED;
-    }
+    bool lost = !drop_expired(ice, now);
+    if (lost)
+        ice->selected = (int8_t)find_successor(ice);
+    if (ice->remote_count > 0 || now < ice_lite_deadline(ice))
+        return lost ? ICE_EVENT_SELECTED : ICE_EVENT_NONE;
     ice->expired = true;
     return ICE_EVENT_EXPIRED;
 }

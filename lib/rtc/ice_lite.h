@@ -2,12 +2,18 @@
  *
  * Pure: no socket, clock, randomness or allocation. We are always the controlled, lite side: the
  * participant sends checks, we authenticate and answer them, remember which of its addresses are
- * valid, and follow its nomination. Checks are the consent to send (RFC 7675): 30 s without one and
- * the transport is dead.
+ * valid, and follow its nomination. Checks are the consent to send (RFC 7675), address by address:
+ * 30 s without one and an address is valid no more; without any address the transport is dead.
  *
  * Restart keeps media flowing: ice_lite_restart() adds new credentials beside the old ones; the
- * first check authenticated with the new ones retires the old ones; old addresses stay valid until
- * an address of the new generation is nominated.
+ * first check authenticated with the new ones retires the old ones; media stays where it is until
+ * an address of the new generation is nominated, and what still comes from the old addresses is
+ * taken for ICE_OVERLAP_TIME after that. While a restart is pending the transport lives, with
+ * addresses or without, for ICE_CONSENT_TIMEOUT from when it was asked for.
+ *
+ * A participant whose NAT gives it another address checks from there, and not all of them nominate
+ * again: an address that is checked takes the place of a selected one that has been silent for
+ * ICE_SILENT_TIME.
  *
  * Rules for the caller: DTLS and SRTP are accepted only from addresses for which
  * ice_lite_is_valid() is true; media is sent to ice_lite_selected(); DTLS answers go where the DTLS
@@ -26,6 +32,8 @@
 #define ICE_RANDOM_LEN      (ICE_UFRAG_LEN + ICE_PWD_LEN)
 #define ICE_REMOTE_MAX      8 /* remote addresses remembered; the stalest makes room */
 #define ICE_CONSENT_TIMEOUT SECONDS(30)
+#define ICE_OVERLAP_TIME    SECONDS(3) /* old addresses after a restart: what is on its way */
+#define ICE_SILENT_TIME     SECONDS(7) /* consent is asked for every 4 to 6 s (RFC 7675 §5.1) */
 
 /* Zero-terminated text. */
 struct ice_credentials {
@@ -36,7 +44,8 @@ struct ice_credentials {
 enum ice_event {
     ICE_EVENT_NONE,
     ICE_EVENT_VALIDATED, /* `from` of this request is a valid address for the first time */
-    ICE_EVENT_SELECTED,  /* ice_lite_selected() changed (its address may be new and valid, too) */
+    ICE_EVENT_SELECTED,  /* ice_lite_selected() changed (its address may be new and valid, too;
+                          * from tick: or there is none) */
     ICE_EVENT_EXPIRED,   /* consent is gone; from tick only, once; close the transport */
 };
 
@@ -44,6 +53,7 @@ struct ice_remote {
     struct net_addr addr;
     usec checked_at;   /* last authenticated check */
     usec nominated_at; /* last check with USE-CANDIDATE; USEC_NEVER: none yet */
+    usec expires_at;   /* its consent, or its overlap if that ends earlier */
     uint32_t priority; /* PRIORITY of its last check */
     uint8_t generation;
 };
@@ -61,7 +71,7 @@ struct ice_lite {
     int8_t selected; /* index into remotes, or -1 */
     uint8_t generation;
     bool expired;
-    usec started_at; /* init or restart: the first check must come in ICE_CONSENT_TIMEOUT */
+    usec started_at; /* init or restart: a check must come in ICE_CONSENT_TIMEOUT */
     uint64_t request_count;
     uint64_t rejected_count; /* authentication, format, role */
 };
@@ -74,7 +84,8 @@ void ice_credentials_make(const uint8_t random[ICE_RANDOM_LEN], struct ice_crede
 MUST_USE enum err ice_lite_init(struct ice_lite *ice, const struct ice_credentials *local,
                                 struct bytes remote_ufrag, usec now);
 
-/* Begins an ICE restart; a second one before the first is used replaces it. */
+/* Begins an ICE restart; a second one before the first is used replaces it, but does not live
+ * longer: who only asks for restarts and never checks is gone in time. ERR_UNSUPPORTED as above. */
 MUST_USE enum err ice_lite_restart(struct ice_lite *ice, const struct ice_credentials *next,
                                    struct bytes remote_ufrag, usec now);
 
@@ -94,12 +105,17 @@ MUST_USE enum err ice_lite_receive(struct ice_lite *ice, const struct stun_messa
 
 /* When ice_lite_tick() wants to be called; USEC_NEVER once expired. */
 usec ice_lite_deadline(const struct ice_lite *ice);
-/* NONE, SELECTED (the selected address went silent, another nominated one is alive) or EXPIRED. */
+/* Forgets addresses without consent. NONE, SELECTED (the selected address went; the nominated one
+ * that is alive takes its place, or none) or EXPIRED. Which are valid may change with NONE, too. */
 enum ice_event ice_lite_tick(struct ice_lite *ice, usec now);
 
-/* Has this address passed an authenticated check? Cost: at most ICE_REMOTE_MAX comparisons. */
+/* Has this address passed an authenticated check, and is its consent fresh as of the last tick?
+ * Cost: at most ICE_REMOTE_MAX comparisons. */
 bool ice_lite_is_valid(const struct ice_lite *ice, const struct net_addr *addr);
-/* The nominated address, or NULL before nomination. Valid until the next call that changes ice. */
+/* New credentials wait for their first check. */
+bool ice_lite_is_restarting(const struct ice_lite *ice);
+/* The nominated address, or NULL before nomination and when its consent is gone. Valid until the
+ * next call that changes ice. */
 const struct net_addr *ice_lite_selected(const struct ice_lite *ice);
 /* Does this ufrag (of the current or the pending generation) belong to us? */
 bool ice_lite_has_ufrag(const struct ice_lite *ice, struct bytes ufrag);

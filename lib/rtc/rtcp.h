@@ -24,6 +24,7 @@ enum {
     RTCP_FMT_FIR = 4,   /* PSFB */
     RTCP_FMT_AFB = 15,  /* PSFB, carries REMB */
     RTCP_REPORTS_MAX = 31,
+    RTCP_SOURCES_MAX = 31, /* in one BYE */
     RTCP_REMB_SSRCS_MAX = 255,
 };
 
@@ -105,8 +106,9 @@ void rtcp_write_rr(struct writer *w, uint32_t ssrc, const struct rtcp_report *re
                    size_t count);
 /* cname: 1..255 bytes */
 void rtcp_write_sdes(struct writer *w, uint32_t ssrc, struct bytes cname);
-/* reason may be empty; at most 255 bytes are used */
-void rtcp_write_bye(struct writer *w, uint32_t ssrc, struct bytes reason);
+/* The end of `count` sources, 1 to RTCP_SOURCES_MAX. reason may be empty; at most 255 bytes are
+ * used. */
+void rtcp_write_bye(struct writer *w, const uint32_t *ssrcs, size_t count, struct bytes reason);
 /* seqs ascending (serially) pack best, any order is right. count > 0 */
 void rtcp_write_nack(struct writer *w, uint32_t sender_ssrc, uint32_t media_ssrc,
                      const uint16_t *seqs, size_t count);

@@ -73,13 +73,15 @@ void rtcp_write_sdes(struct writer *w, uint32_t ssrc, struct bytes cname)
         writer_u8(w, 0);
 }
 
-void rtcp_write_bye(struct writer *w, uint32_t ssrc, struct bytes reason)
+void rtcp_write_bye(struct writer *w, const uint32_t *ssrcs, size_t count, struct bytes reason)
 {
+    check(count > 0 && count <= RTCP_SOURCES_MAX);
     size_t len = MIN(reason.len, (size_t)255);
     size_t text = len > 0 ? (1 + len + 3) / 4 * 4 : 0;
-    if (!begin(w, 1, RTCP_TYPE_BYE, 8 + text))
+    if (!begin(w, (unsigned)count, RTCP_TYPE_BYE, 4 + 4 * count + text))
         return;
-    writer_u32(w, ssrc);
+    for (size_t i = 0; i < count; i++)
+        writer_u32(w, ssrcs[i]);
     if (len == 0)
         return;
     writer_u8(w, (uint8_t)len);

@@ -125,11 +125,21 @@ static enum err check_sources(const struct negotiation_request *q, const struct 
     return OK;
 }
 
-static void take_transport(const struct negotiation_request *q, const struct negotiated *n,
-                           struct transport_params *p)
+static bool is_restart(const struct negotiation_request *q, const struct negotiated *n)
 {
-    snprintf(p->local_ufrag, sizeof p->local_ufrag, "%s", q->local_ufrag);
-    snprintf(p->local_pwd, sizeof p->local_pwd, "%s", q->local_pwd);
+    return q->known_ufrag != NULL &&
+           (strcmp(q->known_ufrag, n->ice_ufrag) != 0 || strcmp(q->known_pwd, n->ice_pwd) != 0);
+}
+
+static void take_transport(const struct negotiation_request *q, const struct negotiated *n,
+                           struct negotiation_result *ret)
+{
+    struct transport_params *p = &ret->params;
+    ret->is_restart = is_restart(q, n);
+    memcpy(ret->remote_pwd, n->ice_pwd, sizeof ret->remote_pwd);
+    snprintf(p->local_ufrag, sizeof p->local_ufrag, "%s",
+             ret->is_restart ? q->next_ufrag : q->local_ufrag);
+    snprintf(p->local_pwd, sizeof p->local_pwd, "%s", ret->is_restart ? q->next_pwd : q->local_pwd);
     memcpy(p->remote_ufrag, n->ice_ufrag, sizeof p->remote_ufrag);
     memcpy(p->fingerprints, n->fingerprints, sizeof p->fingerprints);
     p->fingerprint_count = n->fingerprint_count;
@@ -176,13 +186,13 @@ enum err negotiate(const struct negotiation_request *q, struct negotiation_scrat
     if (strlen(n->ice_ufrag) > ICE_UFRAG_MAX)
         return refuse(ret_error, ERR_UNSUPPORTED, "a=ice-ufrag is longer than 32 characters");
     memset(&ret->params, 0, sizeof ret->params);
-    take_transport(q, n, &ret->params);
+    take_transport(q, n, ret);
     for (size_t i = 0; i < n->media_count; i++)
         take_media(q, n, &n->media[i], &ret->params);
     name_slots(&ret->params, scratch, ret);
     const struct sdp_answer answer = { .session_id = q->session_id,
-                                       .ice_ufrag = q->local_ufrag,
-                                       .ice_pwd = q->local_pwd,
+                                       .ice_ufrag = ret->params.local_ufrag,
+                                       .ice_pwd = ret->params.local_pwd,
                                        .fingerprint = q->fingerprint,
                                        .candidates = q->candidates,
                                        .candidate_count = q->candidate_count,

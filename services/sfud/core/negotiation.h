@@ -22,9 +22,13 @@ struct negotiation_request {
     uint32_t allowed;    /* SOURCE_BIT mask of the grant */
     uint8_t seed[16];    /* random, kept by control as long as the participant lives */
     uint64_t session_id; /* of the answer's o= line; the same for later answers */
-    /* Ours; the same for later answers. */
+    /* Ours; the same for later answers until the participant restarts ICE. */
     const char *local_ufrag;
     const char *local_pwd;
+    /* A later offer: the participant's credentials as we know them, and fresh ones of ours for when
+     * the offer has others, which is an ICE restart (RFC 8839 §4.4.1.1). NULL for the first. */
+    const char *known_ufrag, *known_pwd;
+    const char *next_ufrag, *next_pwd;
     struct sdp_fingerprint fingerprint;
     const struct sdp_candidate *candidates;
     size_t candidate_count;
@@ -36,7 +40,10 @@ struct negotiation_slot {
 };
 
 struct negotiation_result {
-    struct transport_params params;
+    struct transport_params params; /* its local credentials are those of the answer */
+    char remote_pwd[SDP_PWD_MAX +
+                    1]; /* beside params.remote_ufrag: to be known as the next offer's */
+    bool is_restart;    /* the answer carries next_ufrag and next_pwd */
     struct negotiation_slot slots[TRANSPORT_MEDIA_MAX];
     size_t slot_count;
 };

@@ -195,3 +195,34 @@ usec report_to_viewer(struct worker *w, struct transport *t, usec now)
     t->sender_report_at = now + RTCP_REPORT_INTERVAL;
     return t->sender_report_at;
 }
+
+static void write_bye(struct compound *c, const uint32_t *ssrcs, size_t count)
+{
+    c->writer = writer_of(c->memory, sizeof c->memory);
+    c->head_len = 0;
+    rtcp_write_rr(&c->writer, c->t->rtcp_ssrc, NULL, 0);
+    rtcp_write_sdes(&c->writer, c->t->rtcp_ssrc, bytes_of_str(c->t->params.cname));
+    rtcp_write_bye(&c->writer, ssrcs, count, bytes_of(NULL, 0));
+    send_out(c);
+}
+
+void report_goodbye(struct worker *w, struct transport *t)
+{
+    struct compound c = { .w = w, .t = t };
+    uint32_t ssrcs[RTCP_SOURCES_MAX];
+    size_t count = 0;
+    ssrcs[count++] = t->rtcp_ssrc;
+    for (size_t i = 0; i < t->params.media_count; i++) {
+        const struct slot *slot =
+            t->params.media[i].role == MEDIA_SLOT ? pool_at(&w->slots, t->media[i]) : NULL;
+        if (slot == NULL || slot->sent_at == 0)
+            continue;
+        if (count == RTCP_SOURCES_MAX) {
+            write_bye(&c, ssrcs, count);
+            count = 0;
+        }
+        ssrcs[count++] = slot->ssrc;
+    }
+    if (count > 0)
+        write_bye(&c, ssrcs, count);
+}

@@ -38,6 +38,7 @@
     X(SWITCHES, "sfud_forwarder_switches_total", NULL, false, "Inputs changed by forwarders")      \
     X(EVENTS_DROPPED, "sfud_events_dropped_total", NULL, false, "Events nobody took")              \
     X(DTLS_FAILED, "sfud_dtls_failed_total", NULL, false, "Handshakes that failed")                \
+    X(ICE_RESTARTS, "sfud_ice_restarts_total", NULL, false, "Offers with new ICE credentials")     \
     X(DROP_UNKNOWN, "sfud_packets_dropped_total", "reason=\"unknown-address\"", false,             \
       "Packets received and not used, by reason")                                                  \
     X(DROP_STUN, "sfud_packets_dropped_total", "reason=\"stun\"", false, "")                       \

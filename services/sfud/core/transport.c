@@ -10,11 +10,6 @@ static struct bytes room_key_of(const struct worker *w, const struct transport *
     return bytes_of_str(room->key);
 }
 
-static uint64_t hash_ufrag(const struct worker *w, struct bytes ufrag)
-{
-    return worker_hash(w, ufrag, bytes_of(NULL, 0));
-}
-
 static uint64_t hash_address(const struct worker *w, const struct net_addr *a)
 {
     return net_addr_hash(a, load_be64(w->hash_key));
@@ -46,18 +41,6 @@ struct transport *transport_find_address(const struct worker *w, const struct ne
     return NULL;
 }
 
-struct transport *transport_find_ufrag(const struct worker *w, struct bytes ufrag)
-{
-    uint64_t hash = hash_ufrag(w, ufrag);
-    size_t at = HASH_INDEX_START;
-    for (handle h; (h = hash_index_find(&w->by_ufrag, hash, &at)) != 0;) {
-        struct transport *t = pool_at(&w->transports, h);
-        if (t != NULL && bytes_equal(bytes_of_str(t->params.local_ufrag), ufrag))
-            return t;
-    }
-    return NULL;
-}
-
 /* Its place in t->addresses, or t->address_count. */
 static size_t address_index(const struct transport *t, const struct net_addr *addr)
 {
@@ -78,13 +61,21 @@ const struct transport_address *transport_destination(const struct transport *t)
     size_t i = selected == NULL ? t->address_count : address_index(t, selected);
     if (i < t->address_count)
         return &t->addresses[i];
-    return net_addr_is_set(&t->dtls_from.addr) ? &t->dtls_from : NULL;
+    return transport_has_address(t, &t->dtls_from.addr) ? &t->dtls_from : NULL;
 }
 
 static void remove_address(struct worker *w, struct transport *t, size_t i)
 {
     hash_index_remove(&w->by_address, hash_address(w, &t->addresses[i].addr), t->self);
     t->addresses[i] = t->addresses[--t->address_count];
+}
+
+static void forget_invalid_addresses(struct worker *w, struct transport *t)
+{
+    for (size_t i = t->address_count; i-- > 0;) {
+        if (!ice_lite_is_valid(&t->ice, &t->addresses[i].addr))
+            remove_address(w, t, i);
+    }
 }
 
 /* A port that a NAT gave to somebody else before is theirs no more. But a check proves only that
@@ -116,10 +107,7 @@ static bool keep_address(struct worker *w, struct transport *t,
         t->addresses[known].path = from->path;
         return true;
     }
-    for (size_t i = t->address_count; i-- > 0;) {
-        if (!ice_lite_is_valid(&t->ice, &t->addresses[i].addr))
-            remove_address(w, t, i);
-    }
+    forget_invalid_addresses(w, t);
     if (!take_address_over(w, &from->addr, now))
         return false;
     if (t->address_count == ICE_REMOTE_MAX ||
@@ -172,13 +160,10 @@ static void free_media(struct worker *w, struct transport *t)
 
 static enum err init_ice(struct transport *t, usec now)
 {
-    struct ice_credentials local = { .ufrag = "" };
-    size_t ufrag_len = strlen(t->params.local_ufrag), pwd_len = strlen(t->params.local_pwd);
-    if (ufrag_len > ICE_UFRAG_MAX || pwd_len > ICE_PWD_MAX)
-        return ERR_UNSUPPORTED;
-    memcpy(local.ufrag, t->params.local_ufrag, ufrag_len);
-    memcpy(local.pwd, t->params.local_pwd, pwd_len);
-    return ice_lite_init(&t->ice, &local, bytes_of_str(t->params.remote_ufrag), now);
+    struct ice_credentials local;
+    enum err err = transport_credentials(&t->params, &local);
+    return err != OK ? err
+                     : ice_lite_init(&t->ice, &local, bytes_of_str(t->params.remote_ufrag), now);
 }
 
 static enum err init_dtls(struct worker *w, struct transport *t, usec now)
@@ -200,12 +185,10 @@ static enum err init_dtls(struct worker *w, struct transport *t, usec now)
 
 static enum err index_transport(struct worker *w, struct transport *t)
 {
-    uint64_t ufrag = hash_ufrag(w, bytes_of_str(t->params.local_ufrag));
     uint64_t participant = worker_hash(w, room_key_of(w, t), bytes_of_str(t->participant));
-    if (!hash_index_insert(&w->by_ufrag, ufrag, t->self) ||
-        !hash_index_insert(&w->by_participant, participant, t->self))
+    if (!hash_index_insert(&w->by_participant, participant, t->self))
         return ERR_FULL;
-    return OK;
+    return transport_index_ufrag(w, t);
 }
 
 static void tell_room_of_tracks(struct worker *w, struct transport *t, size_t first, usec now)
@@ -244,9 +227,9 @@ struct transport *transport_new(struct worker *w, struct room *room, const char 
     twcc_recorder_init(&t->twcc);
     w->deadlines[handle_index(h)] = USEC_NEVER;
     room_add(w, room, t);
-    enum err err = index_transport(w, t);
+    enum err err = init_ice(t, now);
     if (err == OK)
-        err = init_ice(t, now);
+        err = index_transport(w, t);
     if (err == OK)
         err = init_dtls(w, t, now);
     if (err == OK)
@@ -273,6 +256,7 @@ static void send_dtls(struct worker *w, struct transport *t)
 void transport_free(struct worker *w, struct transport *t)
 {
     if (t->sealer != NULL && t->state != TRANSPORT_FAILED) {
+        report_goodbye(w, t);
         dtls_close(t->dtls);
         send_dtls(w, t);
     }
@@ -283,7 +267,7 @@ void transport_free(struct worker *w, struct transport *t)
     while (t->address_count > 0)
         remove_address(w, t, t->address_count - 1);
     struct bytes room_key = room_key_of(w, t);
-    hash_index_remove(&w->by_ufrag, hash_ufrag(w, bytes_of_str(t->params.local_ufrag)), t->self);
+    transport_forget_ufrags(w, t);
     hash_index_remove(&w->by_participant, worker_hash(w, room_key, bytes_of_str(t->participant)),
                       t->self);
     room_remove(w, pool_at(&w->rooms, t->room), t);
@@ -291,6 +275,7 @@ void transport_free(struct worker *w, struct transport *t)
     sealer_free(t->sealer);
     opener_free(t->opener);
     bytes_wipe(t->params.local_pwd, sizeof t->params.local_pwd);
+    bytes_wipe(&t->ice, sizeof t->ice);
     w->deadlines[handle_index(t->self)] = USEC_NEVER;
     pool_give(&w->transports, t->self);
     stats_set(&w->stats, STAT_PARTICIPANTS, w->transports.live);
@@ -305,20 +290,56 @@ static size_t count_seal_streams(const struct transport_params *p)
     return n;
 }
 
+/* An m-line is the same for the whole session (RFC 8829 §5.2.2); its direction may change. */
+static bool are_known_media_kept(const struct transport_params *old,
+                                 const struct transport_params *new)
+{
+    if (new->media_count < old->media_count)
+        return false;
+    for (size_t i = 0; i < old->media_count; i++) {
+        const struct media_params *a = &old->media[i], *b = &new->media[i];
+        if (a->role != MEDIA_UNUSED && b->role != MEDIA_UNUSED &&
+            (a->kind != b->kind || strcmp(a->mid, b->mid) != 0))
+            return false;
+    }
+    return true;
+}
+
+/* What a payload type or an extension id means stays for the session (RFC 3264 §8.3.2, RFC 8285
+ * §6), and is still sent by who has not seen the answer: only what is new is added. */
+static enum err add_formats(struct transport_params *to, const struct transport_params *from)
+{
+    for (size_t i = 0; i < ARRAY_LEN(to->formats); i++) {
+        if (to->formats[i].codec == CODEC_NONE)
+            to->formats[i] = from->formats[i];
+    }
+    to->ext.allow_mixed = to->ext.allow_mixed || from->ext.allow_mixed;
+    for (unsigned k = RTP_EXT_NONE + 1; k < RTP_EXT_KIND_COUNT; k++) {
+        if (from->ext.id_of[k] == 0 || to->ext.id_of[k] != 0)
+            continue;
+        if (rtp_ext_map_add(&to->ext, (enum rtp_ext_kind)k, from->ext.id_of[k]) != OK)
+            return ERR_MALFORMED;
+    }
+    return OK;
+}
+
 enum err transport_update(struct worker *w, struct transport *t,
                           const struct transport_params *params, usec now)
 {
     size_t first = t->params.media_count;
-    if (params->media_count < first)
+    if (!are_known_media_kept(&t->params, params))
         return ERR_MALFORMED;
     if (t->sealer != NULL && count_seal_streams(params) > t->seal_streams)
         return ERR_FULL;
+    enum err err = add_formats(&t->params, params);
+    if (err == OK)
+        err = transport_restart_ice(w, t, params, now);
+    if (err != OK)
+        return err;
     memcpy(t->params.media + first, params->media + first,
            (params->media_count - first) * sizeof params->media[0]);
     t->params.media_count = params->media_count;
-    t->params.ext = params->ext;
-    memcpy(t->params.formats, params->formats, sizeof t->params.formats);
-    enum err err = make_media(w, t, first);
+    err = make_media(w, t, first);
     tell_room_of_tracks(w, t, first, now);
     return err;
 }
@@ -416,8 +437,7 @@ void transport_on_stun(struct worker *w, struct transport *t, const struct stun_
     if (at == NULL)
         return;
     struct writer response = writer_of(at, STUN_MESSAGE_MAX);
-    enum ice_event event = ICE_EVENT_NONE;
-    enum err err = ice_lite_receive(&t->ice, m, &d->from, now, &response, &event);
+    enum err err = transport_receive_check(w, t, m, &d->from, now, &response);
     if (!response.failed && writer_len(&response) > 0)
         worker_commit_control(w, &from, t->self, writer_len(&response));
     if (err != OK) {
@@ -433,6 +453,8 @@ void transport_on_stun(struct worker *w, struct transport *t, const struct stun_
         t->state = TRANSPORT_ICE;
     if (t->state == TRANSPORT_ICE && t->params.dtls_client)
         start_dtls(w, t, &from, now);
+    else if (!transport_has_address(t, &t->dtls_from.addr))
+        t->dtls_from = from; /* the participant has moved in the middle of a handshake, or since */
 }
 
 void transport_on_dtls(struct worker *w, struct transport *t, const struct datagram *d, usec now)
@@ -464,13 +486,22 @@ void transport_send_rtcp(struct worker *w, struct transport *t, struct bytes com
     worker_commit_control(w, to, t->self, writer_len(&writer));
 }
 
+/* A restart that is asked for gets its time, once: before the transport is connected, a second
+ * TRANSPORT_CONNECT_TIMEOUT in all. */
+static usec patience_ends(const struct transport *t)
+{
+    usec restarted_at = ice_lite_is_restarting(&t->ice) ? t->ice.started_at : t->created_at;
+    if (t->state == TRANSPORT_CONNECTED)
+        return MAX(t->authenticated_at, restarted_at) + TRANSPORT_FAILED_TIME;
+    return MIN(restarted_at, t->created_at + TRANSPORT_CONNECT_TIMEOUT) + TRANSPORT_CONNECT_TIMEOUT;
+}
+
 /* How long nothing was heard decides; returns when that could change next. */
 static usec check_silence(struct worker *w, struct transport *t, usec now)
 {
     bool is_connected = t->state == TRANSPORT_CONNECTED;
     usec disconnected_at = t->authenticated_at + TRANSPORT_DISCONNECTED_TIME;
-    usec failed_at = is_connected ? t->authenticated_at + TRANSPORT_FAILED_TIME
-                                  : t->created_at + TRANSPORT_CONNECT_TIMEOUT;
+    usec failed_at = patience_ends(t);
     if (now >= failed_at) {
         fail(t, ERR_EXPIRED);
         return now;
@@ -488,9 +519,12 @@ usec transport_tick(struct worker *w, struct transport *t, usec now)
 {
     if (t->state == TRANSPORT_FAILED)
         return now;
-    if (ice_lite_tick(&t->ice, now) == ICE_EVENT_EXPIRED) {
-        fail(t, ERR_EXPIRED);
-        return now;
+    if (now >= ice_lite_deadline(&t->ice)) {
+        if (ice_lite_tick(&t->ice, now) == ICE_EVENT_EXPIRED) {
+            fail(t, ERR_EXPIRED);
+            return now;
+        }
+        forget_invalid_addresses(w, t);
     }
     if (t->state >= TRANSPORT_DTLS && now >= dtls_deadline(t->dtls)) {
         dtls_tick(t->dtls, now);

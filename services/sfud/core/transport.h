@@ -101,7 +101,9 @@ struct transport *transport_new(struct worker *w, struct room *room, const char 
 /* Says goodbye (DTLS close_notify) if connected. */
 void transport_free(struct worker *w, struct transport *t);
 
-/* More m-lines. ERR_FULL leaves those that found room. */
+/* A later offer: more m-lines, and an ICE restart if its local credentials are others than the
+ * newest known. m-lines known before stay as they are, whatever the offer says of their codecs and
+ * direction; ERR_MALFORMED if they are others. ERR_FULL leaves those that found room. */
 MUST_USE enum err transport_update(struct worker *w, struct transport *t,
                                    const struct transport_params *params, usec now);
 
@@ -126,5 +128,21 @@ struct transport *transport_find(const struct worker *w, const char *room_key,
                                  const char *participant);
 struct transport *transport_find_address(const struct worker *w, const struct net_addr *addr);
 struct transport *transport_find_ufrag(const struct worker *w, struct bytes ufrag);
+
+/* ice_restart.c: a transport is found by its current and by its pending local ufrag. */
+
+/* Our half of params; ERR_UNSUPPORTED if it or theirs is too long. */
+MUST_USE enum err transport_credentials(const struct transport_params *params,
+                                        struct ice_credentials *ret);
+MUST_USE enum err transport_index_ufrag(struct worker *w, struct transport *t);
+void transport_forget_ufrags(struct worker *w, struct transport *t);
+/* Make-before-break: see ice_lite.h. The same credentials again change nothing. ERR_UNSUPPORTED;
+ * ERR_BAD_STATE if the ufrag is another's. */
+MUST_USE enum err transport_restart_ice(struct worker *w, struct transport *t,
+                                        const struct transport_params *params, usec now);
+/* ice_lite_receive(), and the old ufrag goes with the first check that uses the new one. */
+MUST_USE enum err transport_receive_check(struct worker *w, struct transport *t,
+                                          const struct stun_message *m, const struct net_addr *from,
+                                          usec now, struct writer *response);
 
 #endif

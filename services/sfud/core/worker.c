@@ -37,7 +37,8 @@ size_t worker_memory(const struct worker_config *config)
            pool_memory(c.encodings_max, sizeof(struct encoding)) +
            pool_memory(c.cached_packets_max, sizeof(struct cached_payload)) +
            hash_index_memory(c.participants_max * ICE_REMOTE_MAX) +
-           2 * hash_index_memory(c.participants_max) + hash_index_memory(c.rooms_max) +
+           hash_index_memory(2 * c.participants_max) + hash_index_memory(c.participants_max) +
+           hash_index_memory(c.rooms_max) +
            c.slots_max * SLOT_LOG_COUNT * sizeof(struct send_record) +
            c.queue_max * sizeof(struct queue_entry) + CONTROL_SCRATCH_BYTES +
            CONTROL_SENDS_MAX * sizeof(struct outbox_send) + c.participants_max * sizeof(usec) +
@@ -53,7 +54,7 @@ static bool init_pools(struct worker *w, const struct worker_config *c)
            pool_init(&w->encodings, c->encodings_max, sizeof(struct encoding)) == OK &&
            pool_init(&w->payloads, c->cached_packets_max, sizeof(struct cached_payload)) == OK &&
            hash_index_init(&w->by_address, c->participants_max * ICE_REMOTE_MAX) == OK &&
-           hash_index_init(&w->by_ufrag, c->participants_max) == OK &&
+           hash_index_init(&w->by_ufrag, 2 * c->participants_max) == OK &&
            hash_index_init(&w->by_participant, c->participants_max) == OK &&
            hash_index_init(&w->by_room, c->rooms_max) == OK;
 }

@@ -116,5 +116,7 @@ void feedback_receive(struct worker *w, struct transport *t, const struct datagr
 /* report.c: RTCP that we send. Each returns when it wants to be called again. */
 usec report_to_publisher(struct worker *w, struct transport *t, usec now);
 usec report_to_viewer(struct worker *w, struct transport *t, usec now);
+/* The streams of all slots end for good (RFC 3550 §6.6): the transport is about to go. */
+void report_goodbye(struct worker *w, struct transport *t);
 
 #endif

@@ -125,18 +125,23 @@ bool dispatch_post_wall(struct control *c, size_t worker, wall_usec wall_minus_n
 
 /* ---- participant.create, participant.update */
 
+static void renew_credentials(struct member_secrets *s)
+{
+    uint8_t random[20];
+    random_bytes(random, sizeof random);
+    base32_write(s->pwd, random, 20);
+    random_bytes(random, sizeof random);
+    base32_write(s->ufrag, random, 10);
+    bytes_wipe(random, sizeof random);
+}
+
 static struct member_secrets fresh_secrets(void)
 {
-    struct member_secrets s;
-    uint8_t random[20];
+    struct member_secrets s = { .session_id = 0 };
     random_bytes(s.seed, sizeof s.seed);
-    random_bytes(random, sizeof random);
-    base32_write(s.pwd, random, 20);
-    random_bytes(random, sizeof random);
-    base32_write(s.ufrag, random, 10);
     random_bytes(&s.session_id, sizeof s.session_id);
     s.session_id &= INT64_MAX; /* RFC 8829 §5.2.1: 63 bits */
-    bytes_wipe(random, sizeof random);
+    renew_credentials(&s);
     return s;
 }
 
@@ -175,10 +180,15 @@ static size_t candidates_of(const struct control *c, size_t worker,
     return add_candidates(c, bound, bound_count, count, ret);
 }
 
-/* Fills c->negotiated; ret_answer lies in c->answer. False: refused, and answered. */
-static bool negotiate_request(struct control *c, size_t worker, const struct member_secrets *s,
+/* Fills c->negotiated; ret_answer lies in c->answer. False: refused, and answered.
+ * s: what the participant has, or will have; the offer's own are noted. An offer that restarts ICE
+ * gives it new credentials; the same offer again finds them there and gets the same. */
+static bool negotiate_request(struct control *c, size_t worker, struct member_secrets *s,
                               uint32_t allowed, struct bytes *ret_answer)
 {
+    bool is_later = s->remote_ufrag[0] != 0;
+    struct member_secrets next;
+    renew_credentials(&next);
     struct sdp_candidate candidates[ANSWER_CANDIDATES_MAX];
     struct sdp_error error = { 0 };
     struct writer w = writer_of(c->answer, SDP_ANSWER_SIZE_MAX);
@@ -189,6 +199,10 @@ static bool negotiate_request(struct control *c, size_t worker, const struct mem
         .session_id = s->session_id,
         .local_ufrag = s->ufrag,
         .local_pwd = s->pwd,
+        .known_ufrag = is_later ? s->remote_ufrag : NULL,
+        .known_pwd = s->remote_pwd,
+        .next_ufrag = next.ufrag,
+        .next_pwd = next.pwd,
         .fingerprint = c->fingerprint,
         .candidates = candidates,
         .candidate_count = candidates_of(c, worker, candidates),
@@ -200,6 +214,12 @@ static bool negotiate_request(struct control *c, size_t worker, const struct mem
         refuse(c, "bad-sdp", error.text[0] != 0 ? error.text : err_name(e));
         return false;
     }
+    if (c->negotiated->is_restart) {
+        memcpy(s->ufrag, next.ufrag, sizeof s->ufrag);
+        memcpy(s->pwd, next.pwd, sizeof s->pwd);
+    }
+    memcpy(s->remote_ufrag, c->negotiated->params.remote_ufrag, sizeof s->remote_ufrag);
+    memcpy(s->remote_pwd, c->negotiated->remote_pwd, sizeof s->remote_pwd);
     *ret_answer = bytes_of(c->answer, writer_len(&w));
     return true;
 }
@@ -270,8 +290,12 @@ static void on_update(struct control *c, struct member *member)
     struct bytes sdp;
     uint64_t id;
     size_t worker = member->room->worker;
-    if (negotiate_request(c, worker, &member->secrets, member->allowed, &sdp))
-        (void)post_transport(c, worker, COMMAND_TRANSPORT_UPDATE, sdp, &id);
+    if (!negotiate_request(c, worker, &member->secrets, member->allowed, &sdp) ||
+        !post_transport(c, worker, COMMAND_TRANSPORT_UPDATE, sdp, &id))
+        return;
+    if (c->negotiated->is_restart)
+        log_info("transport.restarted", KV_STR("room", c->request->room),
+                 KV_STR("participant", c->request->participant));
 }
 
 /* ---- the others */

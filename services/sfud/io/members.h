@@ -16,12 +16,15 @@ enum {
     MEMBER_PWD_LEN = 32,   /* and 128 bits; this is 160 */
 };
 
-/* Our half of a transport's credentials, and what later answers repeat. */
+/* Our half of a transport's credentials, what later answers repeat, and theirs of the last offer:
+ * with others the participant restarts ICE. */
 struct member_secrets {
     uint8_t seed[16];
     char ufrag[MEMBER_UFRAG_LEN + 1];
     char pwd[MEMBER_PWD_LEN + 1];
     uint64_t session_id;
+    char remote_ufrag[SDP_UFRAG_MAX + 1];
+    char remote_pwd[SDP_PWD_MAX + 1];
 };
 
 struct member_room {

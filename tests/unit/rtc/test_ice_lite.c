@@ -195,7 +195,7 @@ static void stalest_address_makes_room_but_never_the_selected(void **state)
     struct fixture *f = *state;
     assert_int_equal(send_check(f, 1, nominate), OK);
     for (uint8_t n = 2; n <= ICE_REMOTE_MAX; n++) {
-        f->now += SECONDS(1);
+        f->now += MILLIS(500);
         assert_int_equal(send_check(f, n, plain), OK);
     }
     f->now += SECONDS(1);
@@ -236,12 +236,12 @@ static void silent_selected_address_gives_way_to_a_living_nominated_one(void **s
     struct fixture *f = *state;
     assert_int_equal(send_check(f, 2, nominate), OK);
     assert_int_equal(send_check(f, 1, nominate), OK);
-    f->now += SECONDS(25);
+    f->now += SECONDS(5);
     assert_int_equal(send_check(f, 2, plain), OK);
     assert_true(is_selected(f, 1));
     assert_int_equal(ice_lite_tick(&f->ice, START + SECONDS(30)), ICE_EVENT_SELECTED);
     assert_true(is_selected(f, 2));
-    assert_int_equal(ice_lite_tick(&f->ice, START + SECONDS(55)), ICE_EVENT_EXPIRED);
+    assert_int_equal(ice_lite_tick(&f->ice, START + SECONDS(35)), ICE_EVENT_EXPIRED);
 }
 
 static void restart_keeps_the_old_until_the_new_is_used(void **state)
@@ -268,7 +268,63 @@ static void restart_keeps_the_old_until_the_new_is_used(void **state)
     assert_int_equal(send_check(f, 2, renewed_nominate), OK); /* … until the nomination */
     assert_int_equal(f->event, ICE_EVENT_SELECTED);
     assert_true(is_selected(f, 2));
+    assert_true(is_valid(f, 1)); /* what is on its way from there is taken */
+    assert_int_equal(ice_lite_deadline(&f->ice), f->now + ICE_OVERLAP_TIME);
+    f->now += ICE_OVERLAP_TIME;
+    assert_int_equal(ice_lite_tick(&f->ice, f->now), ICE_EVENT_NONE);
     assert_false(is_valid(f, 1));
+    assert_true(is_selected(f, 2));
+}
+
+static void restart_that_is_pending_gets_its_time_once(void **state)
+{
+    struct fixture *f = *state;
+    const struct check_options renewed = { .credentials = &f->next, .remote = "new!" };
+    assert_int_equal(send_check(f, 1, nominate), OK);
+    usec asked_at = f->now += SECONDS(25);
+    for (; f->now < START + SECONDS(45); f->now += SECONDS(5)) {
+        assert_int_equal(ice_lite_restart(&f->ice, &f->next, bytes_of_str("new!"), f->now), OK);
+        (void)ice_lite_tick(&f->ice, f->now);
+    }
+    assert_null(ice_lite_selected(&f->ice)); /* no consent, nothing is sent … */
+    assert_false(is_valid(f, 1));
+    assert_int_equal(ice_lite_deadline(&f->ice), asked_at + ICE_CONSENT_TIMEOUT);
+    struct ice_lite before = f->ice;
+    assert_int_equal(ice_lite_tick(&f->ice, asked_at + ICE_CONSENT_TIMEOUT), ICE_EVENT_EXPIRED);
+    f->ice = before;
+    assert_int_equal(send_check(f, 2, renewed), OK); /* … but it is waited for */
+    assert_true(is_valid(f, 2));
+    assert_false(ice_lite_is_restarting(&f->ice));
+}
+
+static void each_address_has_its_own_consent(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(send_check(f, 1, nominate), OK);
+    assert_int_equal(send_check(f, 2, plain), OK);
+    f->now += SECONDS(6);
+    assert_int_equal(send_check(f, 1, plain), OK);
+    assert_int_equal(ice_lite_tick(&f->ice, START + SECONDS(30)), ICE_EVENT_NONE);
+    assert_true(is_valid(f, 1));
+    assert_false(is_valid(f, 2));
+    assert_int_equal(ice_lite_tick(&f->ice, START + SECONDS(36)), ICE_EVENT_EXPIRED);
+    assert_null(ice_lite_selected(&f->ice));
+}
+
+/* A NAT gave the participant another port, and it does not say USE-CANDIDATE again. */
+static void checked_address_takes_the_place_of_a_silent_one(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(send_check(f, 1, nominate), OK);
+    f->now += ICE_SILENT_TIME - 1;
+    assert_int_equal(send_check(f, 2, plain), OK);
+    assert_true(is_selected(f, 1));
+    f->now += 1;
+    assert_int_equal(send_check(f, 2, plain), OK);
+    assert_int_equal(f->event, ICE_EVENT_SELECTED);
+    assert_true(is_selected(f, 2));
+    assert_int_equal(send_check(f, 1, plain), OK); /* the new one is not silent */
+    assert_true(is_selected(f, 2));
 }
 
 static void checks_never_allocate(void **state)
@@ -328,6 +384,9 @@ int main(void)
         cmocka_unit_test_setup(transport_nobody_checks_expires, setup),
         cmocka_unit_test_setup(silent_selected_address_gives_way_to_a_living_nominated_one, setup),
         cmocka_unit_test_setup(restart_keeps_the_old_until_the_new_is_used, setup),
+        cmocka_unit_test_setup(restart_that_is_pending_gets_its_time_once, setup),
+        cmocka_unit_test_setup(each_address_has_its_own_consent, setup),
+        cmocka_unit_test_setup(checked_address_takes_the_place_of_a_silent_one, setup),
         cmocka_unit_test_setup(checks_never_allocate, setup),
         cmocka_unit_test(overlong_remote_ufrag_is_unsupported),
         cmocka_unit_test(credentials_are_made_of_ice_characters),

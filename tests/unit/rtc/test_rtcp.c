@@ -84,7 +84,7 @@ static void compound_is_iterated_and_unknown_parts_are_skipped(void **state)
     writer_put(&w, BYTES(0x80, 207, 0, 1, 0, 0, 0, 1));                     /* XR */
     writer_put(&w, BYTES(0x80, 250, 0, 0));                                 /* future */
     rtcp_write_pli(&w, 1, 2);
-    rtcp_write_bye(&w, 1, bytes_of_str("hello"));
+    rtcp_write_bye(&w, (const uint32_t[]){ 1 }, 1, bytes_of_str("hello"));
     struct rtcp_iter it = rtcp_iter_of(written(&w));
     struct rtcp_message m;
     static const enum rtcp_kind kinds[] = { RTCP_RR, RTCP_SDES, RTCP_PLI, RTCP_BYE };

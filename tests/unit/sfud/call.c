@@ -173,7 +173,25 @@ struct client *call_enter(struct call *call, size_t index, const char *name, uin
     return c;
 }
 
+enum err call_restart(struct client *c, unsigned n)
+{
+    struct transport_params *p = &c->negotiated->params;
+    snprintf(c->ufrag, sizeof c->ufrag, "%.8s%u", c->name, n);
+    snprintf(c->pwd, sizeof c->pwd, "another-password-%07u", n);
+    snprintf(p->local_ufrag, sizeof p->local_ufrag, "%s", c->ufrag);
+    snprintf(p->local_pwd, sizeof p->local_pwd, "%s", c->pwd);
+    snprintf(p->remote_ufrag, sizeof p->remote_ufrag, "their%u", n);
+    struct command update = { .kind = COMMAND_TRANSPORT_UPDATE, .transport = *p };
+    memcpy(update.participant, c->name, sizeof update.participant);
+    return call_command(c->call, &update);
+}
+
 void call_check(struct client *c)
+{
+    call_check_from(c, &c->addr, true);
+}
+
+void call_check_from(struct client *c, const struct net_addr *from, bool nominate)
 {
     uint8_t packet[STUN_MESSAGE_MAX];
     struct writer w = writer_of(packet, sizeof packet);
@@ -184,10 +202,10 @@ void call_check(struct client *c)
                               .password = bytes_of_str(c->pwd),
                               .priority = 1,
                               .tie_breaker = 7,
-                              .use_candidate = true };
+                              .use_candidate = nominate };
     check(stun_write_request(&b, &w) == OK);
     c->checked_at = c->call->now;
-    call_receive(c->call, &c->addr, bytes_of(packet, writer_len(&w)));
+    call_receive(c->call, from, bytes_of(packet, writer_len(&w)));
 }
 
 static srtp_t new_srtp(const struct dtls_keys *keys, const struct seal_master *master, bool out)
@@ -337,6 +355,12 @@ static void on_rtcp_message(struct client *c, const struct rtcp_message *m)
     case RTCP_TWCC:
         c->twcc_count++;
         break;
+    case RTCP_BYE: {
+        struct bytes ssrcs = m->ssrcs;
+        while (c->bye_count < ARRAY_LEN(c->byes) && rtcp_ssrc_next(&ssrcs, &c->byes[c->bye_count]))
+            c->bye_count++;
+        break;
+    }
     default:
         break;
     }
@@ -364,13 +388,14 @@ static void on_rtcp(struct client *c, struct bytes datagram)
     check(err == ERR_NOT_FOUND && has_cname);
 }
 
-static void on_stun(struct client *c, struct bytes datagram)
+static void on_stun(struct client *c, const struct net_addr *at, struct bytes datagram)
 {
     struct stun_message m;
-    check(stun_parse(datagram, &m) == OK && m.class == STUN_SUCCESS);
-    if (stun_check_integrity(&m, bytes_of_str(c->pwd)) != OK)
+    check(stun_parse(datagram, &m) == OK);
+    c->stun_refusals += m.class == STUN_ERROR;
+    if (m.class == STUN_ERROR || stun_check_integrity(&m, bytes_of_str(c->pwd)) != OK)
         return; /* the answer to a check that somebody else sent from our address */
-    check(net_addr_equal(&m.mapped, &c->addr));
+    check(net_addr_equal(&m.mapped, at));
     c->stun_answers++;
 }
 
@@ -379,17 +404,19 @@ static void deliver(struct call *call, const struct net_addr *to, struct bytes d
     call->delivered_count++;
     for (size_t i = 0; i < CALL_CLIENTS_MAX; i++) {
         struct client *c = &call->clients[i];
-        if (c->call == NULL || !net_addr_equal(&c->addr, to))
+        bool is_other = net_addr_is_set(&c->other) && net_addr_equal(&c->other, to);
+        if (c->call == NULL || !(is_other || net_addr_equal(&c->addr, to)))
             continue;
         switch (demux_classify(datagram)) {
         case DEMUX_STUN:
-            on_stun(c, datagram);
+            on_stun(c, to, datagram);
             break;
         case DEMUX_DTLS:
             if (c->dtls != NULL)
                 on_dtls(c, datagram);
             break;
         case DEMUX_RTP:
+            c->other_count += is_other;
             on_rtp(c, datagram);
             break;
         case DEMUX_RTCP:

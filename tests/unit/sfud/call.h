@@ -48,6 +48,7 @@ struct client {
     struct call *call;
     char name[PARTICIPANT_KEY_MAX + 1];
     struct net_addr addr;
+    struct net_addr other; /* where they can be reached, too; unset: nowhere else */
     struct dtls_context *identity;
     struct dtls *dtls;
     srtp_t sender, receiver;
@@ -58,8 +59,11 @@ struct client {
     uint16_t transport_seq;
     bool joined;
     usec checked_at; /* last STUN check */
-    uint32_t stun_answers;
+    uint32_t stun_answers, stun_refusals;
     /* what came */
+    size_t other_count; /* RTP at their other address */
+    uint32_t byes[64];  /* SSRCs */
+    size_t bye_count;
     struct seen *seen;
     size_t seen_count;
     struct asked nacked[1024];
@@ -103,6 +107,11 @@ struct client *call_enter(struct call *call, size_t index, const char *name, uin
 void call_connect(struct client *c);
 /* A STUN check from the participant's address. */
 void call_check(struct client *c);
+/* From anywhere, with the credentials that the participant has now. */
+void call_check_from(struct client *c, const struct net_addr *from, bool nominate);
+/* The participant restarts ICE; from the update on, its checks use the new credentials, number n.
+ * The worker's answer. */
+enum err call_restart(struct client *c, unsigned n);
 /* The client half of a participant goes away without a word. */
 void call_drop(struct client *c);
 void call_leave(struct client *c);

@@ -104,6 +104,39 @@ static void chromium_gets_four_sources_and_thirteen_slots(void **state)
     expect_default_layout("chromium-offer.sdp");
 }
 
+static void other_credentials_of_the_participant_are_a_restart(void **state)
+{
+    char *offer = read_vector("chromium-offer.sdp");
+    struct negotiation_request q = request_of(offer);
+    assert_int_equal(run(&q, &result), OK);
+    assert_false(result.is_restart);
+    char ufrag[SDP_UFRAG_MAX + 1], pwd[SDP_PWD_MAX + 1];
+    memcpy(ufrag, result.params.remote_ufrag, sizeof ufrag);
+    memcpy(pwd, result.remote_pwd, sizeof pwd);
+    q.known_ufrag = ufrag;
+    q.known_pwd = pwd;
+    q.next_ufrag = "ijklmnop";
+    q.next_pwd = "nopqrstuvwxyz0123456789a";
+    assert_int_equal(run(&q, &result), OK); /* one more offer, the same credentials */
+    assert_false(result.is_restart);
+    assert_string_equal(result.params.local_ufrag, "abcdefgh");
+    assert_int_equal(count("a=ice-ufrag:abcdefgh\r\n"), 17);
+
+    q.known_ufrag = "former";
+    assert_int_equal(run(&q, &result), OK);
+    assert_true(result.is_restart);
+    assert_string_equal(result.params.local_ufrag, "ijklmnop");
+    assert_string_equal(result.params.local_pwd, "nopqrstuvwxyz0123456789a");
+    assert_int_equal(count("a=ice-ufrag:ijklmnop\r\n"), 17);
+    assert_int_equal(count("a=ice-pwd:nopqrstuvwxyz0123456789a\r\n"), 17);
+    assert_int_equal(count("abcdefgh"), 0);
+    q.known_ufrag = ufrag;
+    q.known_pwd = "former";
+    assert_int_equal(run(&q, &result), OK);
+    assert_true(result.is_restart);
+    free(offer);
+}
+
 static void firefox_gets_the_same(void **state)
 {
     expect_default_layout("firefox-offer.sdp");
@@ -229,6 +262,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(chromium_gets_four_sources_and_thirteen_slots),
         cmocka_unit_test(firefox_gets_the_same),
+        cmocka_unit_test(other_credentials_of_the_participant_are_a_restart),
         cmocka_unit_test(the_answer_is_sdp_that_says_what_the_parameters_say),
         cmocka_unit_test(a_later_offer_leaves_the_slots_as_they_are),
         cmocka_unit_test(participants_have_different_ssrcs),
