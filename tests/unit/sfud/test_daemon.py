@@ -247,6 +247,23 @@ def expired_requests_are_dropped(bed):
     assert bed.node()["draining"] is False
 
 
+def ice_restarts_are_answered(bed, who, before):
+    with open(OFFER_PATH, newline="") as f:
+        offer = f.read()
+    other = re.sub(r"a=ice-pwd:\S+", "a=ice-pwd:of-another-generation-entirely", re.sub(r"a=ice-ufrag:\S+", "a=ice-ufrag:again", offer))
+    def ours(sdp):
+        return set(re.findall(r"a=(?:ice-ufrag|ice-pwd|fingerprint):.*", sdp))
+    def answer(sdp):
+        return bed.request("participant.update", **who, sdp=sdp, sources=SOURCES)[1]["sdp"]
+    assert ours(answer(offer)) == ours(before), "the same credentials: nothing new"
+    first = answer(other)
+    assert len(ours(first) & ours(before)) == 1, "new credentials, the same certificate"
+    assert re.sub(r"a=ice-.*\n", "", first) == re.sub(r"a=ice-.*\n", "", before), "nothing else has moved"
+    assert ours(answer(other)) == ours(first), "the same restart asked for again"
+    assert ours(answer(offer)) != ours(first), "and another one"
+    assert bed.metric("sfud_ice_restarts_total{") == 2
+
+
 def slots_tracks_updates_and_removal_are_answered(bed):
     who = {"room": "default/standup", "participant": "p_1"}
     slots = [{"mid": "8", "track": "p_2/camera", "spatial_max": 1}, {"mid": "9", "track": None}]
@@ -255,6 +272,7 @@ def slots_tracks_updates_and_removal_are_answered(bed):
     with open(OFFER_PATH, newline="") as f:
         reply = bed.request("participant.update", **who, sdp=f.read(), sources=SOURCES)[1]
     assert reply["ok"] and len(reply["slots"]) == 13, reply
+    ice_restarts_are_answered(bed, who, reply["sdp"])
     assert create(bed, "p_1")[1]["ok"]  # a new request means a new transport
     assert bed.metric("sfud_participants{") == 2
     assert bed.request("participant.remove", **who)[1]["ok"]
