@@ -115,8 +115,18 @@ export class Village {
     return launchChromium(more, script);
   }
 
-  run(...words: string[]): string {
-    return execFileSync('ip', ['netns', 'exec', NAME, ...words], { encoding: 'utf8' });
+  /** The browser's connections to a port, as ss(8) lists them. */
+  connections(port: number): string {
+    return this.ss('-Htn', 'state', 'established', 'dport', '=', `:${port}`);
+  }
+
+  /** Ends them, as a router does that forgets. */
+  cut(port: number): void {
+    this.ss('-K', '-tn', 'dport', '=', `:${port}`);
+  }
+
+  private ss(...words: string[]): string {
+    return execFileSync('ip', ['netns', 'exec', NAME, 'ss', ...words], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
   }
 
   raze(): void {

@@ -14,18 +14,20 @@ interface Route {
   relayProtocol?: string;
   local: string;
   localAddress: string;
+  localPort: number;
   remoteAddress: string;
   remotePort: number;
 }
 
-/** The pair of candidates that the browser sends by, in its own words. */
-function routeOf(caller: Caller): Promise<Route> {
+/** The pair of candidates that the browser sends by, in its own words; undefined before media can flow. */
+function routeOf(caller: Caller): Promise<Route | undefined> {
   return caller.page.evaluate(async () => {
     const connection = (window as unknown as { peerConnections: RTCPeerConnection[] }).peerConnections.at(-1)!;
     const reports = new Map<string, Record<string, string>>();
     (await connection.getStats()).forEach((r) => reports.set(r.id, r));
     const transport = [...reports.values()].find((r) => r.type === 'transport')!;
-    const pair = reports.get(transport.selectedCandidatePairId!)!;
+    const pair = reports.get(transport.selectedCandidatePairId!);
+    if (!pair || transport.dtlsState !== 'connected') return undefined;
     const local = reports.get(pair.localCandidateId!)!;
     const remote = reports.get(pair.remoteCandidateId!)!;
     return {
@@ -33,6 +35,7 @@ function routeOf(caller: Caller): Promise<Route> {
       relayProtocol: local.relayProtocol,
       local: local.candidateType!,
       localAddress: String(local.address),
+      localPort: Number(local.port),
       remoteAddress: String(remote.address),
       remotePort: Number(remote.port),
     };
@@ -88,16 +91,19 @@ test.describe('where not every packet goes', () => {
       await browser.close();
       village!.closeDoors();
     };
+    const joined = Date.now();
+    await expect.poll(() => routeOf(shut), { message: 'ICE and DTLS are through', intervals: [50] }).toBeDefined();
+    console.log(`  ${name}: media could flow ${Date.now() - joined} ms after the page was in the room`);
+    await shut.expectMediaOf('Free');
+    await free.expectMediaOf('Shut');
     return { shut, free, close };
   }
 
-  test('without UDP the call comes up over ICE-TCP, and survives the loss of its connection', async () => {
+  test('without UDP the call comes up over ICE-TCP', async () => {
     village!.close({ ipproto: 'udp' });
     await village!.door(Number(new URL(cluster.url).port));
-    const { shut, free, close } = await call('ice-tcp');
-    await shut.expectMediaOf('Free');
-    await free.expectMediaOf('Shut');
-    const route = await routeOf(shut);
+    const { shut, close } = await call('ice-tcp');
+    const route = (await routeOf(shut))!;
     expect(route).toMatchObject({ protocol: 'tcp', local: expect.stringMatching(/host|prflx/) });
     expect(route.relayProtocol).toBeUndefined();
     expect(await onAllNodes('sfud_tcp_connections')).toBeGreaterThan(0);
@@ -106,13 +112,30 @@ test.describe('where not every packet goes', () => {
     await expect.poll(() => onAllNodes('sfud_tcp_connections'), { message: 'connections go with their participant' }).toBe(0);
   });
 
+  test('a connection of ICE-TCP that is lost is made anew, and the call goes on', async () => {
+    village!.close({ ipproto: 'udp' });
+    await village!.door(Number(new URL(cluster.url).port));
+    const { shut, free, close } = await call('ice-tcp-lost');
+    const { localPort, remotePort } = (await routeOf(shut))!;
+    expect(village!.connections(remotePort)).toContain(`:${localPort} `);
+    village!.cut(remotePort);
+    const isCut = !village!.connections(remotePort).includes(`:${localPort} `);
+    if (isCut) {
+      await expect.poll(async () => (await routeOf(shut))?.localPort, { message: 'another connection' }).not.toBe(localPort);
+      await shut.expectMediaOf('Free');
+      await free.expectMediaOf('Shut');
+      expect((await routeOf(shut))!.protocol).toBe('tcp');
+    }
+    await close();
+    test.skip(!isCut, 'this kernel cannot end a connection from outside (CONFIG_INET_DIAG_DESTROY)');
+  });
+
   test('without UDP and ICE-TCP it comes up over TURN on TLS', async () => {
     village!.close({ ipproto: 'udp' });
     village!.close({ ipproto: 'tcp', dport: '1024-65534' });
     await village!.door(Number(new URL(cluster.url).port), port('turns'));
-    const { shut, free, close } = await call('turn-tls', ['--ignore-certificate-errors']);
-    await shut.expectMediaOf('Free');
-    await free.expectMediaOf('Shut');
+    // The certificate is self-signed; everything else about TLS is real.
+    const { shut, close } = await call('turn-tls', ['--ignore-certificate-errors']);
     expect(await routeOf(shut)).toMatchObject({ local: 'relay', relayProtocol: 'tls' });
     await close();
   });
@@ -120,10 +143,8 @@ test.describe('where not every packet goes', () => {
   test('without IPv4 it comes up over IPv6', async () => {
     village!.forgetIpv4();
     await village!.door(Number(new URL(cluster.url).port));
-    const { shut, free, close } = await call('ipv6');
-    await shut.expectMediaOf('Free');
-    await free.expectMediaOf('Shut');
-    const route = await routeOf(shut);
+    const { shut, close } = await call('ipv6');
+    const route = (await routeOf(shut))!;
     expect(route.protocol).toBe('udp');
     expect(route.localAddress).toBe(village!.guestAddresses[1]);
     expect(route.remoteAddress).toContain(':');
