@@ -245,7 +245,7 @@ static unsigned cut_percent(const struct bwe *b)
         return 50;
     if (queue > MILLIS(150))
         return 70;
-    return queue > MILLIS(40) ? 85 : 92;
+    return queue > MILLIS(60) ? 85 : 92;
 }
 
 /* The queue stood high through several cuts: the path became longer, or others fill it. */
@@ -325,9 +325,9 @@ static void decide(struct bwe *b)
     enum bwe_usage usage = bwe_delay_update(&b->delay);
     bool standing = b->delay.standing_us > BWE_STANDING_MAX_US;
     bool drained = b->delay.standing_us <= BWE_STANDING_DRAINED_US;
-    take_probe_result(b);
     if (usage == BWE_OVERUSE && !standing && b->probe.state != BWE_PROBE_IDLE)
-        usage = BWE_NORMAL; /* a probe makes a rise of its own */
+        usage = b->delay.usage = BWE_NORMAL; /* a probe makes a rise of its own */
+    take_probe_result(b);
     bool may_cut = !is_cut_within(b, CUT_INTERVAL_US + b->rtt_us);
     uint64_t acked = bwe_rate_bps(&b->acked, WINDOW_US);
     bwe_loss_on_rate(&b->loss, b->estimate_bps, !drained);

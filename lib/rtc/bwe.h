@@ -21,7 +21,7 @@
 
 enum {
     /* Three audio streams and one low layer at once; the first probe, at three times this, needs
-     * 9 kB, which even a line of 600 kbit/s takes in 120 ms. */
+     * 13 kB, which even a line of 600 kbit/s takes in 180 ms. */
     BWE_START_BPS = 600000,
     BWE_MIN_BPS = 50000,
     BWE_MAX_BPS = 50000000,

@@ -1,6 +1,6 @@
 /* bwe_probe.h - short trains of packets at more than the estimate, to see if they come through.
  *
- * A cluster is 40 ms long. All that leaves meanwhile belongs to it, media too; padding fills up to
+ * A cluster is 60 ms long. All that leaves meanwhile belongs to it, media too; padding fills up to
  * its rate. The result is the lower one of the rates at which the cluster left and arrived.
  *
  * Pure. SPDX-License-Identifier: Apache-2.0 */
@@ -10,7 +10,7 @@
 #include "common/base.h"
 
 enum {
-    BWE_PROBE_DURATION_US = 40000,
+    BWE_PROBE_DURATION_US = 60000,
     BWE_PROBE_DURATION_MAX_US = 200000, /* given up sending */
     BWE_PROBE_STEP_US = 5000,
     BWE_PROBE_RETRY_US = 100000,      /* due but not allowed: looks again */
