@@ -48,5 +48,8 @@ void action_free(struct action *a)
     free(a->room);
     free(a->name);
     json_decref(a->json);
+    if (a->response != NULL)
+        http_response_clear(a->response);
+    free(a->response);
     free(a);
 }

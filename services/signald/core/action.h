@@ -7,6 +7,7 @@
 #define SIGNALD_CORE_ACTION_H
 
 #include "common/base.h"
+#include "common/http.h"
 #include "common/list.h"
 #include "common/logfmt.h"
 
@@ -40,6 +41,7 @@ enum action_kind {
     ACTION_ROOM_REMOVE, /* room out of cc:rooms */
     ACTION_AUDIT,       /* name = type, json = {actor_kind, actor_id, actor_name, org, room, …} */
     ACTION_LOG,         /* name = event, number = enum log_level, json = flat {key: value} */
+    ACTION_RESPOND,     /* socket = io's exchange, response */
     ACTION_OBSERVE,     /* name = stage of a join, number = microseconds */
 };
 
@@ -57,6 +59,7 @@ struct action {
     struct call *call; /* borrowed from the hub; NULL = no answer wanted */
     enum script script;
     int64_t number;
+    struct http_response *response; /* owned */
 };
 
 /* A new action at the end of the queue. */

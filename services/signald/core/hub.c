@@ -1,6 +1,7 @@
 /* hub.c - see hub.h. SPDX-License-Identifier: Apache-2.0 */
 #include "hub.h"
 
+#include "door.h"
 #include "presence.h"
 #include "session.h"
 
@@ -18,6 +19,7 @@ struct hub *hub_new(const struct hub_options *options, usec now, wall_usec wall)
     list_init(&h->calls);
     list_init(&h->retries);
     list_init(&h->sessions);
+    list_init(&h->exchanges);
     uint8_t key[16];
     options->random(key, sizeof(key));
     map_init(&h->presences, key);
@@ -46,6 +48,13 @@ void hub_free(struct hub *h)
         s->holds = 0;
         s->socket = NULL;
         session_forget(s);
+    }
+    list_for_each(l, &h->exchanges)
+    {
+        struct exchange *e = list_entry(l, struct exchange, link);
+        e->io = NULL;
+        e->holds = 1;
+        exchange_release(e);
     }
     for (struct map_node *n = map_first(&h->presences), *next; n != NULL; n = next) {
         next = map_next(&h->presences, n);
@@ -136,7 +145,10 @@ void hub_on_answer(struct hub *h, struct call *c, const struct answer *a)
         return; /* to be asked again */
     struct session *s = c->session;
     struct presence *p = c->presence;
+    struct exchange *e = c->exchange;
     call_free(c);
+    if (e != NULL)
+        exchange_release(e);
     if (s != NULL) {
         s->holds--;
         session_release(s);
@@ -299,32 +311,37 @@ static json_t *audit_of_room(const char *room_id)
                      slash + 1);
 }
 
+void hub_participant_gone(struct hub *h, const char *room, const json_t *answer, const char *reason)
+{
+    json_t *p = json_object_get(answer, "participant");
+    const char *id = json_string_value(json_object_get(p, "id"));
+    const char *node = json_string_value(json_object_get(p, "node"));
+    if (id != NULL && node != NULL)
+        hub_node_remove(h, node, room, id);
+    json_t *fields = audit_of_room(room);
+    json_object_set(fields, "actor_kind", json_object_get(p, "kind"));
+    json_object_set(fields, "actor_id", json_object_get(p, "identity"));
+    json_object_set(fields, "actor_name", json_object_get(p, "name"));
+    json_object_set_new(fields, "meta", json_pack("{s:s}", "reason", reason));
+    json_object_set(json_object_get(fields, "meta"), "participant", json_object_get(p, "id"));
+    hub_audit(h, "participant.left", fields);
+    if (json_is_true(json_object_get(answer, "empty"))) {
+        action_set_room(action_push(&h->actions, ACTION_ROOM_REMOVE), room);
+        fields = audit_of_room(room);
+        json_object_set_new(fields, "actor_kind", json_string("service"));
+        hub_audit(h, "room.ended", fields);
+    }
+}
+
 static void reap_remove_done(struct call *c, const struct answer *a)
 {
     struct hub *h = c->hub;
     if (a->err != OK || !json_is_true(json_object_get(a->json, "removed")))
         return;
     h->stats.reaped++;
-    const char *room = json_string_value(json_object_get(c->context, "room"));
-    json_t *p = json_object_get(a->json, "participant");
-    const char *id = json_string_value(json_object_get(p, "id"));
-    const char *node = json_string_value(json_object_get(p, "node"));
-    if (id != NULL && node != NULL)
-        hub_node_remove(h, node, room, id);
     hub_log(h, LOG_LEVEL_INFO, "participant.reaped", json_incref(c->context));
-    json_t *fields = audit_of_room(room);
-    json_object_set(fields, "actor_kind", json_object_get(p, "kind"));
-    json_object_set(fields, "actor_id", json_object_get(p, "identity"));
-    json_object_set(fields, "actor_name", json_object_get(p, "name"));
-    json_object_set_new(fields, "meta", json_pack("{s:s}", "reason", "lost"));
-    json_object_set(json_object_get(fields, "meta"), "participant", json_object_get(p, "id"));
-    hub_audit(h, "participant.left", fields);
-    if (json_is_true(json_object_get(a->json, "empty"))) {
-        action_set_room(action_push(&h->actions, ACTION_ROOM_REMOVE), room);
-        fields = audit_of_room(room);
-        json_object_set_new(fields, "actor_kind", json_string("service"));
-        hub_audit(h, "room.ended", fields);
-    }
+    hub_participant_gone(h, json_string_value(json_object_get(c->context, "room")), a->json,
+                         "lost");
 }
 
 void hub_on_reap_remove(struct hub *h, const char *room, const char *participant,

@@ -5,6 +5,7 @@
  * its inputs, so a test is a list of inputs and expected actions.
  *
  *   session.h   one client          presence.h  one room with sessions here
+ *   door.h      a client by HTTP (WHIP, WHEP)
  *   room.h      the picture         slot_policy.h, placement.h, limits.h   decisions
  *
  * Pure but for malloc, jansson and SHA-256; randomness is the function given. One thread.
@@ -22,6 +23,7 @@
 #include "placement.h"
 
 struct session;
+struct exchange;
 struct hub;
 
 struct hub_options {
@@ -41,6 +43,7 @@ struct hub_stats {
     uint64_t gaps;
     uint64_t resumed, detached, expired;
     uint64_t reaped;
+    uint64_t door_requests[2]; /* POSTs by enum door_kind */
 };
 
 /* The answer to a call. */
@@ -56,6 +59,7 @@ struct call {
     struct hub *hub;
     struct session *session;   /* held; NULL = about nobody here */
     struct presence *presence; /* held; may be NULL */
+    struct exchange *exchange; /* held; NULL = no HTTP request waits */
     void (*done)(struct call *c, const struct answer *a);
     int64_t request;                /* the client's id; 0 = no client waits */
     json_t *context;                /* owned; what done() needs */
@@ -71,11 +75,13 @@ struct hub {
     struct list calls;   /* struct call: under way */
     struct list retries; /* struct call: to be asked again at retry_at */
     struct list sessions;
-    struct map presences; /* by room id */
+    struct list exchanges; /* struct exchange: HTTP requests under way */
+    struct map presences;  /* by room id */
     struct limits limits;
     struct placement placement;
     struct hub_stats stats;
-    size_t socket_count;
+    size_t socket_count; /* WebSockets and doors */
+    size_t door_count;   /* of these, participants by WHIP and WHEP */
     usec now;
     wall_usec wall;
     bool has_redis;
@@ -133,6 +139,10 @@ void hub_node(struct hub *h, struct call *c, const char *node, json_t *request);
 /* A request that must arrive: repeated each second until answered. */
 void hub_node_surely(struct hub *h, const char *node, json_t *request);
 void hub_node_remove(struct hub *h, const char *node, const char *room, const char *participant);
+/* What follows when the leave script has removed somebody: answer is the script's. The node is
+ * told, and it is recorded. */
+void hub_participant_gone(struct hub *h, const char *room, const json_t *answer,
+                          const char *reason);
 /* fields: reference taken over. */
 void hub_log(struct hub *h, enum log_level level, const char *event, json_t *fields);
 void hub_audit(struct hub *h, const char *type, json_t *fields);

@@ -8,72 +8,38 @@
  * between.
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#include "common/base64url.h"
+#include "door.h"
 #include "presence.h"
+#include "resume_token.h"
 #include "session.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#define SECRET_LEN 24
-
-/* ---- resume tokens: base64url(<room>|<participant>|<secret>) ---- */
-
-static void hash_secret(char ret[65], const char *secret)
-{
-    uint8_t digest[32];
-    unsigned len = 0;
-    check(EVP_Digest(secret, strlen(secret), digest, &len, EVP_sha256(), NULL) == 1 && len == 32);
-    hex_write(ret, bytes_of(digest, sizeof(digest)));
-}
 
 /* Into the reply goes a new token, into the session the hash of its secret. */
 static void give_resume_token(struct session *s)
 {
-    uint8_t random[SECRET_LEN];
-    char secret[BASE64URL_CAPACITY(SECRET_LEN)];
-    char text[ROOM_ID_MAX + PARTICIPANT_ID_MAX + sizeof(secret) + 4];
-    char token[BASE64URL_CAPACITY(sizeof(text))];
+    uint8_t random[RESUME_SECRET_LEN];
+    char token[RESUME_TOKEN_CAPACITY];
     s->hub->options.random(random, sizeof(random));
-    base64url_write(secret, bytes_of(random, sizeof(random)));
-    hash_secret(s->resume_hash, secret);
-    int len = snprintf(text, sizeof(text), "%s|%s|%s", s->room_id, s->participant, secret);
-    check(len > 0 && (size_t)len < sizeof(text));
-    base64url_write(token, bytes_of(text, (size_t)len));
+    resume_token_write(s->door == NULL ? TOKEN_FOR_RESUME : TOKEN_FOR_DOOR, s->room_id,
+                       s->participant, random, token, s->resume_hash);
     json_object_set_new(s->joined, "resume", json_string(token));
     bytes_wipe(random, sizeof(random));
-    bytes_wipe(secret, sizeof(secret));
-    bytes_wipe(text, sizeof(text));
     bytes_wipe(token, sizeof(token));
 }
 
 /* Fills room_id, room, org, participant of s. */
-static bool read_token(struct session *s, const char *token, char ret_hash[65])
+static bool read_token(struct session *s, const char *text, char ret_hash[RESUME_HASH_CAPACITY])
 {
-    uint8_t text[1024];
-    size_t len;
-    if (base64url_parse(bytes_of_str(token), text, sizeof(text) - 1, &len) != OK)
+    struct resume_token t;
+    if (resume_token_read(TOKEN_FOR_RESUME, text, &t) != OK)
         return false;
-    text[len] = 0;
-    char *room = (char *)text;
-    char *participant = strchr(room, '|');
-    char *secret = participant == NULL ? NULL : strchr(participant + 1, '|');
-    char *slash = strchr(room, '/');
-    if (secret == NULL || slash == NULL || slash > participant || strlen(room) != len)
-        return false;
-    *participant++ = 0;
-    *secret++ = 0;
-    if (!id_is_valid(participant, "p_") || strlen(room) > ROOM_ID_MAX ||
-        strlen(slash + 1) > ROOM_WIRE_CHARS_MAX || (size_t)(slash - room) > ORG_NAME_BYTES_MAX ||
-        slash[1] == 0 || slash == room || strpbrk(room, "{}*\n") != NULL)
-        return false;
-    snprintf(s->room_id, sizeof(s->room_id), "%s", room);
-    snprintf(s->room, sizeof(s->room), "%s", slash + 1);
-    snprintf(s->org, sizeof(s->org), "%.*s", (int)(slash - room), room);
-    snprintf(s->participant, sizeof(s->participant), "%s", participant);
-    hash_secret(ret_hash, secret);
-    bytes_wipe(text, sizeof(text));
+    memcpy(s->room_id, t.room_id, sizeof(s->room_id));
+    memcpy(s->room, t.room, sizeof(s->room));
+    memcpy(s->org, t.org, sizeof(s->org));
+    memcpy(s->participant, t.participant, sizeof(s->participant));
+    memcpy(ret_hash, t.hash, sizeof(t.hash));
     return true;
 }
 
@@ -186,12 +152,15 @@ static void verify_done(struct call *c, const struct answer *a)
     if (!is_current(c))
         return;
     observe(s, "verify");
+    const char *why;
     if (a->err == ERR_BAD_STATE || a->err == ERR_FULL || a->err == ERR_SYSTEM) {
         session_join_failed(s, WIRE_UNAVAILABLE, "Tokens cannot be verified right now.");
     } else if (a->err != OK) {
         refuse_token(s, a->err == ERR_EXPIRED ? WIRE_TOKEN_EXPIRED : WIRE_BAD_TOKEN);
     } else if (!take_claims(s, a->claims)) {
         session_join_failed(s, WIRE_FORBIDDEN, "The token is not for this room.");
+    } else if (s->door != NULL && (why = door_forbids(s)) != NULL) {
+        session_join_failed(s, WIRE_FORBIDDEN, why);
     } else if (display_name_check(bytes_of_str(s->name)) != OK) {
         session_join_failed(s, WIRE_BAD_NAME, NULL);
     } else {
@@ -505,7 +474,7 @@ static void ask_resume(struct session *s)
 void session_resume(struct session *s, const struct message *m)
 {
     struct hub *h = s->hub;
-    char hash[65];
+    char hash[RESUME_HASH_CAPACITY];
     usec wait = limits_on_join(&h->limits, s->address, h->now);
     if (wait > 0) {
         session_error(s, m->id, WIRE_RATE_LIMITED, NULL, wait);

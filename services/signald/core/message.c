@@ -159,6 +159,23 @@ static enum source source_field(struct parse *p)
     return s;
 }
 
+bool room_wire_name_read(const char *text, char ret[ROOM_WIRE_CHARS_MAX + 1])
+{
+    size_t len = strlen(text);
+    bool is_good = len >= 1 && len <= ROOM_WIRE_CHARS_MAX;
+    for (size_t i = 0; is_good && i < len; i++) {
+        char c = text[i];
+        if (c >= 'A' && c <= 'Z')
+            c = (char)(c - 'A' + 'a');
+        /* not first: no URL leads to the rooms "." and ".." */
+        bool is_mark = i > 0 && (c == '-' || c == '_' || c == '.');
+        is_good = is_mark || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+        ret[i] = c;
+    }
+    ret[is_good ? len : 0] = 0;
+    return is_good;
+}
+
 static void parse_room(struct parse *p)
 {
     json_t *v = field(p, "room", true);
@@ -168,19 +185,9 @@ static void parse_room(struct parse *p)
         fail(p, WIRE_BAD_MESSAGE, "The field room must be a string.");
         return;
     }
-    const char *text = json_string_value(v);
-    size_t len = json_string_length(v);
-    bool is_good = len >= 1 && len <= ROOM_WIRE_CHARS_MAX;
-    for (size_t i = 0; is_good && i < len; i++) {
-        char c = text[i];
-        if (c >= 'A' && c <= 'Z')
-            c = (char)(c - 'A' + 'a');
-        /* not first: no URL leads to the rooms "." and ".." */
-        bool is_mark = i > 0 && (c == '-' || c == '_' || c == '.');
-        is_good = is_mark || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-        p->m->room[i] = c;
-    }
-    if (!is_good)
+    /* a text with a zero inside is longer than it looks */
+    bool is_whole = strlen(json_string_value(v)) == json_string_length(v);
+    if (!is_whole || !room_wire_name_read(json_string_value(v), p->m->room))
         fail(p, WIRE_BAD_ROOM_NAME, "%s", errors[WIRE_BAD_ROOM_NAME].sentence);
 }
 

@@ -76,6 +76,8 @@ enum wire_error {
 const char *wire_error_name(unsigned e);
 /* WIRE_INTERNAL if unknown. */
 enum wire_error wire_error_parse(const char *text);
+/* A room as clients name it, lowered. False: WIRE_BAD_ROOM_NAME. */
+bool room_wire_name_read(const char *text, char ret[ROOM_WIRE_CHARS_MAX + 1]);
 /* The sentence when there is nothing better to say. */
 const char *wire_error_sentence(enum wire_error e);
 

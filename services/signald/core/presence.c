@@ -1,6 +1,8 @@
 /* presence.c - see presence.h. SPDX-License-Identifier: Apache-2.0 */
 #include "presence.h"
 
+#include "door.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -136,6 +138,8 @@ static void slots_done(struct call *c, const struct answer *a)
 static void assign(struct presence *p, struct session *s, const struct slot_plan *plan,
                    bool announce)
 {
+    if (s->door != NULL)
+        door_set_view(s, &p->room);
     struct slot_viewer viewer = {
         .participant = s->participant,
         .has_view = s->has_view,

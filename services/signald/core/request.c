@@ -78,6 +78,15 @@ static json_t *track_args(const char *participant, const char *action, enum sour
                      json_sprintf("%u", width), json_sprintf("%u", height));
 }
 
+void session_publish(struct session *s, enum source source,
+                     void (*done)(struct call *c, const struct answer *a))
+{
+    struct call *c = hub_call(s->hub, s, done);
+    c->attempts = s->join_attempt;
+    hub_script(s->hub, c, SCRIPT_TRACK, s->room_id,
+               track_args(s->participant, "publish", source, "self", 0, 0));
+}
+
 static void publish(struct session *s, const struct message *m)
 {
     if ((s->publish & (1u << m->source)) == 0) {

@@ -1,6 +1,7 @@
 /* session.c - see session.h. SPDX-License-Identifier: Apache-2.0 */
 #include "session.h"
 
+#include "door.h"
 #include "presence.h"
 
 #include <stdio.h>
@@ -52,6 +53,7 @@ void session_release(struct session *s)
     if (s->state != SESSION_GONE || s->socket != NULL || s->holds > 0)
         return;
     clear_participant(s);
+    door_free(s);
     list_remove(&s->link);
     free(s);
 }
@@ -69,6 +71,7 @@ struct session *session_split(struct session *s)
     ghost->link = link;
     list_link_init(&ghost->in_presence);
     ghost->socket = NULL;
+    ghost->door = NULL;
     ghost->holds = 0;
     ghost->is_closing = ghost->slots_asking = ghost->is_asking = false;
     if (p != NULL) {
@@ -86,8 +89,8 @@ struct session *session_split(struct session *s)
 
 void session_send_text(struct session *s, const char *text, size_t len)
 {
-    if (s->socket == NULL || s->is_closing)
-        return;
+    if (s->socket == NULL || s->is_closing || s->door != NULL)
+        return; /* a door has no use for what goes to the whole room */
     struct action *a = action_push(&s->hub->actions, ACTION_SEND);
     a->socket = s->socket;
     a->text = malloc(len + 1);
@@ -100,6 +103,12 @@ void session_send_text(struct session *s, const char *text, size_t len)
 void session_send(struct session *s, json_t *message)
 {
     check(message != NULL);
+    if (s->door != NULL) {
+        if (!s->is_closing)
+            door_on_message(s, message);
+        json_decref(message);
+        return;
+    }
     char *text = json_dumps(message, JSON_COMPACT);
     json_decref(message);
     check(text != NULL);
@@ -120,13 +129,17 @@ void session_close_socket(struct session *s, int code, const char *why)
 {
     if (s->socket == NULL || s->is_closing)
         return;
+    s->is_closing = true;
+    if (s->door != NULL) {
+        door_on_close(s);
+        return;
+    }
     struct action *a = action_push(&s->hub->actions, ACTION_CLOSE);
     a->socket = s->socket;
     a->number = code;
     a->text = strdup(why);
     check(a->text != NULL);
     a->text_len = strlen(why);
-    s->is_closing = true;
 }
 
 void session_close(struct session *s, const char *reason, const char *text, int code)
@@ -372,7 +385,10 @@ static void tick_join(struct session *s)
 
 void session_on_tick(struct session *s)
 {
-    tick_drain(s);
+    if (s->door != NULL && door_on_tick(s))
+        return;
+    if (s->door == NULL)
+        tick_drain(s);
     switch (s->state) {
     case SESSION_HELLO:
         if (s->hub->now - s->opened_at > HELLO_TIMEOUT)
@@ -448,6 +464,9 @@ json_t *session_record(const struct session *s)
     set_public(s, record);
     if (s->state == SESSION_DETACHED)
         json_object_set_new(record, "detached_at", json_integer(hub_wall_ms(s->hub)));
+    if (s->door != NULL)
+        json_object_set_new(record, "door",
+                            json_string(s->door->kind == DOOR_WHIP ? "whip" : "whep"));
     if (s->has_view)
         json_object_set_new(record, "view", session_view_json(s));
     return record;

@@ -31,7 +31,8 @@ struct session {
     struct list_link link;        /* in hub->sessions */
     struct list_link in_presence; /* in presence->sessions */
     struct hub *hub;
-    void *socket; /* NULL: broken */
+    void *socket;      /* NULL: broken; the door of who has one */
+    struct door *door; /* owned; NULL: a WebSocket. See door.h */
     enum session_state state;
     unsigned holds;  /* calls that point here */
     bool is_closing; /* the socket is about to be closed: read nothing more from it */
@@ -140,6 +141,10 @@ void session_late_chat(struct session *s, const json_t *chat);
 void session_join_failed(struct session *s, enum wire_error error, const char *text);
 
 json_t *session_view_json(const struct session *s);
+
+/* Publishes a track, unmuted and of unknown size. */
+void session_publish(struct session *s, enum source source,
+                     void (*done)(struct call *c, const struct answer *a));
 
 /* request.c: everything that a joined client may ask. */
 void session_request(struct session *s, const struct message *m);

@@ -1,6 +1,7 @@
 /* runtime.c - see runtime.h. SPDX-License-Identifier: Apache-2.0 */
 #include "runtime.h"
 
+#include "api.h"
 #include "cluster.h"
 #include "common/os/clock.h"
 #include "common/os/log.h"
@@ -123,6 +124,9 @@ static void perform(struct runtime *r, const struct action *a)
     case ACTION_LOG:
         write_log(a);
         break;
+    case ACTION_RESPOND:
+        api_respond(a->socket, a->response);
+        break;
     case ACTION_OBSERVE:
         observe(r, a);
         break;
@@ -151,7 +155,13 @@ static void collect(struct metrics_text *out, void *data)
     struct runtime *r = data;
     const struct hub *h = r->hub;
     metrics_text_family(out, "signald_sockets", "gauge", "Open WebSockets.");
-    metrics_text_value(out, NULL, (double)h->socket_count);
+    metrics_text_value(out, NULL, (double)(h->socket_count - h->door_count));
+    metrics_text_family(out, "signald_doors", "gauge", "Participants by WHIP and WHEP.");
+    metrics_text_value(out, NULL, (double)h->door_count);
+    metrics_text_family(out, "signald_door_requests_total", "counter",
+                        "Offers posted by WHIP and WHEP.");
+    metrics_text_value_for(out, NULL, "kind", "whip", (double)h->stats.door_requests[0]);
+    metrics_text_value_for(out, NULL, "kind", "whep", (double)h->stats.door_requests[1]);
     size_t count = 0;
     list_for_each(l, &h->sessions) count++;
     metrics_text_family(out, "signald_sessions", "gauge", "Sessions, with and without a socket.");

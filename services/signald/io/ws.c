@@ -1,6 +1,7 @@
 /* ws.c - see ws.h. SPDX-License-Identifier: Apache-2.0 */
 #include "ws.h"
 
+#include "api.h"
 #include "common/os/log.h"
 #include "common/os/net_address.h"
 #include "runtime.h"
@@ -53,6 +54,7 @@ struct socket {
 
 /* Per HTTP request. */
 struct download {
+    struct api *api; /* owned; NULL: a file, or a line of text */
     struct web *web; /* referenced while body is sent */
     struct bytes body;
     size_t sent;
@@ -351,6 +353,11 @@ static int serve_file(struct lws *wsi, struct download *d, const struct web_file
 static int on_http(struct lws *wsi, struct download *d, const char *path)
 {
     struct ws *w = ws_of(wsi);
+    if (api_is_path(path) && strlen(path) < PATH_BYTES_MAX) {
+        char address[NET_ADDRESS_CAPACITY];
+        client_address(wsi, address);
+        return api_on_headers(w->runtime, wsi, path, address, &d->api);
+    }
     bool is_head = lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) > 0;
     if (!is_head && lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI) <= 0) {
         answer_text(wsi, d, 405, "Only GET and HEAD.\n", true);
@@ -428,6 +435,18 @@ static int on_upgrade(struct lws *wsi, const char *kind)
     return answer_and_close(wsi, status, text);
 }
 
+static int on_api_writeable(struct lws *wsi, struct download *d)
+{
+    bool is_done = false;
+    if (api_on_writeable(d->api, &is_done) != 0)
+        return -1;
+    if (!is_done)
+        return 0;
+    api_free(d->api);
+    d->api = NULL;
+    return complete(wsi);
+}
+
 static int callback_http(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
                          size_t len)
 {
@@ -435,12 +454,17 @@ static int callback_http(struct lws *wsi, enum lws_callback_reasons reason, void
     switch (reason) {
     case LWS_CALLBACK_HTTP:
         return on_http(wsi, d, in);
+    case LWS_CALLBACK_HTTP_BODY:
+        return d->api == NULL ? 0 : api_on_body(d->api, in, len);
+    case LWS_CALLBACK_HTTP_BODY_COMPLETION:
+        return d->api == NULL ? 0 : api_on_complete(d->api);
     case LWS_CALLBACK_HTTP_WRITEABLE:
-        return on_http_writeable(wsi, d);
+        return d->api == NULL ? on_http_writeable(wsi, d) : on_api_writeable(wsi, d);
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
         return on_upgrade(wsi, in);
     case LWS_CALLBACK_CLOSED_HTTP:
-        if (d != NULL && d->web != NULL) {
+        if (d != NULL) {
+            api_free(d->api);
             web_unref(d->web);
             *d = (struct download){ 0 };
         }

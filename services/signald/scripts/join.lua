@@ -15,8 +15,17 @@ if not redis.call('HGET', state, 'creator') then
   redis.call('HSET', state, 'node', p.node, 'node_epoch', p.epoch, 'creator', p.identity,
              'created', string.format('%.0f', p.joined_at))
 end
-if redis.call('HGET', state, 'creator') == p.identity or
-   redis.call('HGET', state, 'successor') == p.identity then
+-- Those who come by WHIP or WHEP cannot moderate: the first other one does.
+local function has_only_doors()
+  for _, text in ipairs(members()) do
+    if not cjson.decode(text).door then
+      return false
+    end
+  end
+  return true
+end
+if not p.door and (redis.call('HGET', state, 'creator') == p.identity or
+   redis.call('HGET', state, 'successor') == p.identity or has_only_doors()) then
   p.role = 'moderator'
 end
 save(p)

@@ -1,7 +1,8 @@
 -- leave: removes a participant if the guards hold; the last one takes the room along.
 -- Who remains is never left without a moderator: the longest there becomes one, who is connected first.
 -- ARGV: 2 participant, 3 reason, 4 signald, 5 signald_epoch, 6 detached_at ('' = any, 'no' = none),
---       7 'again' if the same person joins again at once, and takes the role along
+--       7 'again' if the same person joins again at once, and takes the role along,
+--       8 hash of what proves that the participant may be ended ('' = the caller knows)
 local function comes_before(a, b)
   if a.connected ~= b.connected then
     return a.connected
@@ -19,7 +20,8 @@ local function find_successor()
     if m.role == 'moderator' then
       return nil
     end
-    if not first or comes_before(m, first) then
+    -- who came by WHIP or WHEP could not moderate
+    if not m.door and (not first or comes_before(m, first)) then
       first = m
     end
   end
@@ -31,11 +33,12 @@ if not p then
   return '{"ok":true,"removed":false,"missing":true,"empty":' .. tostring(#members() == 0) .. '}'
 end
 if not holds(ARGV[4], p.signald) or not holds(ARGV[5], p.signald_epoch) or
-   not holds(ARGV[6], p.detached_at and string.format('%.0f', p.detached_at) or 'no') then
+   not holds(ARGV[6], p.detached_at and string.format('%.0f', p.detached_at) or 'no') or
+   not holds(ARGV[8], p.resume) then
   return '{"ok":true,"removed":false,"missing":false,"empty":false}'
 end
 redis.call('HDEL', state, 'p:' .. p.id)
-if ARGV[3] == 'removed' then
+if ARGV[3] == 'removed' or (ARGV[8] and ARGV[8] ~= '') then
   redis.call('SADD', tombs, p.id)
   redis.call('EXPIRE', tombs, LIFE)
 end

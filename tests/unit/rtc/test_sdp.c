@@ -172,6 +172,59 @@ static void firefox_offer_is_understood(void **state)
     assert_int_equal(n.media[8].extensions & RTP_EXT_BIT(RTP_EXT_RID), 0);
 }
 
+/* Encoders that publish by WHIP: no extensions, no simulcast, few feedback messages. */
+static void offers_of_encoders_are_understood(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t audio; /* index of its m-line */
+        enum codec video;
+        bool dtls_client;
+        uint32_t video_ssrc;
+    } offers[] = {
+        { "gst-whip-vp8.sdp", 1, CODEC_VP8, false, 0 },
+        { "gst-whip-h264.sdp", 1, CODEC_H264, false, 0 },
+        { "obs-offer.sdp", 0, CODEC_H264, false, 1711045002 },
+        { "ffmpeg-offer.sdp", 0, CODEC_H264, true, 2846271539 },
+    };
+    for (size_t v = 0; v < ARRAY_LEN(offers); v++) {
+        assert_int_equal(negotiate(read_vector(offers[v].name)), OK);
+        assert_int_equal(n.media_count, 2);
+        assert_int_equal(n.dtls_client, offers[v].dtls_client);
+        const struct negotiated_media *audio = &n.media[offers[v].audio];
+        const struct negotiated_media *video = &n.media[1 - offers[v].audio];
+        assert_int_equal(audio->role, ROLE_PUBLISH);
+        assert_int_equal(n.formats[audio->payload_types[0]].codec, CODEC_OPUS);
+        assert_true(audio->ssrc != 0);
+        assert_int_equal(video->role, ROLE_PUBLISH);
+        assert_int_equal(n.formats[video->payload_types[0]].codec, offers[v].video);
+        assert_int_equal(video->payload_type_count, 1);
+        assert_int_equal(video->rid_count, 0);
+        assert_int_equal(video->extensions, 0);
+        assert_true(video->ssrc != 0 && video->ssrc != audio->ssrc);
+        assert_true(offers[v].video_ssrc == 0 || video->ssrc == offers[v].video_ssrc);
+        const char *text_of_answer = write_answer();
+        assert_null(strstr(text_of_answer, "a=extmap:"));
+        assert_null(strstr(text_of_answer, "rtx"));
+        for (size_t i = 0; i < 2; i++) {
+            assert_int_equal(answered.media[i].direction, SDP_RECVONLY);
+            assert_int_equal(answered.media[i].setup,
+                             offers[v].dtls_client ? SDP_SETUP_ACTIVE : SDP_SETUP_PASSIVE);
+        }
+    }
+}
+
+static void an_offer_that_only_watches_gets_slots(void **state)
+{
+    assert_int_equal(negotiate(read_vector("gst-whep.sdp")), OK);
+    assert_int_equal(n.media_count, 2);
+    assert_int_equal(n.media[0].role, ROLE_SLOT);
+    assert_int_equal(n.media[1].role, ROLE_SLOT);
+    write_answer();
+    assert_int_equal(answered.media[0].direction, SDP_SENDONLY);
+    assert_int_equal(answered.media[0].ssrcs[0].ssrc, 100);
+}
+
 static void refusals_name_line_and_reason(void **state)
 {
     static const struct {
@@ -420,6 +473,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(chromium_offer_is_understood),
         cmocka_unit_test(firefox_offer_is_understood),
+        cmocka_unit_test(offers_of_encoders_are_understood),
+        cmocka_unit_test(an_offer_that_only_watches_gets_slots),
         cmocka_unit_test(answer_mirrors_the_offer),
         cmocka_unit_test(refusals_name_line_and_reason),
         cmocka_unit_test(limits_are_enforced),

@@ -108,6 +108,27 @@ def when_the_last_moderator_leaves_the_longest_there_becomes_one(r):
     assert r.join("b2", identity="u_b")["role"] == "moderator"
 
 
+def who_comes_by_a_door_does_not_moderate(r):
+    assert r.join("cam", door="whip")["role"] == "member"
+    assert r.join("a")["role"] == "moderator"
+    assert r.join("b")["role"] == "member"
+    r.run("leave", "a", "left", "", "", "")
+    assert role_of(r, "b") == "moderator" and role_of(r, "cam") == "member"
+    r.run("leave", "b", "left", "", "", "")
+    assert role_of(r, "cam") == "member"
+    assert r.join("c")["role"] == "moderator"
+
+
+def the_hash_of_a_door_ends_it_for_good(r):
+    r.join("cam", door="whip", resume="right")
+    assert not r.run("leave", "cam", "left", "", "", "", "", "wrong")["removed"]
+    assert r.run("leave", "cam", "left", "", "", "", "", "right")["removed"]
+    assert r.run("leave", "cam", "left", "", "", "", "", "right")["missing"]
+    r.join("a")
+    again = r.run("restore", json.dumps({"id": "cam", "tracks": [], "slots": []}), "1", "")
+    assert again == {"ok": False, "error": "removed"}
+
+
 def a_moderator_who_is_only_detached_stays_the_moderator(r):
     r.join("a")
     r.join("b")

@@ -65,6 +65,10 @@ void world_done(struct world *w)
         action_free(list_entry(l, struct action, link));
     for (size_t i = 0; i < w->socket_count; i++)
         json_decref(w->sockets[i].received);
+    for (size_t i = 0; i < w->exchange_count; i++) {
+        http_response_clear(&w->exchanges[i].response);
+        json_decref(w->exchanges[i].problem);
+    }
     json_decref(w->participants);
     json_decref(w->chat);
     json_decref(w->asked);
@@ -200,6 +204,8 @@ static json_t *run(struct world *w, enum script script, const json_t *args)
     case SCRIPT_LEAVE:
         if (p == NULL)
             return json_pack("{s:b,s:b,s:b,s:b}", "ok", 1, "removed", 0, "missing", 1, "empty", 0);
+        if (a[6][0] != 0 && strcmp(json_string_value(json_object_get(p, "resume")), a[6]) != 0)
+            return json_pack("{s:b,s:b,s:b,s:b}", "ok", 1, "removed", 0, "missing", 0, "empty", 0);
         json_incref(p);
         json_object_del(w->participants, a[0]);
         publish(w, "participant-left", json_string(a[0]), NULL);
@@ -281,6 +287,15 @@ static struct world_socket *socket_of(struct world *w, void *socket)
     return &w->sockets[(uintptr_t)socket - 1];
 }
 
+static void take_response(struct world_exchange *x, struct http_response *response)
+{
+    check(x->response.status == 0);
+    x->response = *response;
+    *response = (struct http_response){ 0 };
+    if (x->response.body_len > 0)
+        x->problem = json_loadb(x->response.body, x->response.body_len, 0, NULL);
+}
+
 static void perform(struct world *w, struct action *a)
 {
     switch (a->kind) {
@@ -316,6 +331,9 @@ static void perform(struct world *w, struct action *a)
     case ACTION_AUDIT:
         json_object_set_new(a->json, "type", json_string(a->name));
         json_array_append(w->audited, a->json);
+        break;
+    case ACTION_RESPOND:
+        take_response(&w->exchanges[(uintptr_t)a->socket - 1], a->response);
         break;
     case ACTION_ROOM_ADD:
     case ACTION_ROOM_REMOVE:
@@ -388,6 +406,47 @@ void world_pass(struct world *w, usec duration)
         hub_on_tick(w->hub);
         world_pump(w);
     }
+}
+
+size_t world_http(struct world *w, enum http_method method, const char *path,
+                  const char *const *headers, const char *body)
+{
+    check(w->exchange_count < WORLD_EXCHANGES);
+    size_t at = w->exchange_count++;
+    char own[512];
+    struct http_request r = { .method = method,
+                              .client_address = "192.0.2.1",
+                              .body = bytes_of_str(body == NULL ? "" : body) };
+    snprintf(own, sizeof(own), "%s", path);
+    char *save = NULL;
+    char *query = strchr(own, '?');
+    if (query != NULL)
+        *query++ = 0;
+    for (char *part = query == NULL ? NULL : strtok_r(query, "&", &save); part != NULL;
+         part = strtok_r(NULL, "&", &save)) {
+        char *equals = strchr(part, '=');
+        check(equals != NULL && r.query_count < HTTP_QUERY_MAX);
+        *equals = 0;
+        r.query[r.query_count++] = (struct http_field){ part, equals + 1 };
+    }
+    r.path = own;
+    for (; headers != NULL && headers[0] != NULL; headers += 2)
+        r.headers[r.header_count++] = (struct http_field){ headers[0], headers[1] };
+    w->exchanges[at] = (struct world_exchange){ 0 };
+    set_clock(w);
+    w->exchanges[at].exchange = hub_on_http(w->hub, (void *)(uintptr_t)(at + 1), &r);
+    world_pump(w);
+    return at;
+}
+
+void world_http_close(struct world *w, size_t exchange)
+{
+    struct exchange *e = w->exchanges[exchange].exchange;
+    w->exchanges[exchange].exchange = NULL;
+    set_clock(w);
+    if (e != NULL)
+        hub_on_http_closed(w->hub, e);
+    world_pump(w);
 }
 
 json_t *world_last(struct world *w, size_t socket, const char *op)

@@ -5,14 +5,23 @@
 #ifndef TESTS_SIGNALD_WORLD_H
 #define TESTS_SIGNALD_WORLD_H
 
+#include "services/signald/core/door.h"
 #include "services/signald/core/presence.h"
 
-#define WORLD_SOCKETS 8
+#define WORLD_SOCKETS   8
+#define WORLD_EXCHANGES 16
 
 struct world_socket {
     struct session *session; /* NULL: closed */
     json_t *received;        /* array, owned */
     int64_t close_code;      /* 0 = open */
+};
+
+/* One HTTP request and its answer. */
+struct world_exchange {
+    struct exchange *exchange; /* NULL: closed */
+    struct http_response response;
+    json_t *problem; /* the answer's body if it is JSON, owned */
 };
 
 struct world {
@@ -22,6 +31,8 @@ struct world {
     uint8_t random;
     struct world_socket sockets[WORLD_SOCKETS];
     size_t socket_count;
+    struct world_exchange exchanges[WORLD_EXCHANGES];
+    size_t exchange_count;
     json_t *participants; /* {id: whole record}, owned */
     json_t *chat;
     int64_t seq;
@@ -59,6 +70,12 @@ void world_release_held(struct world *w);
 json_t *world_last(struct world *w, size_t socket, const char *op);
 /* Joins room "r" as that name; the participant's id, borrowed. */
 const char *world_join(struct world *w, size_t socket, const char *name);
+/* A request from 192.0.2.1, and everything that follows from it; its index. headers: name and value
+ * by turns, ends with NULL; NULL: none. */
+size_t world_http(struct world *w, enum http_method method, const char *path,
+                  const char *const *headers, const char *body);
+/* The client has gone, or the answer is written. */
+void world_http_close(struct world *w, size_t exchange);
 /* One look at the registry. */
 void world_see_nodes(struct world *w);
 size_t world_asked(struct world *w, const char *op);
