@@ -45,7 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     struct reader in = reader_of(bytes_of(data, len));
     size_t step = 1 + (size_t)reader_u16(&in) % 2000, pace = reader_u16(&in);
     model.at = model.len = 0;
-    if (len > sizeof model.frames / 2)
+    if (in.failed || len > sizeof model.frames / 2)
         return 0;
     enum err e = ERR_TRUNCATED;
     while (e == ERR_TRUNCATED && reader_left(&in) > 0) {
