@@ -222,7 +222,7 @@ static void put(struct bit_writer *w, unsigned value, unsigned width)
 
 static void copy_bits(struct bit_writer *w, struct bits *from, size_t to)
 {
-    while (from->at < to && !from->failed)
+    while (from->at < MIN(to, from->of.len * 8))
         put(w, take(from, 1), 1);
 }
 
