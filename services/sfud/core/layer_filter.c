@@ -172,14 +172,21 @@ static void choose(struct layer_filter *f, const struct layer_structure *s,
         change_target(f, best, fl->frame_number);
 }
 
-/* Did the frame belong to what the viewer got at its place in the stream? Of a time with more
- * changes than are remembered it is taken to: frames sent since may refer to it. */
-static bool is_present(const struct layer_filter *f, const struct frame_layers *fl)
+/* What the viewer got at the frame's place in the stream. LAYER_NONE: nothing, or forgotten. */
+static unsigned target_at(const struct layer_filter *f, uint16_t frame)
 {
     for (unsigned i = f->change_count; i-- > 0;)
-        if (seq16_diff(fl->frame_number, f->changes[i].from) >= 0)
-            return (fl->present >> f->changes[i].target & 1) != 0;
-    return f->forgot_changes;
+        if (seq16_diff(frame, f->changes[i].from) >= 0)
+            return f->changes[i].target;
+    return LAYER_NONE;
+}
+
+/* Of a time with more changes than are remembered every frame is taken to have been present:
+ * frames sent since may refer to it. */
+static bool is_present(const struct layer_filter *f, const struct frame_layers *fl)
+{
+    unsigned target = target_at(f, fl->frame_number);
+    return target == LAYER_NONE ? f->forgot_changes : (fl->present >> target & 1) != 0;
 }
 
 static bool decide(struct layer_filter *f, const struct layer_structure *s,
@@ -230,8 +237,8 @@ static bool ends_picture(const struct layer_filter *f, const struct layer_struct
 {
     if (!fl->frame_end || f->target == LAYER_NONE)
         return false;
-    unsigned top = is_key_picture(f, s, fl) ? highest(s, allowed) : f->target;
-    return top != LAYER_NONE && fl->spatial >= s->targets[top].spatial;
+    unsigned top = is_key_picture(f, s, fl) ? highest(s, allowed) : target_at(f, fl->frame_number);
+    return top < s->target_count && fl->spatial >= s->targets[top].spatial;
 }
 
 static void describe(struct layer_filter *f, const struct layer_structure *s)
@@ -262,13 +269,13 @@ enum layer_verdict layer_filter_push(struct layer_filter *f, const struct layer_
     *ret_marker_here = false;
     if (!fl->has_layers)
         return push_plain(f, fl);
-    if (!enter_window(f, fl))
-        return LAYER_DROP;
     if (f->target != LAYER_NONE && f->target >= s->target_count) {
         f->target = LAYER_NONE; /* the layers became fewer */
         f->change_count = 0;
         f->forgot_changes = false;
     }
+    if (!enter_window(f, fl))
+        return LAYER_DROP;
     uint32_t allowed = allowed_targets(f, s);
     if (fl->keyframe_start && fl->frame_number == f->newest)
         f->key_frame = fl->frame_number;

@@ -336,6 +336,72 @@ static void a_long_gap_keeps_the_target(void **state)
         assert_true(w.frames[i].sent);
 }
 
+/* VP8 as libwebrtc sends three temporal layers: T1 refers to the T1 before it in the second half of
+ * a turn of eight frames. */
+static const struct {
+    uint8_t temporal;
+    bool sync;
+    uint8_t references[2]; /* frames back */
+} vp8_turn[8] = { { 0, false, { 4 } },    { 2, true, { 1 } },    { 1, true, { 2 } },
+                  { 2, false, { 3, 1 } }, { 0, false, { 4 } },   { 2, false, { 1, 2 } },
+                  { 1, false, { 2, 4 } }, { 2, false, { 1, 3 } } };
+
+static enum layer_verdict push_vp8(struct world *w, uint32_t frame, bool key, bool *ret_layers)
+{
+    unsigned at = frame % 8;
+    uint8_t memory[32];
+    struct writer out = writer_of(memory, sizeof memory);
+    vp8_write(&out, &(struct vp8_descriptor){ .partition_start = true,
+                                              .has_picture_id = true,
+                                              .picture_id = (32700 + frame) & 0x7fff,
+                                              .has_tl0_index = true,
+                                              .has_temporal_id = true,
+                                              .temporal_id = vp8_turn[at].temporal,
+                                              .layer_sync = vp8_turn[at].sync });
+    writer_u8(&out, key ? 0 : 1);
+    struct frame_layers fl;
+    struct payload_descriptor d;
+    bool marker;
+    assert_int_equal(layer_reader_read(&w->reader, CODEC_VP8, bytes_of(memory, writer_len(&out)),
+                                       bytes_of(NULL, 0), &fl, &d),
+                     OK);
+    *ret_layers = fl.has_layers;
+    return layer_filter_push(&w->filter, &w->reader.structure, &fl, &marker);
+}
+
+static void temporal_layers_of_vp8_need_no_descriptor(void **state)
+{
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        static struct world w;
+        start(&w, "L1T3", seed);
+        unsigned wish = LAYER_ANY;
+        uint32_t wished_at = 0;
+        for (uint32_t i = 0; i < FRAMES; i++) {
+            struct fate *f = &w.frames[i];
+            if (prng_below(&w.random, 40) == 0) {
+                wish = prng_below(&w.random, 3);
+                wished_at = i;
+                layer_filter_want(&w.filter, LAYER_ANY, (uint8_t)wish);
+            }
+            bool is_lost = i > 0 && seed % 2 && prng_below(&w.random, 20) == 0, has_layers;
+            f->temporal = vp8_turn[i % 8].temporal;
+            for (unsigned r = 0; r < 2 && i > 0; r++)
+                if (vp8_turn[i % 8].references[r] > 0 && i >= vp8_turn[i % 8].references[r])
+                    f->references[f->reference_count++] = i - vp8_turn[i % 8].references[r];
+            if (is_lost)
+                continue;
+            f->arrived = true;
+            f->sent = push_vp8(&w, i, i == 0, &has_layers) == LAYER_SEND;
+            assert_true(has_layers);
+            if (i > wished_at + 16 && seed % 2 == 0)
+                assert_int_equal(f->sent, f->temporal <= wish);
+            if (seed % 2 == 0)
+                assert_false(layer_filter_needs_keyframe(&w.filter));
+        }
+        assert_decodable(&w);
+    }
+}
+
 static void streams_without_layers_pass(void **state)
 {
     struct layer_filter f;
@@ -366,6 +432,7 @@ int main(void)
         cmocka_unit_test(a_new_input_waits_for_its_keyframe),
         cmocka_unit_test(the_mask_names_what_can_be_decoded),
         cmocka_unit_test(a_long_gap_keeps_the_target),
+        cmocka_unit_test(temporal_layers_of_vp8_need_no_descriptor),
         cmocka_unit_test(streams_without_layers_pass),
     };
     return cmocka_run_group_tests_name("sfud/layer_filter", tests, NULL, NULL);
