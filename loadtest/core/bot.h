@@ -22,6 +22,21 @@ enum {
 struct bot;    /* heap */
 struct driver; /* driver.h: how a server is talked to */
 
+/* Sees the media of bots in the clear: for tests of what is between them. */
+struct source;
+struct source_packet;
+struct sink;
+struct sink_packet;
+struct bot_tap {
+    /* About to be sent, as RTP packet `seq` of `ssrc`; a retransmission if that is the RTX one. */
+    void (*sent)(void *data, unsigned bot, const struct source *s, const struct source_packet *p,
+                 uint32_t ssrc, uint16_t seq, uint64_t stamp, struct bytes payload);
+    /* In order of arrival, retransmissions unwrapped. */
+    void (*received)(void *data, unsigned bot, const struct sink *s, const struct sink_packet *p,
+                     usec now);
+    void *data;
+};
+
 /* What all bots of a run share. Read-only while they live; outlives them. */
 struct audio_clip;
 struct clip;
@@ -38,11 +53,12 @@ struct bot_world {
                                uint16_t height);
     /* The file that a group's voices play; NULL: they have tones. May itself be NULL. */
     const struct audio_clip *(*audio)(const struct bot_world *w, const struct group *g);
-    void *clips;              /* for clip() and audio() */
-    wall_usec wall_minus_now; /* wall clock = now + this */
-    wall_usec started;        /* of the run; turns of talkers count from here */
-    unsigned bot_first;       /* indices of other machines come before */
-    char run_id[17];          /* names rooms and files of this run */
+    void *clips;               /* for clip() and audio() */
+    wall_usec wall_minus_now;  /* wall clock = now + this */
+    wall_usec started;         /* of the run; turns of talkers count from here */
+    unsigned bot_first;        /* indices of other machines come before */
+    char run_id[17];           /* names rooms and files of this run */
+    const struct bot_tap *tap; /* NULL: none */
 };
 
 struct bot_config {

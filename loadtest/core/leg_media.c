@@ -159,6 +159,9 @@ static void deliver(struct leg *l, struct sink *s, struct rtp_packet *p,
         sp.keyframe_start = is_keyframe_start(ext, sp.codec, sp.payload);
     else
         listen(l, s, &sp, ext, now);
+    const struct bot_tap *tap = l->config.world->tap;
+    if (tap != NULL)
+        tap->received(tap->data, l->config.bot_index, s, &sp, now);
     if (l->config.media != NULL && l->config.media(l->config.media_data, s, &sp, now))
         s->keyframe_wanted = true;
     struct interruption i;

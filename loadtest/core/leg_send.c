@@ -108,6 +108,16 @@ bool leg_seal_and_send(struct leg *l, uint8_t *at, size_t len, struct outbound *
     return true;
 }
 
+/* seq: on the wire. The payload is the last `len` bytes written. */
+static void tap(const struct leg *l, const struct source *s, const struct source_packet *p,
+                bool rtx, uint64_t stamp, const struct writer *w, size_t len)
+{
+    const struct bot_tap *t = l->config.world->tap;
+    if (t != NULL && !w->failed)
+        t->sent(t->data, l->config.bot_index, s, p, rtx ? s->rtx_ssrc : s->ssrc,
+                rtx ? s->rtx_seq : p->seq, stamp, bytes_of(w->at - len, len));
+}
+
 static void send_packet(struct leg *l, struct source *s, const struct source_packet *p, usec now,
                         struct outbound *out)
 {
@@ -118,6 +128,7 @@ static void send_packet(struct leg *l, struct source *s, const struct source_pac
     uint64_t stamp = stamp_now(l, s, now);
     write_header(l, s, p, false, stamp, now, &w);
     size_t payload = source_write_payload(s, p, &w);
+    tap(l, s, p, false, stamp, &w, payload);
     if (l->config.world->driver->stamp == STAMP_IN_PAYLOAD)
         stamp_write_trailer(&w, stamp);
     if (w.failed || payload == 0 || !leg_seal_and_send(l, at, writer_len(&w), out))
@@ -151,7 +162,8 @@ void leg_send_rtx(struct leg *l, struct source *s, uint16_t seq, usec now, struc
     uint64_t stamp = stamp_now(l, s, now);
     write_header(l, s, &p, true, stamp, now, &w);
     writer_u16(&w, p.seq);
-    (void)source_write_payload(s, &p, &w);
+    size_t payload = source_write_payload(s, &p, &w);
+    tap(l, s, &p, true, stamp, &w, payload);
     if (l->config.world->driver->stamp == STAMP_IN_PAYLOAD)
         stamp_write_trailer(&w, stamp);
     if (w.failed || !leg_seal_and_send(l, at, writer_len(&w), out))

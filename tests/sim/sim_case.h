@@ -2,8 +2,8 @@
  * asserted again and again.
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#ifndef TESTS_LOADTEST_SIM_CASE_H
-#define TESTS_LOADTEST_SIM_CASE_H
+#ifndef TESTS_SIM_CASE_H
+#define TESTS_SIM_CASE_H
 
 #include "core/bot_private.h"
 #include "sim_world.h"

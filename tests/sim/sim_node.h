@@ -4,8 +4,8 @@
  * Says nothing of sfud's own types, whose names are also the bots' (core/source.h and others).
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#ifndef TESTS_LOADTEST_SIM_NODE_H
-#define TESTS_LOADTEST_SIM_NODE_H
+#ifndef TESTS_SIM_NODE_H
+#define TESTS_SIM_NODE_H
 
 #include "rtc/codec.h"
 #include "rtc/net_addr.h"
@@ -42,9 +42,20 @@ typedef void sim_node_told(void *data, const char *participant, const char *medi
 /* One datagram from a participant, and what follows from it. */
 void sim_node_receive(struct sim_node *n, const struct net_addr *from, struct bytes datagram,
                       usec now);
-/* Sends what waits and tells what happened. Call after each of the above and at the deadline. */
+/* Call at the deadline; too early is harmless. */
+void sim_node_tick(struct sim_node *n, usec now);
+/* Sends what waits and tells what happened. Call after each of the above. */
 void sim_node_flush(struct sim_node *n, usec now, sim_node_send *send, sim_node_told *told,
                     void *data);
 usec sim_node_deadline(const struct sim_node *n);
+
+/* A microphone or camera is muted by a moderator, or no longer. */
+void sim_node_mute(struct sim_node *n, const char *room, const char *participant,
+                   enum media_kind kind, bool muted, usec now);
+/* Between passes nothing waits, and what is kept is within its bounds. NULL: so it is; else what
+ * is not. */
+const char *sim_node_unbounded(const struct sim_node *n);
+/* Everybody has left: nothing is kept. NULL: so it is; else what is. */
+const char *sim_node_leaks(const struct sim_node *n);
 
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sim_server.h"
 
+#include "common/splitmix.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -388,4 +390,21 @@ usec sim_server_deadline(const struct sim_server *s)
             at = MIN(at, s->members[i].gone_at + WINDOW);
     }
     return at;
+}
+
+void sim_server_look(struct sim_server *s, struct sim_member *m, uint64_t random)
+{
+    static const int heights[] = { 90, 180, 360, 720 };
+    m->has_view = true;
+    m->view_count = 0;
+    size_t first = splitmix_next(&random) % s->member_count;
+    for (size_t i = 0; i < s->member_count; i++) {
+        const struct sim_member *other = &s->members[(first + i) % s->member_count];
+        uint64_t dice = splitmix_next(&random);
+        if (!may_show(s, m, other->id, MEDIA_VIDEO) || (dice & 3) == 0)
+            continue;
+        snprintf(m->view[m->view_count].id, SIM_NAME_MAX, "%s", other->id);
+        m->view[m->view_count++].height = heights[(dice >> 8) % ARRAY_LEN(heights)];
+    }
+    fill_slots(s, m);
 }

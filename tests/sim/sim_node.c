@@ -2,7 +2,7 @@
 #include "sim_node.h"
 
 #include "core/negotiation.h"
-#include "core/worker.h"
+#include "core/worker_state.h"
 #include "rtc/dtls.h"
 
 #include <stdio.h>
@@ -208,11 +208,15 @@ static void send_out(struct sim_node *n, sim_node_send *send, void *data)
     outbox_clear(&n->out);
 }
 
-void sim_node_flush(struct sim_node *n, usec now, sim_node_send *send, sim_node_told *told,
-                    void *data)
+void sim_node_tick(struct sim_node *n, usec now)
 {
     if (now >= worker_next_deadline(n->worker))
         worker_tick(n->worker, now);
+}
+
+void sim_node_flush(struct sim_node *n, usec now, sim_node_send *send, sim_node_told *told,
+                    void *data)
+{
     for (bool more = true; more;) {
         more = worker_flush(n->worker, now, &n->out);
         send_out(n, send, data);
@@ -229,4 +233,41 @@ void sim_node_flush(struct sim_node *n, usec now, sim_node_send *send, sim_node_
 usec sim_node_deadline(const struct sim_node *n)
 {
     return worker_next_deadline(n->worker);
+}
+
+void sim_node_mute(struct sim_node *n, const char *room, const char *participant,
+                   enum media_kind kind, bool muted, usec now)
+{
+    struct command c = { .kind = COMMAND_TRACK_SET };
+    c.track_set.source = kind == MEDIA_VIDEO ? SOURCE_CAMERA : SOURCE_MICROPHONE;
+    c.track_set.muted = muted;
+    (void)command(n, &c, room, participant, now); /* it may be gone already */
+}
+
+const char *sim_node_unbounded(const struct sim_node *n)
+{
+    const struct worker *w = n->worker;
+    if (w->queue_used > 0 || w->waiting_first != 0)
+        return "viewers have a queue after the flush";
+    if (w->control.send_count > 0)
+        return "control datagrams wait after the flush";
+    if (w->packet_count > 0)
+        return "packets are left of the pass";
+    if (w->payloads.live > w->encodings.live * ENCODING_CACHE_COUNT)
+        return "more packets are kept than the caches have places";
+    if (stats_read(&w->stats, STAT_UNSENT_FULL) > 0)
+        return "a queue was full";
+    return NULL;
+}
+
+const char *sim_node_leaks(const struct sim_node *n)
+{
+    const struct worker *w = n->worker;
+    return w->transports.live > 0  ? "transports are left"
+           : w->tracks.live > 0    ? "tracks are left"
+           : w->slots.live > 0     ? "slots are left"
+           : w->encodings.live > 0 ? "encodings are left"
+           : w->payloads.live > 0  ? "kept packets are left"
+           : w->rooms.live > 0     ? "rooms are left"
+                                   : NULL;
 }

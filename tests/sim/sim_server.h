@@ -2,8 +2,8 @@
  * use, before a sim_node. Scripted: it can refuse, forget, and fall silent.
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#ifndef TESTS_LOADTEST_SIM_SERVER_H
-#define TESTS_LOADTEST_SIM_SERVER_H
+#ifndef TESTS_SIM_SERVER_H
+#define TESTS_SIM_SERVER_H
 
 #include "sim_node.h"
 
@@ -54,6 +54,8 @@ void sim_server_on_media(struct sim_server *s, const char *participant, const ch
 void sim_server_tick(struct sim_server *s);
 usec sim_server_deadline(const struct sim_server *s);
 struct sim_member *sim_server_find(struct sim_server *s, const char *id);
+/* Somebody looks at other cameras, by dice: some of them, in any order, at any size. */
+void sim_server_look(struct sim_server *s, struct sim_member *m, uint64_t random);
 /* The newest participant with this name. */
 struct sim_member *sim_server_named(struct sim_server *s, const char *name);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sim_world.h"
 
+#include "common/splitmix.h"
 #include "rtc/demux.h"
 
 #include "core/driver.h"
@@ -101,34 +102,75 @@ static bool passes(struct sim *s, const struct sim_bot *b, struct bytes datagram
     return !lost && !b->deaf && !(s->no_dtls && kind == DEMUX_DTLS);
 }
 
+static void carry_down(struct sim *s, const struct net_addr *to, struct bytes datagram)
+{
+    s->datagrams_down++;
+    unsigned bot = to->ip[2] - 1u, leg = to->ip[3] - 1u;
+    check(bot < s->bot_count && leg < BOT_LEGS_MAX);
+    struct sim_bot *b = &s->bots[bot];
+    struct net_addr here = address_of(bot, leg, b->ports[leg]);
+    if (b->ports[leg] == 0 || !net_addr_equal(&here, to))
+        return;
+    if (s->watch != NULL)
+        s->watch->output(s->watch->data, bot, datagram);
+    if (!passes(s, b, datagram, s->lose_down))
+        return;
+    if (b->down != NULL) {
+        (void)netem_push(b->down, datagram, &(struct netem_tag){ .leg = leg, .addr = *to }, s->now);
+        return;
+    }
+    struct sim_parcel *p = post(s, DOWN, bot, SIM_DELAY);
+    p->addr = *to;
+    p->data = copy_of(datagram.data, datagram.len);
+    p->len = datagram.len;
+}
+
+static void enter_node(struct sim *s, bool is_media)
+{
+    if (s->watch != NULL)
+        s->watch->enter(s->watch->data, is_media);
+}
+
+static void leave_node(struct sim *s)
+{
+    if (s->watch != NULL)
+        s->watch->leave(s->watch->data);
+}
+
 static void send_down(void *data, const struct net_addr *to, struct bytes datagram)
 {
-    struct sim *s = data;
-    s->datagrams_down++;
-    for (unsigned i = 0; i < s->bot_count; i++) {
-        for (unsigned leg = 0; leg < BOT_LEGS_MAX; leg++) {
-            struct net_addr here = address_of(i, leg, s->bots[i].ports[leg]);
-            if (s->bots[i].ports[leg] == 0 || !net_addr_equal(&here, to) ||
-                !passes(s, &s->bots[i], datagram, s->lose_down))
-                continue;
-            struct sim_parcel *p = post(s, DOWN, i, SIM_DELAY);
-            p->addr = *to;
-            p->data = copy_of(datagram.data, datagram.len);
-            p->len = datagram.len;
-        }
-    }
+    leave_node(data);
+    carry_down(data, to, datagram);
+    enter_node(data, true);
 }
 
 static void media_told(void *data, const char *participant, const char *state)
 {
     struct sim *s = data;
     s->server.now = s->now;
+    leave_node(s);
     sim_server_on_media(&s->server, participant, state);
+    enter_node(s, true);
 }
 
+/* Timers are not watched: DTLS, which may take memory, has some. */
 static void flush_node(struct sim *s)
 {
+    sim_node_tick(s->node, s->now);
+    enter_node(s, true);
     sim_node_flush(s->node, s->now, send_down, media_told, s);
+    leave_node(s);
+}
+
+static void take_up(struct sim *s, unsigned bot, const struct net_addr *from, struct bytes datagram)
+{
+    enum demux_kind kind = demux_classify(datagram);
+    if (s->watch != NULL)
+        s->watch->input(s->watch->data, bot, datagram);
+    enter_node(s, kind == DEMUX_RTP || kind == DEMUX_RTCP || kind == DEMUX_STUN);
+    sim_node_receive(s->node, from, datagram, s->now);
+    leave_node(s);
+    flush_node(s);
 }
 
 static void say(void *data, unsigned socket, char *text)
@@ -232,10 +274,16 @@ static void perform(struct sim *s, unsigned bot)
         struct bytes datagram = bytes_of(s->out.arena + d->offset, d->len);
         check(net_addr_equal(&d->to, &node) && b->ports[d->leg] != 0);
         s->datagrams_up++;
-        if (!passes(s, b, datagram, s->lose_up))
+        if (!passes(s, b, datagram, s->lose_up) ||
+            (s->watch != NULL && s->watch->lose(s->watch->data, bot, datagram)))
             continue;
+        struct netem_tag tag = { .leg = d->leg, .addr = address_of(bot, d->leg, b->ports[d->leg]) };
+        if (b->up != NULL) {
+            (void)netem_push(b->up, datagram, &tag, s->now);
+            continue;
+        }
         struct sim_parcel *p = post(s, UP, bot, SIM_DELAY);
-        p->addr = address_of(bot, d->leg, b->ports[d->leg]);
+        p->addr = tag.addr;
         p->data = copy_of(datagram.data, datagram.len);
         p->len = datagram.len;
     }
@@ -246,15 +294,15 @@ static void perform(struct sim *s, unsigned bot)
 
 /* --- what happens to bots --- */
 
-static void on_down(struct sim *s, const struct sim_parcel *p)
+static void take_down(struct sim *s, unsigned bot, const struct net_addr *to, uint8_t *datagram,
+                      size_t len)
 {
-    struct sim_bot *b = &s->bots[p->bot];
+    struct sim_bot *b = &s->bots[bot];
     struct net_addr from = sim_node_address();
-    for (unsigned leg = 0; leg < BOT_LEGS_MAX; leg++) {
-        struct net_addr here = address_of(p->bot, leg, b->ports[leg]);
-        if (b->ports[leg] != 0 && net_addr_equal(&here, &p->addr))
-            bot_on_datagram(b->bot, leg, &from, p->data, p->len, s->now, &s->out);
-    }
+    unsigned leg = to->ip[3] - 1u;
+    struct net_addr here = address_of(bot, leg, b->ports[leg]);
+    if (b->ports[leg] != 0 && net_addr_equal(&here, to))
+        bot_on_datagram(b->bot, leg, &from, datagram, len, s->now, &s->out);
 }
 
 static void on_opened(struct sim *s, const struct sim_parcel *p)
@@ -280,11 +328,10 @@ static void deliver(struct sim *s, const struct sim_parcel *p)
     s->server.now = s->now;
     switch (p->kind) {
     case UP:
-        sim_node_receive(s->node, &p->addr, bytes_of(p->data, p->len), s->now);
-        flush_node(s);
+        take_up(s, p->bot, &p->addr, bytes_of(p->data, p->len));
         return;
     case DOWN:
-        on_down(s, p);
+        take_down(s, p->bot, &p->addr, p->data, p->len);
         break;
     case TEXT_UP:
         sim_server_on_text(&s->server, p->socket, (const char *)p->data);
@@ -323,9 +370,25 @@ static usec next_event(const struct sim *s)
     usec at = MIN(sim_node_deadline(s->node), sim_server_deadline(&s->server));
     if (s->parcel_count > 0)
         at = MIN(at, s->parcels[0].at);
-    for (unsigned i = 0; i < s->bot_count; i++)
-        at = MIN(at, bot_next_deadline(s->bots[i].bot));
+    for (unsigned i = 0; i < s->bot_count; i++) {
+        const struct sim_bot *b = &s->bots[i];
+        at = MIN(at, bot_next_deadline(b->bot));
+        if (b->up != NULL)
+            at = MIN(at, MIN(netem_next_deadline(b->up), netem_next_deadline(b->down)));
+    }
     return at;
+}
+
+static void run_network(struct sim *s, unsigned bot)
+{
+    struct sim_bot *b = &s->bots[bot];
+    struct netem_datagram d;
+    while (b->up != NULL && netem_pop(b->up, s->now, &d))
+        take_up(s, bot, &d.tag.addr, bytes_of(d.data, d.len));
+    while (b->down != NULL && netem_pop(b->down, s->now, &d)) {
+        take_down(s, bot, &d.tag.addr, d.data, d.len);
+        perform(s, bot);
+    }
 }
 
 void sim_run(struct sim *s, usec duration)
@@ -344,6 +407,8 @@ void sim_run(struct sim *s, usec duration)
             deliver(s, &p);
             free(p.data);
         }
+        for (unsigned i = 0; i < s->bot_count; i++)
+            run_network(s, i);
         for (unsigned i = 0; i < s->bot_count; i++) {
             if (bot_next_deadline(s->bots[i].bot) > s->now)
                 continue;
@@ -377,6 +442,18 @@ static struct voice_bank *the_voices(void)
         voices = voice_bank_new();
     check(voices != NULL);
     return voices;
+}
+
+void sim_prepare(void)
+{
+    check(srtp_session_library_init() == OK);
+    (void)the_voices();
+    static const uint16_t heights[] = { 180, 360, 720 };
+    static const enum codec codecs[] = { CODEC_VP8, CODEC_VP9, CODEC_H264, CODEC_AV1 };
+    for (unsigned i = 0; i < ARRAY_LEN(heights); i++) {
+        for (unsigned k = 0; k < ARRAY_LEN(codecs); k++)
+            (void)find_clip(NULL, NULL, codecs[k], heights[i]);
+    }
 }
 
 void sim_init(struct sim *s, const char *yaml, uint64_t seed)
@@ -422,8 +499,11 @@ void sim_init(struct sim *s, const char *yaml, uint64_t seed)
 
 void sim_done(struct sim *s)
 {
-    for (unsigned i = 0; i < s->bot_count; i++)
+    for (unsigned i = 0; i < s->bot_count; i++) {
         bot_free(s->bots[i].bot);
+        netem_free(s->bots[i].up);
+        netem_free(s->bots[i].down);
+    }
     while (s->parcel_count > 0)
         free(s->parcels[--s->parcel_count].data);
     free(s->parcels);
@@ -435,13 +515,31 @@ void sim_done(struct sim *s)
     free(s->measure);
 }
 
+void sim_start_bot(struct sim *s, unsigned bot)
+{
+    bot_start(s->bots[bot].bot, s->now, &s->out);
+    perform(s, bot);
+}
+
 void sim_start(struct sim *s)
 {
     for (unsigned i = 0; i < s->bot_count; i++) {
-        bot_start(s->bots[i].bot, s->now, &s->out);
-        perform(s, i);
+        sim_start_bot(s, i);
         sim_run(s, MILLIS(50));
     }
+}
+
+void sim_set_network(struct sim *s, unsigned bot, const struct network *n)
+{
+    struct sim_bot *b = &s->bots[bot];
+    if (b->up == NULL) {
+        b->up = netem_new(&n->up, splitmix_next(&s->random_state));
+        b->down = netem_new(&n->down, splitmix_next(&s->random_state));
+        check(b->up != NULL && b->down != NULL);
+        return;
+    }
+    netem_set_path(b->up, &n->up);
+    netem_set_path(b->down, &n->down);
 }
 
 void sim_cut(struct sim *s, unsigned bot)
@@ -464,6 +562,23 @@ void sim_rejoin(struct sim *s, unsigned bot)
 {
     bot_rejoin(s->bots[bot].bot, s->now, &s->out);
     perform(s, bot);
+}
+
+void sim_look(struct sim *s, unsigned bot, uint64_t random)
+{
+    struct sim_member *m = sim_server_named(&s->server, bot_name(s->bots[bot].bot));
+    s->server.now = s->now;
+    if (m != NULL)
+        sim_server_look(&s->server, m, random);
+    flush_node(s);
+}
+
+void sim_mute(struct sim *s, unsigned bot, enum media_kind kind, bool muted)
+{
+    const struct sim_member *m = sim_server_named(&s->server, bot_name(s->bots[bot].bot));
+    if (m != NULL)
+        sim_node_mute(s->node, m->room, m->id, kind, muted, s->now);
+    flush_node(s);
 }
 
 void sim_begin_plateau(struct sim *s)
