@@ -12,7 +12,7 @@
 
 #include "sim_world.h"
 
-enum { JUDGE_TEXT_MAX = 240 };
+enum { JUDGE_TEXT_MAX = 320 };
 
 struct judge; /* heap */
 /* Watches s: sets s->watch and the tap of its world. */

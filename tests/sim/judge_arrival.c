@@ -19,14 +19,18 @@ static enum likeness stamp_likeness(const struct sent *p, const struct stamp *st
     return SIMILAR;
 }
 
-/* Whether a packet from there would be in step with what is known around its place. */
-static bool fits(const struct judged_stream *s, int64_t seq, const struct judged_source *source,
-                 int64_t source_seq)
+/* Whether a packet from there would be in step with what is known around its place, in numbers and
+ * in time. */
+static bool fits(const struct judged_stream *s, int64_t seq, uint32_t timestamp,
+                 const struct judged_source *source, const struct sent *sent)
 {
     for (int64_t i = -NEIGHBOURS; i <= NEIGHBOURS; i++) {
         const struct out_place *n = &s->ring[(uint64_t)(seq + i) & (OUT_RING - 1)];
-        if (n->seq == seq + i && n->arrived && n->source == source &&
-            n->source_seq - n->seq == source_seq - seq)
+        if (n->seq != seq + i || !n->arrived || n->source != source ||
+            n->source_seq - n->seq != sent->seq - seq)
+            continue;
+        const struct sent *other = judge_sent_at(source, n->source_seq);
+        if (other != NULL && other->timestamp - n->timestamp == sent->timestamp - timestamp)
             return true;
     }
     return false;
@@ -37,7 +41,7 @@ static enum likeness likeness_of(const struct judged_stream *s, int64_t seq,
                                  const struct sent *sent)
 {
     enum likeness by_stamp = p->has_stamp ? stamp_likeness(sent, &p->stamp) : LIKELY;
-    return by_stamp == LIKELY && fits(s, seq, source, sent->seq) ? CERTAIN : by_stamp;
+    return by_stamp == LIKELY && fits(s, seq, p->rtp->timestamp, source, sent) ? CERTAIN : by_stamp;
 }
 
 /* NULL: there is none with these contents. */
@@ -122,8 +126,13 @@ static void check_pair(struct judge *j, const struct judged_stream *s, int64_t s
     if (a->source == b->source)
         check_continued(j, s, a, b);
     else if (s->kind == MEDIA_VIDEO && y != NULL && !begins_keyframe(b->source, y))
-        judge_fail(j, "%s: number %u is of a new input, and begins no keyframe", judge_name(s),
-                   (uint16_t)b->seq);
+        judge_fail(j,
+                   "%s: number %u comes after packet %lld of bot %u (layer %u) and is %lld of bot "
+                   "%u (%s, layer %u%s%s), which begins no keyframe",
+                   judge_name(s), (uint16_t)b->seq, (long long)a->source_seq, a->source->bot,
+                   a->source->layer, (long long)y->seq, b->source->bot,
+                   codec_name(b->source->codec), b->source->layer, y->keyframe ? ", of one" : "",
+                   y->frame_start ? ", begins a frame" : "");
     uint16_t expected = (uint16_t)((a->picture_id + (a->timestamp != b->timestamp)) & 0x7fff);
     if (a->has_vp8 && b->has_vp8 && b->picture_id != expected)
         judge_fail(j, "%s: number %u has picture id %u, not %u", judge_name(s), (uint16_t)b->seq,
