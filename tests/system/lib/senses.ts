@@ -145,6 +145,15 @@ export function askFor(viewer: Caller, name: string, height: number): Promise<vo
   );
 }
 
+/** Nobody's video; the layout of the app does not ask any more, until askAgain(). */
+export function askForNothing(viewer: Caller): Promise<void> {
+  return viewer.page.evaluate(() => {
+    const { room } = window.conclave;
+    room.setView = () => undefined;
+    Object.getPrototypeOf(room).setView.call(room, []);
+  });
+}
+
 /** The layout of the app asks again for what it shows. */
 export function askAgain(viewer: Caller): Promise<void> {
   return viewer.page.evaluate(() => void delete window.conclave.room.setView);
@@ -176,4 +185,48 @@ export async function typesOfOffer(caller: Caller): Promise<{ camera: MediaLine;
     audio: read(lines.filter((l) => l.startsWith('audio')).at(-1)!),
     slots: videos.filter((v) => v.direction === 'sendonly'),
   };
+}
+
+/** An inbound-rtp record of W3C webrtc-stats, as far as these tests look at it. What a browser does not say is 0. */
+export interface Inbound {
+  mid: string;
+  kind: 'audio' | 'video';
+  packetsReceived: number;
+  packetsLost: number;
+  nackCount: number;
+  pliCount: number;
+  framesDecoded: number;
+  framesDropped: number;
+  frameHeight: number;
+  freezeCount: number;
+  /** seconds */
+  totalFreezesDuration: number;
+  totalSamplesReceived: number;
+  concealedSamples: number;
+  silentConcealedSamples: number;
+  retransmittedPacketsReceived: number;
+}
+
+/** Of every slot that anything came in. */
+export function inboundOf(viewer: Caller): Promise<Inbound[]> {
+  return viewer.page.evaluate(async () => {
+    const keys = [
+      'packetsReceived', 'packetsLost', 'nackCount', 'pliCount', 'framesDecoded', 'framesDropped', 'frameHeight', 'freezeCount', 'totalFreezesDuration',
+      'totalSamplesReceived', 'concealedSamples', 'silentConcealedSamples', 'retransmittedPacketsReceived',
+    ];
+    const all: Record<string, unknown>[] = [];
+    ((await window.conclave.room.peerConnection.getStats()) as RTCStatsReport).forEach((r: Record<string, unknown>) => {
+      if (r.type !== 'inbound-rtp') return;
+      all.push({ mid: r.mid, kind: r.kind, ...Object.fromEntries(keys.map((key) => [key, Number(r[key] ?? 0)])) });
+    });
+    return all as unknown as Inbound[];
+  });
+}
+
+/** Of the slot that shows or plays somebody's source. */
+export async function inbound(viewer: Caller, name: string, source: 'camera' | 'microphone'): Promise<Inbound> {
+  const mid = (await viewer.sees(name))[source]?.mid;
+  const found = (await inboundOf(viewer)).find((s) => s.mid === mid);
+  if (!found) throw new Error(`nothing of ${name}'s ${source} arrives`);
+  return found;
 }

@@ -19,7 +19,7 @@ test.beforeAll(async () => void (browsers = await Promise.all([launchChromium(),
 test.afterAll(() => Promise.all(browsers.map((b) => b.close())));
 
 for (const [codec, expected] of Object.entries(codecs)) {
-  test(`${codec}: frames and sound arrive, and the layer follows the view`, async () => {
+  test(`${codec}: frames and sound arrive, and the layer follows the view @once`, async () => {
     const room = freshRoom(codec);
     const pat = await Caller.join(room, 'Pat', { query: `res=${expected.lines}&codec=${codec}`, browser: browsers[0]! });
     // A viewer who sends nothing leaves the processor to the codec under test.
