@@ -1,13 +1,12 @@
 // Bad input gets a clear error with a stable id, and every daemon goes on.
 // SPDX-License-Identifier: Apache-2.0
-import { createPrivateKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
-import path from 'node:path';
+import { generateKeyPairSync } from 'node:crypto';
 
 import { expect, test } from '@playwright/test';
 
 import { cluster, freshRoom } from '../lib/cluster.js';
 import { chromiumOffer, guestToken, type Message, offerSources, RawClient } from '../lib/raw.js';
+import { authdKey, reissue } from '../lib/tokens.js';
 
 let before: { name: string; pid: number | null }[];
 
@@ -20,20 +19,6 @@ test.afterAll(() => {
   expect(after.map(({ name, pid }) => ({ name, pid })), 'every daemon is the same process as before').toEqual(before);
   expect(after.filter((s) => s.state !== 'ready')).toEqual([]);
 });
-
-/** The same claims under other times or another key. */
-function reissue(token: string, change: Message, key: KeyObject): string {
-  const [header, payload] = token.split('.') as [string, string];
-  const claims = { ...JSON.parse(Buffer.from(payload, 'base64url').toString()), ...change };
-  const body = `${header}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}`;
-  return `${body}.${sign('sha256', Buffer.from(body), { key, dsaEncoding: 'ieee-p1363' }).toString('base64url')}`;
-}
-
-function authdKey(): KeyObject {
-  const directory = path.join(cluster.data, 'authd');
-  const file = readdirSync(directory).find((name) => readFileSync(path.join(directory, name)).includes('PRIVATE KEY'));
-  return createPrivateKey(readFileSync(path.join(directory, file!)));
-}
 
 async function joinError(fields: Message): Promise<Message> {
   const client = await RawClient.connect();

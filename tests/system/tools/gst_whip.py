@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # gst_whip.py - publishes by WHIP (RFC 9725) and watches by WHEP with GStreamer's webrtcbin.
 #
 # The only HTTP is that of any such client: POST an offer, DELETE the session. What happens is printed as
