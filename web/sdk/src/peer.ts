@@ -55,7 +55,7 @@ export class Peer extends Emitter<PeerEvents> {
   readonly #slots: RTCRtpTransceiver[] = [];
   readonly #options: PeerOptions;
   #closed = false;
-  /** How often setRemoteDescription ran: once per join, whatever happens in the room. */
+  /** How often setRemoteDescription ran: once per join and per ICE restart, whatever happens in the room. */
   remoteDescriptions = 0;
 
   constructor(options: PeerOptions = {}) {
@@ -107,6 +107,17 @@ export class Peer extends Emitter<PeerEvents> {
     const [offer, servers] = await Promise.all([this.pc.createOffer(), iceServers]);
     if (servers?.length) this.pc.setConfiguration({ ...CONFIGURATION, iceServers: servers });
     await this.pc.setLocalDescription(offer);
+    return this.#described();
+  }
+
+  /** As `offer`, with new ICE credentials; `anew` false: the same offer again if it has not been answered. */
+  async restartOffer(anew: boolean, iceServers?: Promise<RTCIceServer[] | undefined>): Promise<Offer> {
+    if (!anew && this.pc.signalingState === 'have-local-offer') return this.#described();
+    this.pc.restartIce();
+    return this.offer(iceServers);
+  }
+
+  #described(): Offer {
     const sources: Record<string, Source> = {};
     for (const [source, { transceiver }] of this.#senders) if (transceiver.mid !== null) sources[transceiver.mid] = source;
     return { sdp: this.pc.localDescription!.sdp, sources };

@@ -4,6 +4,7 @@ import { AudioOutput } from './audio-output.js';
 import { Connector, remedyForClose, remedyForClosing, type ConnectorOptions, type Remedy } from './connector.js';
 import { Emitter } from './emitter.js';
 import { codeOf, ConclaveError } from './errors.js';
+import { IceRestarter, watchNetwork, type RestartOptions } from './ice-restart.js';
 import { Intents } from './intents.js';
 import { TOP_LAYER } from './layers.js';
 import { LocalMedia } from './local-media.js';
@@ -42,6 +43,8 @@ export interface RoomOptions {
   qualityIntervalMs?: number;
   /** When a media path counts as dead. */
   mediaWatch?: MediaWatchOptions;
+  /** When ICE is restarted. */
+  iceRestart?: RestartOptions;
   /** How long `join()` tries again when the server cannot take us, in ms. Default 15000. */
   joinPatienceMs?: number;
 }
@@ -100,6 +103,7 @@ export class Room extends Emitter<RoomEvents> {
   #signaling: Signaling | null = null;
   #peer: Peer | null = null;
   #connector: Connector | null = null;
+  #restarter: IceRestarter | null = null;
   #watch = new MediaWatch();
   #watching = false;
   #mediaLost = false;
@@ -350,6 +354,7 @@ export class Room extends Emitter<RoomEvents> {
     this.#setConnection('reconnecting');
     this.#connect(remedy.do, remedy.do === 'rejoin' || remedy.immediately).then(
       (how) => {
+        if (how === 'resumed') this.#restarter?.resumed();
         if (how !== 'kept') this.emit('reconnected', { rejoined: how === 'joined' });
         else if (this.#signaling) this.#mediaBack();
         // The socket broke while we still tried to join, and media are back: keep them.
@@ -473,9 +478,12 @@ export class Room extends Emitter<RoomEvents> {
     this.#peer?.close();
     this.#peer = peer;
     this.#watch = new MediaWatch(this.#options.mediaWatch);
+    this.#restarter?.stop();
+    this.#restarter = this.#newRestarter(peer);
     this.#mediaLost = false;
     this.#suspicion = false;
     peer.on('ice', (state) => {
+      if (peer === this.#peer) this.#restarter?.noteIce(state);
       if (state === 'connected' || state === 'completed') this.#timeline.mark('ice');
     });
     peer.on('state', (state) => {
@@ -484,7 +492,9 @@ export class Room extends Emitter<RoomEvents> {
         this.#timeline.mark('dtls');
         this.#watchFirstFrame(peer);
       }
-      if (state === 'failed') this.#mediaFailed();
+      // Without a path ICE is restarted; without DTLS nothing helps.
+      if (state === 'failed' && peer.pc.iceConnectionState === 'failed') this.#noteMediaLost();
+      else if (state === 'failed') this.#mediaFailed();
       this.emit('changed');
     });
     for (const source of SOURCES) void peer.send(source, this.media.get(source).track).catch(() => undefined);
@@ -501,6 +511,7 @@ export class Room extends Emitter<RoomEvents> {
     if (this.#connection === 'closed') return;
     this.#closeInfo = { reason, message };
     this.#connector?.stop();
+    this.#restarter?.stop();
     this.#intents.stop();
     this.#view.stop();
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
@@ -527,10 +538,12 @@ export class Room extends Emitter<RoomEvents> {
     if (interval) this.#timers.push(setInterval(() => void this.#sampleQuality(), interval));
     const watch = this.#options.mediaWatch?.intervalMs ?? 500;
     if (watch) this.#timers.push(setInterval(() => void this.#watchMedia(), watch));
+    const networkChanged = () => {
+      this.#connector?.wake();
+      this.#restarter?.networkChanged();
+    };
+    this.#disposers.push(watchNetwork(networkChanged));
     if (typeof window === 'undefined') return;
-    const online = () => this.#connector?.wake();
-    window.addEventListener('online', online);
-    this.#disposers.push(() => window.removeEventListener('online', online));
     const hide = () => this.#signaling?.isOpen && void this.#signaling.request('leave', {}).catch(() => undefined);
     window.addEventListener('pagehide', hide);
     this.#disposers.push(() => window.removeEventListener('pagehide', hide));
@@ -720,7 +733,9 @@ export class Room extends Emitter<RoomEvents> {
     }
     this.#noteMediaLost();
     // Without a socket, or with a silent one, it is our network: resuming comes first.
-    if (health !== 'dead' || this.#connector || !this.#signaling?.isOpen) return;
+    if (this.#connector || !this.#signaling?.isOpen) return;
+    this.#restarter?.begin();
+    if (health !== 'dead' || this.#restarter?.isPromising) return;
     if (!(await this.#signalingAnswers())) return;
     if (peer === this.#peer && !this.#connector && this.#signaling?.isOpen) {
       this.#suspicion = true;
@@ -740,6 +755,27 @@ export class Room extends Emitter<RoomEvents> {
     this.#suspicion = false;
     this.#noteMediaLost();
     this.#recover({ do: 'rejoin' });
+  }
+
+  #newRestarter(peer: Peer): IceRestarter {
+    return new IceRestarter(
+      {
+        isPossible: () => peer === this.#peer && !this.#connector && !!this.#signaling?.isOpen,
+        isHealthy: () => !this.#mediaLost && ['connected', 'completed'].includes(peer.pc.iceConnectionState),
+        giveUp: () => this.#mediaFailed(),
+        restart: ({ anew, attempt }) => this.#restartIce(peer, anew, attempt),
+      },
+      this.#options.iceRestart,
+    );
+  }
+
+  /** Other TURN servers only when those we have did not help: asking for them takes time. */
+  async #restartIce(peer: Peer, anew: boolean, attempt: number): Promise<void> {
+    const servers = attempt > 0 ? withTimeout(this.#options.iceServers?.(), 1000) : undefined;
+    const { sdp } = await this.#request('offer', { ...(await peer.restartOffer(anew, servers)) });
+    if (peer !== this.#peer) throw new ConclaveError('closed', 'There is another connection now.');
+    this.#counts.setRemoteDescriptionCalls += 1;
+    await peer.accept(sdp);
   }
 
   /** A join that has not been answered by now waits for the node that has just been declared dead: do it anew. */

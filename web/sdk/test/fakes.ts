@@ -165,20 +165,31 @@ export class FakePeerConnection {
     return t;
   }
   configuration: RTCConfiguration | null = null;
+  signalingState = 'stable';
+  /** How often ICE was restarted; the offer says which generation it is. */
+  restarts = 0;
+  #restarting = false;
+  restartIce() {
+    this.#restarting = true;
+  }
   setConfiguration(c: RTCConfiguration) {
-    if (this.localDescription) throw new Error('too late for this gathering');
+    if (this.localDescription && !this.#restarting) throw new Error('too late for this gathering');
     this.configuration = c;
   }
   createOffer() {
-    return Promise.resolve({ type: 'offer', sdp: 'offer' });
+    if (this.#restarting) this.restarts += 1;
+    return Promise.resolve({ type: 'offer', sdp: this.restarts ? `offer ${this.restarts}` : 'offer' });
   }
   setLocalDescription(d: { sdp: string }) {
     this.transceivers.forEach((t, i) => (t.mid = String(i)));
     this.localDescription = d;
+    this.#restarting = false;
+    this.signalingState = 'have-local-offer';
     return Promise.resolve();
   }
   setRemoteDescription(d: { sdp: string }) {
     this.remote.push(d.sdp);
+    this.signalingState = 'stable';
     return Promise.resolve();
   }
   /** Bytes that arrived; null: the browser reports no path. */
@@ -190,6 +201,10 @@ export class FakePeerConnection {
   setState(state: string) {
     this.connectionState = state;
     this.onconnectionstatechange?.();
+  }
+  setIce(state: string) {
+    this.iceConnectionState = state;
+    this.oniceconnectionstatechange?.();
   }
   close() {
     this.closed = true;

@@ -503,6 +503,66 @@ describe('a media path that dies without a word', () => {
   });
 });
 
+describe('a network that changes', () => {
+  async function inCall() {
+    server.answers['offer'] = (m) => ({ op: 'answer', sdp: `answer to ${String(m['sdp'])}`, slots: [] });
+    const room = await joined();
+    await room.setMuted('microphone', false);
+    const states: string[] = [];
+    room.on('connection', (s) => states.push(s));
+    pc().arrived = 0;
+    pc().setIce('connected');
+    pc().setState('connected');
+    for (let t = 0; t < 1000; t += 250) (pc().arrived! += 1000), await pass(250);
+    return { room, states };
+  }
+
+  it('takes one offer and one answer, on the same connection', async () => {
+    const { room, states } = await inCall();
+    pc().setIce('disconnected');
+    await pass(2500);
+    expect(server.ops('offer')).toMatchObject([{ sdp: 'offer 1', sources: { 0: 'microphone', 1: 'camera', 2: 'screen', 3: 'screen-audio' } }]);
+    expect(pc().remote).toEqual(['answer', 'answer to offer 1']);
+    pc().setIce('connected');
+    for (let t = 0; t < 10_000; t += 250) (pc().arrived! += 1000), await pass(250);
+    expect(states).toEqual(['reconnecting', 'connected']);
+    expect(server.ops('offer')).toHaveLength(1);
+    expect(await room.stats()).toMatchObject({ joins: 1, resumes: 0, setRemoteDescriptionCalls: 2 });
+  });
+
+  it('is not answered by a new join while the node answers restarts', async () => {
+    const { states } = await inCall();
+    await pass(8000);
+    expect(states).toEqual(['reconnecting']);
+    expect(server.ops('offer').length).toBeGreaterThan(1);
+    expect(server.ops('join')).toHaveLength(1);
+    await pass(10_000);
+    expect(server.ops('join'), 'three restarts came to nothing').toHaveLength(2);
+    expect(states).toEqual(['reconnecting', 'connected']);
+  });
+
+  it('is answered by a new join when the node does not know us any more', async () => {
+    const { states } = await inCall();
+    server.answers['offer'] = () => ({ op: 'error', error: 'not-found', message: 'x' });
+    pc().setIce('failed');
+    pc().setState('failed');
+    await pass(10);
+    expect(server.ops('join')).toHaveLength(2);
+    expect(states).toEqual(['reconnecting', 'connected']);
+  });
+
+  it('breaks the socket, too: resume first, then restart', async () => {
+    const { room } = await inCall();
+    server.socket.drop(1006);
+    pc().setIce('disconnected');
+    await pass(50);
+    expect(room.connection).toBe('connected');
+    expect(server.ops('resume')).toHaveLength(1);
+    expect(server.ops('offer')).toHaveLength(1);
+    expect(server.ops('join')).toHaveLength(1);
+  });
+});
+
 describe('local media', () => {
   it('throws away a device that arrives after the person changed their mind', async () => {
     const late: ((s: unknown) => void)[] = [];
