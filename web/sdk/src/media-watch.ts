@@ -11,13 +11,14 @@ export interface MediaSample {
   busy: boolean;
 }
 
-/** `lost`: say so. `dead`: waiting longer is no use. */
-export type MediaHealth = 'alive' | 'lost' | 'dead';
+/** `quiet`: look whether the network is still there. `lost`: say so. `dead`: waiting longer is no use. */
+export type MediaHealth = 'alive' | 'quiet' | 'lost' | 'dead';
 
 export interface MediaWatchOptions {
   /** Between samples, in ms; 0 turns the watch off. Default 500. */
   intervalMs?: number;
-  /** Silence in ms until media count as lost and as dead, when packets must come. */
+  /** Silence in ms until media count as quiet, as lost and as dead, when packets must come. */
+  quietMs?: number;
   lostMs?: number;
   deadMs?: number;
 }
@@ -28,14 +29,21 @@ const IDLE_MS = 6000;
 const LONGEST_STEP_MS = 2000;
 
 export class MediaWatch {
+  readonly #quietMs: number;
   readonly #lostMs: number;
   readonly #deadMs: number;
   #last: { at: number; arrived: number } | null = null;
   #silent = 0;
 
   constructor(options: MediaWatchOptions = {}) {
+    this.#quietMs = options.quietMs ?? 1200; // reports come every second, if nothing else does
     this.#lostMs = options.lostMs ?? 3000;
     this.#deadMs = options.deadMs ?? 6000;
+  }
+
+  /** Something arrived between the last two samples. */
+  get isAlive(): boolean {
+    return this.#silent === 0;
   }
 
   sample({ at, arrived, ice, busy }: MediaSample): MediaHealth {
@@ -48,6 +56,7 @@ export class MediaWatch {
     const patience = busy || ice === 'disconnected' || ice === 'failed' ? 0 : IDLE_MS;
     if (this.#silent >= this.#deadMs + patience) return 'dead';
     if (this.#silent >= this.#lostMs + patience) return 'lost';
-    return ice === 'disconnected' && this.#silent >= 1000 ? 'lost' : 'alive';
+    if (ice === 'disconnected' && this.#silent >= 1000) return 'lost';
+    return this.#silent >= this.#quietMs + patience ? 'quiet' : 'alive';
   }
 }

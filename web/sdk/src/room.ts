@@ -88,6 +88,10 @@ export interface RoomEvents {
 }
 
 const STUCK_JOIN_MS = 1500;
+/** When media are quiet, too, a socket that does not answer within this is of the network that we had before. */
+const DOUBT_MS = 700;
+/** Between two such judgements. */
+const DOUBT_INTERVAL_MS = 10_000;
 const NO_QUALITY: Quality = { own: 4, participants: new Map(), rtt: null, loss: null };
 
 export class Room extends Emitter<RoomEvents> {
@@ -104,6 +108,8 @@ export class Room extends Emitter<RoomEvents> {
   #peer: Peer | null = null;
   #connector: Connector | null = null;
   #restarter: IceRestarter | null = null;
+  #doubting = false;
+  #abandonedAt = -Infinity;
   #watch = new MediaWatch();
   #watching = false;
   #mediaLost = false;
@@ -731,10 +737,11 @@ export class Room extends Emitter<RoomEvents> {
       } else if (this.#signaling) this.#mediaBack();
       return;
     }
-    this.#noteMediaLost();
+    if (health !== 'quiet') this.#noteMediaLost();
     // Without a socket, or with a silent one, it is our network: resuming comes first.
     if (this.#connector || !this.#signaling?.isOpen) return;
     this.#restarter?.begin();
+    void this.#doubtSocket();
     if (health !== 'dead' || this.#restarter?.isPromising) return;
     if (!(await this.#signalingAnswers())) return;
     if (peer === this.#peer && !this.#connector && this.#signaling?.isOpen) {
@@ -782,6 +789,18 @@ export class Room extends Emitter<RoomEvents> {
   #abandonStuckJoin(): void {
     const joining = this.#joining;
     if (joining && Date.now() - joining.since > STUCK_JOIN_MS) joining.signaling.close();
+  }
+
+  /** Media are quiet: is it the socket, too? Then both went with the network, and nobody will tell us. */
+  async #doubtSocket(): Promise<void> {
+    const signaling = this.#signaling;
+    if (!signaling || this.#doubting || performance.now() - this.#abandonedAt < DOUBT_INTERVAL_MS) return;
+    this.#doubting = true;
+    const answered = (await withTimeout(this.ping(), DOUBT_MS)) !== undefined;
+    this.#doubting = false;
+    if (answered || signaling !== this.#signaling || this.#connector || this.#watch.isAlive) return;
+    this.#abandonedAt = performance.now();
+    signaling.abandon();
   }
 
   async #signalingAnswers(): Promise<boolean> {

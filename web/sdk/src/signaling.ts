@@ -109,6 +109,11 @@ export class Signaling extends Emitter<SignalingEvents> {
     this.#finish(code, 'closed by the client');
   }
 
+  /** It answers nothing: as if the network had closed it. */
+  abandon(): void {
+    this.#finish(1006, 'silent');
+  }
+
   #receive(data: unknown): void {
     this.#lastHeard = Date.now();
     if (typeof data !== 'string') return;
@@ -146,7 +151,7 @@ export class Signaling extends Emitter<SignalingEvents> {
   async #ping(): Promise<void> {
     const start = Date.now();
     if (start - this.#lastHeard > this.#options.pingTimeoutMs + this.#options.pingIntervalMs) {
-      this.#finish(1006, 'silent');
+      this.abandon();
       return;
     }
     try {

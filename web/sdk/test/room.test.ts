@@ -551,6 +551,21 @@ describe('a network that changes', () => {
     expect(states).toEqual(['reconnecting', 'connected']);
   });
 
+  it('takes the socket along without a word: it is left when neither media nor a ping come, then resume, then restart', async () => {
+    const { room, states } = await inCall();
+    const { ping, offer } = server.answers;
+    server.answers['ping'] = server.answers['offer'] = () => undefined;
+    await pass(2000);
+    expect(server.ops('offer'), 'asked for while it is not sure').toHaveLength(1);
+    Object.assign(server.answers, { ping, offer });
+    await pass(500);
+    expect(server.ops('resume')).toHaveLength(1);
+    expect(server.ops('offer').map((m) => m['sdp'])).toEqual(['offer 1', 'offer 2']);
+    for (let t = 0; t < 6000; t += 250) (pc().arrived! += 1000), await pass(250);
+    expect(states).toEqual(['reconnecting', 'connected']);
+    expect(await room.stats()).toMatchObject({ joins: 1, resumes: 1 });
+  });
+
   it('breaks the socket, too: resume first, then restart', async () => {
     const { room } = await inCall();
     server.socket.drop(1006);
