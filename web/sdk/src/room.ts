@@ -88,7 +88,7 @@ export interface RoomEvents {
 }
 
 const STUCK_JOIN_MS = 1500;
-/** When media are quiet, too, a socket that does not answer within this is of the network that we had before. */
+/** When media are quiet or the network changed, a socket that does not answer within this is of the one before. */
 const DOUBT_MS = 700;
 /** Between two such judgements. */
 const DOUBT_INTERVAL_MS = 10_000;
@@ -547,6 +547,7 @@ export class Room extends Emitter<RoomEvents> {
     const networkChanged = () => {
       this.#connector?.wake();
       this.#restarter?.networkChanged();
+      void this.#doubtSocket(true);
     };
     this.#disposers.push(watchNetwork(networkChanged));
     if (typeof window === 'undefined') return;
@@ -791,14 +792,14 @@ export class Room extends Emitter<RoomEvents> {
     if (joining && Date.now() - joining.since > STUCK_JOIN_MS) joining.signaling.close();
   }
 
-  /** Media are quiet: is it the socket, too? Then both went with the network, and nobody will tell us. */
-  async #doubtSocket(): Promise<void> {
+  /** Media are quiet, or the network is another: is the socket of the old one? Nobody else will tell us for long. */
+  async #doubtSocket(isOther = false): Promise<void> {
     const signaling = this.#signaling;
     if (!signaling || this.#doubting || performance.now() - this.#abandonedAt < DOUBT_INTERVAL_MS) return;
     this.#doubting = true;
     const answered = (await withTimeout(this.ping(), DOUBT_MS)) !== undefined;
     this.#doubting = false;
-    if (answered || signaling !== this.#signaling || this.#connector || this.#watch.isAlive) return;
+    if (answered || signaling !== this.#signaling || this.#connector || (this.#watch.isAlive && !isOther)) return;
     this.#abandonedAt = performance.now();
     signaling.abandon();
   }
