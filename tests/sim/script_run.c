@@ -112,6 +112,20 @@ static const struct bot *publisher_of(const struct run *r, const struct sim_slot
     return index < 0 ? NULL : r->sim.bots[index].bot;
 }
 
+/* The layer that should be seen: what was asked for, or the best that is sent. -1: none is sent. */
+static int layer_due(const struct bot *publisher, const struct sim_slot *slot)
+{
+    int due = -1;
+    unsigned index = 0;
+    const struct leg *l = publisher->legs[0];
+    for (unsigned i = 0; l != NULL && i < l->source_count; i++) {
+        const struct source *s = l->sources[i];
+        if (s->kind == MEDIA_VIDEO && index++ <= slot->layer && s->active)
+            due = s->layer;
+    }
+    return due;
+}
+
 static void check_slot(struct run *r, const struct bot *viewer, const struct sim_slot *slot)
 {
     const struct bot *publisher = publisher_of(r, slot);
@@ -135,6 +149,9 @@ static void check_slot(struct run *r, const struct bot *viewer, const struct sim
     else if (sink->has_sender && sink->last_sender != index)
         judge_fail(r->judge, "bot %u gets a %s of bot %u, not of %u (mid %s)", from, what,
                    sink->last_sender, index, slot->mid);
+    else if (is_video && sink->has_sender && sink->last_layer != layer_due(publisher, slot))
+        judge_fail(r->judge, "bot %u sees layer %u of bot %u, not %d (mid %s, asked for %u)", from,
+                   sink->last_layer, index, layer_due(publisher, slot), slot->mid, slot->layer);
 }
 
 static void check_healed(struct run *r, struct script_result *ret)
