@@ -9,6 +9,7 @@
 #define STILL   SECONDS(1)  /* pictures that are this old do not move */
 #define SILENCE MILLIS(600) /* comfort noise comes every 400 ms */
 #define SETTLED SECONDS(5)  /* who is connected for less is given time */
+#define SWITCH  SECONDS(3)  /* a layer that has only just begun is given so long */
 #define GONE    SECONDS(2)  /* after the last has left */
 
 struct run {
@@ -17,6 +18,8 @@ struct run {
     struct judge *judge;
     bool is_muted[SIM_BOTS_MAX][2];
     bool is_verbose;
+    /* of the viewers' slots, SWITCH before the end: another layer than should be */
+    bool had_wrong_layer[SIM_BOTS_MAX][SIM_SLOTS_MAX];
 };
 
 /* --- events --- */
@@ -126,6 +129,15 @@ static int layer_due(const struct bot *publisher, const struct sim_slot *slot)
     return due;
 }
 
+static bool has_wrong_layer(const struct run *r, const struct bot *viewer,
+                            const struct sim_slot *slot)
+{
+    const struct bot *publisher = publisher_of(r, slot);
+    const struct sink *sink = sink_of(viewer, slot->mid);
+    return slot->kind == MEDIA_VIDEO && publisher != NULL && is_settled(r, publisher) &&
+           sink != NULL && sink->has_sender && sink->last_layer != layer_due(publisher, slot);
+}
+
 static void check_slot(struct run *r, const struct bot *viewer, const struct sim_slot *slot)
 {
     const struct bot *publisher = publisher_of(r, slot);
@@ -149,9 +161,27 @@ static void check_slot(struct run *r, const struct bot *viewer, const struct sim
     else if (sink->has_sender && sink->last_sender != index)
         judge_fail(r->judge, "bot %u gets a %s of bot %u, not of %u (mid %s)", from, what,
                    sink->last_sender, index, slot->mid);
-    else if (is_video && sink->has_sender && sink->last_layer != layer_due(publisher, slot))
-        judge_fail(r->judge, "bot %u sees layer %u of bot %u, not %d (mid %s, asked for %u)", from,
-                   sink->last_layer, index, layer_due(publisher, slot), slot->mid, slot->layer);
+}
+
+static void look_at_layers(struct run *r)
+{
+    for (unsigned i = 0; i < r->sim.bot_count; i++) {
+        const struct bot *b = r->sim.bots[i].bot;
+        const struct sim_member *m = sim_server_named(&r->sim.server, bot_name(b));
+        for (size_t k = 0; m != NULL && k < m->slot_count; k++)
+            r->had_wrong_layer[i][k] = has_wrong_layer(r, b, &m->slots[k]);
+    }
+}
+
+static void check_layer(struct run *r, const struct bot *viewer, const struct sim_slot *slot,
+                        bool had_wrong_layer)
+{
+    if (!had_wrong_layer || !has_wrong_layer(r, viewer, slot))
+        return;
+    const struct bot *publisher = publisher_of(r, slot);
+    judge_fail(r->judge, "bot %u sees layer %u of bot %u, not %d (mid %s, asked for %u)",
+               bot_index(viewer), sink_of(viewer, slot->mid)->last_layer, bot_index(publisher),
+               layer_due(publisher, slot), slot->mid, slot->layer);
 }
 
 static void check_healed(struct run *r, struct script_result *ret)
@@ -163,8 +193,10 @@ static void check_healed(struct run *r, struct script_result *ret)
         const struct sim_member *m = sim_server_named(&r->sim.server, bot_name(b));
         ret->connected += b->state == BOT_CONNECTED;
         for (size_t k = 0; m != NULL && is_settled(r, b) && k < m->slot_count; k++) {
-            if (m->slots[k].publisher[0] != '\0')
-                check_slot(r, b, &m->slots[k]);
+            if (m->slots[k].publisher[0] == '\0')
+                continue;
+            check_slot(r, b, &m->slots[k]);
+            check_layer(r, b, &m->slots[k], r->had_wrong_layer[i][k]);
         }
     }
 }
@@ -215,6 +247,8 @@ void script_run(const struct script *script, uint64_t seed, bool is_verbose,
             describe(r, &script->events[i]);
         play(r, &script->events[i]);
     }
+    run_until(r, start + script->duration - SWITCH);
+    look_at_layers(r);
     run_until(r, start + script->duration);
     if (judge_failure(r->judge) == NULL)
         check_healed(r, ret);
