@@ -7,12 +7,13 @@
 
 #include <stdlib.h>
 
-#define RTP_HEADER_LEN 12
-#define RTCP_CLEAR_LEN 8
-#define RTCP_INDEX_LEN 4
-#define RTCP_E_FLAG    0x80000000u
-#define RTP_INDEX_END  (1ULL << 48)
-#define RTCP_INDEX_END (1ULL << 31)
+#define RTP_HEADER_LEN   12
+#define REKEY_PACKET_MAX 2048 /* longer ones are opened with the newest keys only */
+#define RTCP_CLEAR_LEN   8
+#define RTCP_INDEX_LEN   4
+#define RTCP_E_FLAG      0x80000000u
+#define RTP_INDEX_END    (1ULL << 48)
+#define RTCP_INDEX_END   (1ULL << 31)
 
 struct sealer {
     enum seal_profile profile;
@@ -27,6 +28,7 @@ struct opener {
     size_t tag_len;
     struct seal_cipher rtp, rtcp;
     struct seal_streams streams;
+    struct opener *old; /* owned: the keys before; or NULL */
 };
 
 size_t seal_rtp_header_len(struct bytes packet)
@@ -213,18 +215,32 @@ void opener_free(struct opener *o)
 {
     if (o == NULL)
         return;
+    opener_free(o->old);
     seal_cipher_done(&o->rtp);
     seal_cipher_done(&o->rtcp);
     seal_streams_done(&o->streams);
     free(o);
 }
 
+void opener_succeed(struct opener *o, struct opener *old)
+{
+    opener_free(o->old);
+    o->old = old;
+    if (old != NULL) {
+        opener_free(old->old);
+        old->old = NULL;
+    }
+}
+
 void opener_forget(struct opener *o, uint32_t ssrc)
 {
     seal_streams_forget(&o->streams, ssrc);
+    if (o->old != NULL)
+        seal_streams_forget(&o->old->streams, ssrc);
 }
 
-enum err opener_rtp(struct opener *o, struct bytes packet, uint8_t *out, struct opened_rtp *ret)
+static enum err open_rtp(struct opener *o, struct bytes packet, uint8_t *out,
+                         struct opened_rtp *ret)
 {
     if (packet.len < RTP_HEADER_LEN + o->tag_len)
         return ERR_TRUNCATED;
@@ -258,7 +274,21 @@ enum err opener_rtp(struct opener *o, struct bytes packet, uint8_t *out, struct 
     return OK;
 }
 
-enum err opener_rtcp(struct opener *o, struct bytes packet, uint8_t *out, size_t *ret_len)
+enum err opener_rtp(struct opener *o, struct bytes packet, uint8_t *out, struct opened_rtp *ret)
+{
+    uint8_t copy[REKEY_PACKET_MAX]; /* a failed attempt in place destroys the packet */
+    if (o->old == NULL || packet.len > sizeof copy)
+        return open_rtp(o, packet, out, ret);
+    memcpy(copy, packet.data, packet.len);
+    enum err e = open_rtp(o, packet, out, ret);
+    if (e != ERR_AUTH)
+        return e;
+    if (out == packet.data)
+        memcpy(out, copy, packet.len);
+    return open_rtp(o->old, packet, out, ret);
+}
+
+static enum err open_rtcp(struct opener *o, struct bytes packet, uint8_t *out, size_t *ret_len)
 {
     if (packet.len < RTCP_CLEAR_LEN + o->tag_len + RTCP_INDEX_LEN)
         return ERR_TRUNCATED;
@@ -289,4 +319,18 @@ enum err opener_rtcp(struct opener *o, struct bytes packet, uint8_t *out, size_t
         memcpy(out, packet.data, RTCP_CLEAR_LEN);
     *ret_len = len;
     return OK;
+}
+
+enum err opener_rtcp(struct opener *o, struct bytes packet, uint8_t *out, size_t *ret_len)
+{
+    uint8_t copy[REKEY_PACKET_MAX];
+    if (o->old == NULL || packet.len > sizeof copy)
+        return open_rtcp(o, packet, out, ret_len);
+    memcpy(copy, packet.data, packet.len);
+    enum err e = open_rtcp(o, packet, out, ret_len);
+    if (e != ERR_AUTH)
+        return e;
+    if (out == packet.data)
+        memcpy(out, copy, packet.len);
+    return open_rtcp(o->old, packet, out, ret_len);
 }

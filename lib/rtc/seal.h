@@ -59,6 +59,10 @@ void sealer_free(struct sealer *s);
 struct opener *opener_new(enum seal_profile profile, const struct seal_master *master,
                           size_t streams);
 void opener_free(struct opener *o);
+/* Takes old over: what o cannot authenticate is tried with old's keys, for packets that were under
+ * way when keys were exchanged. At most one: an older one is freed. NULL ends that. Costs a copy of
+ * each packet meanwhile. */
+void opener_succeed(struct opener *o, struct opener *old);
 
 /* Seals one RTP packet out of place, appending to out: header, encrypted payload, tag.
  *

@@ -43,6 +43,23 @@ enum {
     /* slots.set names of tracks not here yet are kept in the slot itself. */
     SPEAKERS_MAX = 8, /* listed in one speakers event */
 
+    /* DTLS, on a thread of its own. Datagrams on their way to it, per worker: as many as a pass
+     * brings in; and what each ring between them holds: some passes. 1.8 KiB each. */
+    ASSOCIATION_QUEUE_MAX = PASS_DATAGRAMS_MAX,
+    ASSOCIATION_RING_MAX = 1024,
+    /* Of one participant: a handshake has a dozen, repetitions included; more is a flood. */
+    ASSOCIATION_DATAGRAMS_PER_SEC = 32,
+    ASSOCIATION_DATAGRAMS_BURST = 64,
+    /* Handshakes that OpenSSL holds state of (60 KiB each, 200 with fragments): a core completes
+     * 500 in a second, and each takes two round trips. More wait for their turn. */
+    HANDSHAKES_RUNNING_MAX = 256,
+    /* Datagrams given to handshakes in one turn, 1 to 2 ms of CPU each; associations that are up
+     * have their turn in between. */
+    HANDSHAKE_STEPS_PER_TURN = 8,
+    HANDSHAKE_INPUTS_MAX = 8, /* datagrams one of them may have waiting */
+    /* All that one of them may send: certificates of 16 KiB, thrice. */
+    HANDSHAKE_BYTES_MAX = 48 * 1024,
+
     /* Answers to commands and transport changes not yet taken by worker_next_event(). */
     WORKER_EVENTS_MAX = 4096,
 
@@ -74,6 +91,9 @@ enum {
 #define TRANSPORT_CONNECT_TIMEOUT   SECONDS(30) /* created, never connected: browsers give up too */
 #define TRANSPORT_DISCONNECTED_TIME SECONDS(5)  /* no authenticated packet: event disconnected */
 #define TRANSPORT_FAILED_TIME       SECONDS(30) /* … event failed, removed (RFC 7675 consent) */
+#define HANDSHAKE_WAIT_TIME         SECONDS(20) /* for a turn; then the participant gave up, too */
+#define RESTART_INTERVAL_MIN        SECONDS(5)  /* DTLS restarts on the participant's own wish */
+#define REKEY_TIME                  SECONDS(3)  /* what was sealed with the keys before may come */
 #define KEYFRAME_INTERVAL_MIN       MILLIS(200) /* requests per encoding, all askers together */
 #define KEYFRAME_RETRY_TIME         MILLIS(500) /* asked, none came: the request or it was lost */
 #define KEYFRAME_RETRIES_MAX        20          /* then wait until somebody asks again, or waits */

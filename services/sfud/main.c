@@ -38,6 +38,7 @@ struct node {
     struct admin *admin;
     struct stats *stats;
     struct dtls_context *dtls;
+    struct association_thread *associations;
     struct control *control;
     struct media_thread *threads[WORKERS_MAX];
     struct probe_result io;
@@ -50,6 +51,14 @@ struct node {
 
 /* ---- stopping */
 
+static void stop_associations(struct node *n)
+{
+    if (n->stats != NULL)
+        stats_set_associations(n->stats, NULL);
+    association_thread_stop(n->associations);
+    n->associations = NULL;
+}
+
 static void on_left(void *data)
 {
     struct node *n = data;
@@ -57,6 +66,7 @@ static void on_left(void *data)
         stats_set_thread(n->stats, i, NULL);
         thread_stop(n->threads[i]);
     }
+    stop_associations(n);
     control_stop(n->control);
     admin_stop(n->admin, NULL, NULL);
     uv_close((uv_handle_t *)&n->drain_timer, NULL);
@@ -193,7 +203,7 @@ static bool start_thread(struct node *n, size_t i)
                                     .listen_count = n->listen_count,
                                     .gso = n->io.gso,
                                     .tcp = c->media_tcp,
-                                    .worker = { .dtls = n->dtls },
+                                    .associations = association_thread_link(n->associations, i),
                                     .histograms = stats_histograms(n->stats, i),
                                     .notify = control_notify(n->control),
                                     .free_command = control_free_command };
@@ -207,6 +217,21 @@ static bool start_thread(struct node *n, size_t i)
         return false;
     }
     stats_set_thread(n->stats, i, n->threads[i]);
+    return true;
+}
+
+static bool start_associations(struct node *n)
+{
+    const struct association_thread_config config = {
+        .engine = { .dtls = n->dtls, .worker_count = n->config.workers },
+        .handshake_seconds = stats_handshake_seconds(n->stats),
+    };
+    n->memory_bytes += associations_memory(&config.engine);
+    if (association_thread_start(&config, &n->associations) != OK) {
+        log_error("node.not-started", KV_STR("reason", "association thread"));
+        return false;
+    }
+    stats_set_associations(n->stats, association_thread_stats(n->associations));
     return true;
 }
 
@@ -269,7 +294,7 @@ static bool start(struct node *n)
 {
     raise_file_limit();
     return choose_io(n) && choose_addresses(n) && start_daemon(n) && start_control(n) &&
-           start_threads(n) && start_admin(n);
+           start_associations(n) && start_threads(n) && start_admin(n);
 }
 
 /* A start that failed half way: what runs is ended, in the order of on_left(). */
@@ -277,6 +302,7 @@ static void give_up(struct node *n)
 {
     for (size_t i = 0; i < n->config.workers; i++)
         thread_stop(n->threads[i]);
+    stop_associations(n);
     control_stop(n->control);
     uv_close((uv_handle_t *)&n->drain_timer, NULL);
     daemon_stop(n->daemon);

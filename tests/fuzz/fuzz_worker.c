@@ -33,7 +33,6 @@ struct bench {
     uint64_t version;
 };
 
-static struct dtls_context *identity;
 static struct bench bench;
 static uint8_t scratch[OUTBOX_SCRATCH_BYTES_MIN];
 static struct outbox_send sends[64];
@@ -356,10 +355,7 @@ static void step(struct reader *r)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-    if (identity == NULL)
-        identity = dtls_context_new(SECONDS(1790000000));
-    struct worker_config config = { .dtls = identity,
-                                    .participants_max = 4,
+    struct worker_config config = { .participants_max = 4,
                                     .rooms_max = 2,
                                     .tracks_max = 8,
                                     .slots_max = 12,

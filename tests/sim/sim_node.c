@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sim_node.h"
 
+#include "../unit/sfud/pump.h"
 #include "core/negotiation.h"
 #include "core/worker_state.h"
 #include "rtc/dtls.h"
@@ -13,6 +14,7 @@ static const uint8_t host[4] = { 198, 51, 100, 1 };
 
 struct sim_node {
     struct worker *worker;
+    struct associations *associations;
     struct dtls_context *identity;
     struct negotiation_scratch *negotiation;
     uint8_t *scratch;
@@ -39,8 +41,7 @@ struct sim_node *sim_node_new(wall_usec wall_minus_now, usec now)
     struct sim_node *n = calloc(1, sizeof *n);
     check(n != NULL);
     n->identity = dtls_context_new(wall_minus_now + now);
-    struct worker_config config = { .dtls = n->identity,
-                                    .random = { 8, 7, 6, 5, 4, 3, 2, 1 },
+    struct worker_config config = { .random = { 8, 7, 6, 5, 4, 3, 2, 1 },
                                     .wall_minus_now = wall_minus_now,
                                     .participants_max = 64,
                                     .rooms_max = 8,
@@ -50,9 +51,14 @@ struct sim_node *sim_node_new(wall_usec wall_minus_now, usec now)
                                     .cached_packets_max = 16384,
                                     .queue_max = 32768 };
     n->worker = worker_new(&config);
+    const struct associations_config dtls = { .dtls = n->identity,
+                                              .worker_count = 1,
+                                              .participants_max = config.participants_max };
+    n->associations = associations_new(&dtls);
     n->scratch = malloc(OUTBOX_SCRATCH_BYTES_MIN);
     n->negotiation = malloc(sizeof *n->negotiation);
-    check(n->identity != NULL && n->worker != NULL && n->scratch != NULL && n->negotiation != NULL);
+    check(n->identity != NULL && n->associations != NULL && n->worker != NULL &&
+          n->scratch != NULL && n->negotiation != NULL);
     outbox_init(&n->out, n->scratch, OUTBOX_SCRATCH_BYTES_MIN, n->sends, OUTBOX_SENDS_MAX);
     return n;
 }
@@ -60,6 +66,7 @@ struct sim_node *sim_node_new(wall_usec wall_minus_now, usec now)
 void sim_node_free(struct sim_node *n)
 {
     worker_free(n->worker);
+    associations_free(n->associations);
     dtls_context_free(n->identity);
     free(n->scratch);
     free(n->negotiation);
@@ -217,6 +224,7 @@ void sim_node_tick(struct sim_node *n, usec now)
 void sim_node_flush(struct sim_node *n, usec now, sim_node_send *send, sim_node_told *told,
                     void *data)
 {
+    (void)pump_associations(n->worker, n->associations, now);
     for (bool more = true; more;) {
         more = worker_flush(n->worker, now, &n->out);
         send_out(n, send, data);
@@ -232,7 +240,7 @@ void sim_node_flush(struct sim_node *n, usec now, sim_node_send *send, sim_node_
 
 usec sim_node_deadline(const struct sim_node *n)
 {
-    return worker_next_deadline(n->worker);
+    return MIN(worker_next_deadline(n->worker), associations_next_deadline(n->associations));
 }
 
 void sim_node_mute(struct sim_node *n, const char *room, const char *participant,

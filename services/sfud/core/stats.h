@@ -37,13 +37,14 @@
     X(LOST_IN, "sfud_rtp_lost_total", NULL, false, "Packets of publishers never received")         \
     X(SWITCHES, "sfud_forwarder_switches_total", NULL, false, "Inputs changed by forwarders")      \
     X(EVENTS_DROPPED, "sfud_events_dropped_total", NULL, false, "Events nobody took")              \
-    X(DTLS_FAILED, "sfud_dtls_failed_total", NULL, false, "Handshakes that failed")                \
     X(ICE_RESTARTS, "sfud_ice_restarts_total", NULL, false, "Offers with new ICE credentials")     \
     X(DROP_UNKNOWN, "sfud_packets_dropped_total", "reason=\"unknown-address\"", false,             \
       "Packets received and not used, by reason")                                                  \
     X(DROP_STUN, "sfud_packets_dropped_total", "reason=\"stun\"", false, "")                       \
     X(DROP_ADDRESS, "sfud_packets_dropped_total", "reason=\"address-in-use\"", false, "")          \
     X(DROP_DTLS, "sfud_packets_dropped_total", "reason=\"dtls-not-validated\"", false, "")         \
+    X(DROP_DTLS_RATE, "sfud_packets_dropped_total", "reason=\"dtls-rate\"", false, "")             \
+    X(DROP_DTLS_FULL, "sfud_packets_dropped_total", "reason=\"dtls-queue-full\"", false, "")       \
     X(DROP_STATE, "sfud_packets_dropped_total", "reason=\"bad-state\"", false, "")                 \
     X(DROP_AUTH, "sfud_packets_dropped_total", "reason=\"auth\"", false, "")                       \
     X(DROP_REPLAY, "sfud_packets_dropped_total", "reason=\"replayed\"", false, "")                 \

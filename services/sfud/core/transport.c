@@ -166,23 +166,6 @@ static enum err init_ice(struct transport *t, usec now)
                      : ice_lite_init(&t->ice, &local, bytes_of_str(t->params.remote_ufrag), now);
 }
 
-static enum err init_dtls(struct worker *w, struct transport *t, usec now)
-{
-    struct dtls_fingerprint expected[DTLS_FINGERPRINTS_MAX];
-    size_t count = 0;
-    for (size_t i = 0; i < t->params.fingerprint_count && count < DTLS_FINGERPRINTS_MAX; i++) {
-        const struct sdp_fingerprint *from = &t->params.fingerprints[i];
-        struct dtls_fingerprint *to = &expected[count++];
-        to->bits = (uint16_t)(from->len * 8);
-        memcpy(to->hash, from->value, sizeof to->hash);
-    }
-    if (count == 0)
-        return ERR_UNSUPPORTED;
-    enum dtls_role role = t->params.dtls_client ? DTLS_CLIENT : DTLS_SERVER;
-    t->dtls = dtls_new(w->config.dtls, role, expected, count, now);
-    return t->dtls == NULL ? ERR_SYSTEM : OK;
-}
-
 static enum err index_transport(struct worker *w, struct transport *t)
 {
     uint64_t participant = worker_hash(w, room_key_of(w, t), bytes_of_str(t->participant));
@@ -222,7 +205,7 @@ struct transport *transport_new(struct worker *w, struct room *room, const char 
     memcpy(t->participant, participant, strnlen(participant, PARTICIPANT_KEY_MAX));
     t->created_at = t->authenticated_at = now;
     t->rtt_us = -1;
-    t->receiver_report_at = t->sender_report_at = USEC_NEVER;
+    t->receiver_report_at = t->sender_report_at = t->rekeyed_at = USEC_NEVER;
     t->rtcp_ssrc = (uint32_t)worker_random(w) | 1;
     twcc_recorder_init(&t->twcc);
     w->deadlines[handle_index(h)] = USEC_NEVER;
@@ -230,8 +213,8 @@ struct transport *transport_new(struct worker *w, struct room *room, const char 
     enum err err = init_ice(t, now);
     if (err == OK)
         err = index_transport(w, t);
-    if (err == OK)
-        err = init_dtls(w, t, now);
+    if (err == OK && params->fingerprint_count == 0)
+        err = ERR_UNSUPPORTED;
     if (err == OK)
         err = make_media(w, t, 0);
     *ret_err = err;
@@ -245,21 +228,11 @@ struct transport *transport_new(struct worker *w, struct room *room, const char 
     return t;
 }
 
-static void send_dtls(struct worker *w, struct transport *t)
-{
-    for (struct bytes d; dtls_next_datagram(t->dtls, &d);) {
-        if (net_addr_is_set(&t->dtls_from.addr))
-            worker_send_control(w, &t->dtls_from, t->self, d);
-    }
-}
-
 void transport_free(struct worker *w, struct transport *t)
 {
-    if (t->sealer != NULL && t->state != TRANSPORT_FAILED) {
+    if (t->sealer != NULL && t->state != TRANSPORT_FAILED)
         report_goodbye(w, t);
-        dtls_close(t->dtls);
-        send_dtls(w, t);
-    }
+    association_port_close(&w->port, t->association, &t->dtls_from);
     if (t->sealer != NULL)
         stats_set(&w->stats, STAT_CONNECTED, stats_read(&w->stats, STAT_CONNECTED) - 1);
     free_media(w, t);
@@ -271,7 +244,6 @@ void transport_free(struct worker *w, struct transport *t)
     hash_index_remove(&w->by_participant, worker_hash(w, room_key, bytes_of_str(t->participant)),
                       t->self);
     room_remove(w, pool_at(&w->rooms, t->room), t);
-    dtls_free(t->dtls);
     sealer_free(t->sealer);
     opener_free(t->opener);
     bytes_wipe(t->params.local_pwd, sizeof t->params.local_pwd);
@@ -323,6 +295,20 @@ static enum err add_formats(struct transport_params *to, const struct transport_
     return OK;
 }
 
+/* An offer with another certificate means another DTLS association (RFC 8842 §4). */
+static bool has_new_fingerprint(const struct transport *t, const struct transport_params *params)
+{
+    if (params->fingerprint_count != t->params.fingerprint_count)
+        return params->fingerprint_count > 0;
+    for (size_t i = 0; i < params->fingerprint_count; i++) {
+        const struct sdp_fingerprint *a = &params->fingerprints[i], *b = &t->params.fingerprints[i];
+        if (a->hash != b->hash ||
+            !bytes_equal(bytes_of(a->value, a->len), bytes_of(b->value, b->len)))
+            return true;
+    }
+    return false;
+}
+
 enum err transport_update(struct worker *w, struct transport *t,
                           const struct transport_params *params, usec now)
 {
@@ -336,6 +322,8 @@ enum err transport_update(struct worker *w, struct transport *t,
         err = transport_restart_ice(w, t, params, now);
     if (err != OK)
         return err;
+    if (has_new_fingerprint(t, params))
+        transport_restart_dtls(w, t, params);
     memcpy(t->params.media + first, params->media + first,
            (params->media_count - first) * sizeof params->media[0]);
     t->params.media_count = params->media_count;
@@ -350,31 +338,32 @@ static void fail(struct transport *t, enum err why)
     t->failure = why;
 }
 
-static void start_media(struct worker *w, struct transport *t, usec now)
+/* New keys. What sealed and opened so far is left in place if they cannot be used. */
+static enum err make_srtp(struct transport *t, const struct dtls_keys *keys, usec now)
 {
-    struct dtls_keys keys;
-    enum err err = dtls_keys(t->dtls, &keys);
-    if (err != OK) {
-        fail(t, err);
-        return;
-    }
     /* Twice what is needed: a client may double its slots once. */
-    t->seal_streams = MIN(2 * count_seal_streams(&t->params) + 8, (size_t)SEAL_STREAMS_MAX);
-    t->sealer = sealer_new(keys.profile, &keys.local, t->seal_streams);
-    t->opener = opener_new(keys.profile, &keys.remote, TRANSPORT_OPENER_STREAMS);
-    enum seal_profile profile = keys.profile;
-    bytes_wipe(&keys, sizeof keys);
-    if (t->sealer == NULL || t->opener == NULL) {
-        sealer_free(t->sealer);
-        opener_free(t->opener);
-        t->sealer = NULL;
-        t->opener = NULL;
-        fail(t, ERR_SYSTEM);
-        return;
+    size_t streams = MIN(2 * count_seal_streams(&t->params) + 8, (size_t)SEAL_STREAMS_MAX);
+    struct sealer *sealer = sealer_new(keys->profile, &keys->local, streams);
+    struct opener *opener = opener_new(keys->profile, &keys->remote, TRANSPORT_OPENER_STREAMS);
+    if (sealer == NULL || opener == NULL) {
+        sealer_free(sealer);
+        opener_free(opener);
+        return ERR_SYSTEM;
     }
-    t->state = TRANSPORT_CONNECTED;
-    t->authenticated_at = now;
-    stats_add(&w->stats, STAT_CONNECTED, 1);
+    if (t->opener != NULL) {
+        opener_succeed(opener, t->opener);
+        t->rekeyed_at = now;
+    }
+    sealer_free(t->sealer);
+    t->sealer = sealer;
+    t->opener = opener;
+    t->seal_streams = streams;
+    return OK;
+}
+
+static void tell_connected(struct worker *w, struct transport *t, enum seal_profile profile,
+                           usec now)
+{
     struct event e = { .kind = EVENT_TRANSPORT,
                        .transport = TRANSPORT_EVENT_CONNECTED,
                        .connect_us = now - t->created_at,
@@ -383,41 +372,83 @@ static void start_media(struct worker *w, struct transport *t, usec now)
     struct bytes key = room_key_of(w, t);
     memcpy(e.room, key.data, key.len);
     worker_push_event(w, &e);
+}
+
+static void start_media(struct worker *w, struct transport *t, const struct dtls_keys *keys,
+                        usec now)
+{
+    bool is_first = t->sealer == NULL;
+    enum err err = make_srtp(t, keys, now);
+    if (err != OK) {
+        fail(t, err);
+        return;
+    }
+    transport_on_authentic(w, t, now);
+    if (!is_first)
+        return;
+    t->state = TRANSPORT_CONNECTED;
+    stats_add(&w->stats, STAT_CONNECTED, 1);
+    tell_connected(w, t, keys->profile, now);
     for (size_t i = 0; i < t->params.media_count; i++) {
         if (t->params.media[i].role == MEDIA_SLOT && t->media[i] != 0)
             slot_on_connected(w, pool_at(&w->slots, t->media[i]), now);
     }
 }
 
-/* After anything that moved the handshake. */
-static void follow_dtls(struct worker *w, struct transport *t, usec now)
+void transport_on_notice(struct worker *w, struct transport *t, const struct association_notice *n,
+                         usec now)
 {
-    send_dtls(w, t);
-    switch (dtls_state(t->dtls)) {
-    case DTLS_HANDSHAKING:
+    if (t->state == TRANSPORT_FAILED)
+        return;
+    switch (n->kind) {
+    case ASSOCIATION_SEND:
+        worker_send_control(w, &t->dtls_from, t->self, bytes_of(n->data, n->len));
+        return;
+    case ASSOCIATION_KEYS:
+        start_media(w, t, &n->keys, now);
         break;
-    case DTLS_CONNECTED:
-        if (t->state == TRANSPORT_DTLS)
-            start_media(w, t, now);
+    case ASSOCIATION_FAILED:
+        fail(t, n->reason);
         break;
-    case DTLS_CLOSED:
+    case ASSOCIATION_ENDED:
+    case ASSOCIATION_CLOSED:
         fail(t, ERR_EXPIRED);
         break;
-    case DTLS_FAILED:
-        stats_count(&w->stats, STAT_DTLS_FAILED);
-        fail(t, dtls_failure(t->dtls));
-        break;
     }
-    worker_wake(w, t->self, t->state == TRANSPORT_FAILED ? now : dtls_deadline(t->dtls));
+    worker_wake(w, t->self, t->rekeyed_at == USEC_NEVER ? now : t->rekeyed_at + REKEY_TIME);
 }
 
-static void start_dtls(struct worker *w, struct transport *t, const struct transport_address *to,
+static bool start_dtls(struct worker *w, struct transport *t, const struct transport_address *to,
                        usec now)
 {
+    t->association = association_port_open(&w->port, t->self, to, now);
+    if (t->association == 0) {
+        stats_count(&w->stats, STAT_DROP_DTLS_FULL);
+        return false;
+    }
     t->state = TRANSPORT_DTLS;
     t->dtls_from = *to;
-    dtls_start(t->dtls, now);
-    follow_dtls(w, t, now);
+    return true;
+}
+
+void transport_describe_dtls(const struct transport *t, struct association_request *r)
+{
+    r->role = t->params.dtls_client ? DTLS_CLIENT : DTLS_SERVER;
+    r->expected_count = MIN((size_t)t->params.fingerprint_count, (size_t)DTLS_FINGERPRINTS_MAX);
+    for (size_t i = 0; i < r->expected_count; i++) {
+        const struct sdp_fingerprint *from = &t->params.fingerprints[i];
+        r->expected[i].bits = (uint16_t)(from->len * 8);
+        memcpy(r->expected[i].hash, from->value, sizeof r->expected[i].hash);
+    }
+}
+
+void transport_restart_dtls(struct worker *w, struct transport *t,
+                            const struct transport_params *params)
+{
+    memcpy(t->params.fingerprints, params->fingerprints, sizeof t->params.fingerprints);
+    t->params.fingerprint_count = params->fingerprint_count;
+    t->params.dtls_client = params->dtls_client;
+    association_port_restart(&w->port, t->association);
 }
 
 void transport_on_authentic(struct worker *w, struct transport *t, usec now)
@@ -452,20 +483,29 @@ void transport_on_stun(struct worker *w, struct transport *t, const struct stun_
     if (t->state == TRANSPORT_NEW)
         t->state = TRANSPORT_ICE;
     if (t->state == TRANSPORT_ICE && t->params.dtls_client)
-        start_dtls(w, t, &from, now);
+        (void)start_dtls(w, t, &from, now); /* without a place: with the next check */
     else if (!transport_has_address(t, &t->dtls_from.addr))
         t->dtls_from = from; /* the participant has moved in the middle of a handshake, or since */
 }
 
 void transport_on_dtls(struct worker *w, struct transport *t, const struct datagram *d, usec now)
 {
-    if (t->state == TRANSPORT_ICE)
-        t->state = TRANSPORT_DTLS;
+    struct transport_address from = { .addr = d->from, .path = d->path };
+    if (t->state == TRANSPORT_ICE && !start_dtls(w, t, &from, now))
+        return;
     if (t->state != TRANSPORT_DTLS && t->state != TRANSPORT_CONNECTED)
         return;
-    t->dtls_from = (struct transport_address){ .addr = d->from, .path = d->path };
-    dtls_receive(t->dtls, bytes_of(d->data, d->len), now);
-    follow_dtls(w, t, now);
+    t->dtls_from = from;
+    switch (association_port_put(&w->port, t->association, d, now)) {
+    case OK:
+        break;
+    case ERR_EXPIRED:
+        stats_count(&w->stats, STAT_DROP_DTLS_RATE);
+        break;
+    default:
+        stats_count(&w->stats, STAT_DROP_DTLS_FULL);
+        break;
+    }
 }
 
 void transport_send_rtcp(struct worker *w, struct transport *t, struct bytes compound)
@@ -526,11 +566,12 @@ usec transport_tick(struct worker *w, struct transport *t, usec now)
         }
         forget_invalid_addresses(w, t);
     }
-    if (t->state >= TRANSPORT_DTLS && now >= dtls_deadline(t->dtls)) {
-        dtls_tick(t->dtls, now);
-        follow_dtls(w, t, now);
-    }
     usec next = check_silence(w, t, now);
-    next = MIN(next, ice_lite_deadline(&t->ice));
-    return t->state >= TRANSPORT_DTLS ? MIN(next, dtls_deadline(t->dtls)) : next;
+    if (t->rekeyed_at != USEC_NEVER && now >= t->rekeyed_at + REKEY_TIME) {
+        opener_succeed(t->opener, NULL);
+        t->rekeyed_at = USEC_NEVER;
+    }
+    if (t->rekeyed_at != USEC_NEVER)
+        next = MIN(next, t->rekeyed_at + REKEY_TIME);
+    return MIN(next, ice_lite_deadline(&t->ice));
 }

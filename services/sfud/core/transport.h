@@ -10,10 +10,10 @@
 #define SFUD_CORE_TRANSPORT_H
 
 #include "common/list.h"
+#include "core/association.h"
 #include "core/command.h"
 #include "core/datagram.h"
 #include "core/pool.h"
-#include "rtc/dtls.h"
 #include "rtc/ice_lite.h"
 #include "rtc/seal.h"
 #include "rtc/twcc.h"
@@ -60,7 +60,7 @@ struct transport {
     handle media[TRANSPORT_MEDIA_MAX]; /* by m-line: its track or slot; 0: neither */
 
     /* owned */
-    struct dtls *dtls;
+    handle association;    /* place in the worker's association_port; 0: no DTLS yet */
     struct sealer *sealer; /* from CONNECTED on */
     struct opener *opener;
     struct ice_lite ice;
@@ -73,6 +73,7 @@ struct transport {
     struct transport_address addresses[ICE_REMOTE_MAX]; /* validated and in the worker's index */
     size_t address_count;
     struct transport_address dtls_from;
+    usec rekeyed_at;     /* DTLS was restarted: the keys before still open; USEC_NEVER: no such */
     size_t seal_streams; /* what the sealer was made for */
 
     struct transport_ssrc ssrcs[TRANSPORT_SSRCS_MAX];
@@ -111,6 +112,15 @@ MUST_USE enum err transport_update(struct worker *w, struct transport *t,
 void transport_on_stun(struct worker *w, struct transport *t, const struct stun_message *m,
                        const struct datagram *d, usec now);
 void transport_on_dtls(struct worker *w, struct transport *t, const struct datagram *d, usec now);
+/* The next handshake, with these fingerprints and this role (RFC 8842); media goes on with the
+ * present keys until it is done. */
+void transport_restart_dtls(struct worker *w, struct transport *t,
+                            const struct transport_params *params);
+/* What the association engine has to say to this transport. */
+void transport_on_notice(struct worker *w, struct transport *t, const struct association_notice *n,
+                         usec now);
+/* Role and fingerprints of its next handshake. */
+void transport_describe_dtls(const struct transport *t, struct association_request *r);
 /* Something from the participant was authenticated. */
 void transport_on_authentic(struct worker *w, struct transport *t, usec now);
 

@@ -38,7 +38,7 @@ size_t worker_memory(const struct worker_config *config)
            pool_memory(c.cached_packets_max, sizeof(struct cached_payload)) +
            hash_index_memory(c.participants_max * ICE_REMOTE_MAX) +
            hash_index_memory(2 * c.participants_max) + hash_index_memory(c.participants_max) +
-           hash_index_memory(c.rooms_max) +
+           hash_index_memory(c.rooms_max) + association_port_memory(c.participants_max) +
            c.slots_max * SLOT_LOG_COUNT * sizeof(struct send_record) +
            c.queue_max * sizeof(struct queue_entry) + CONTROL_SCRATCH_BYTES +
            CONTROL_SENDS_MAX * sizeof(struct outbox_send) + c.participants_max * sizeof(usec) +
@@ -56,7 +56,8 @@ static bool init_pools(struct worker *w, const struct worker_config *c)
            hash_index_init(&w->by_address, c->participants_max * ICE_REMOTE_MAX) == OK &&
            hash_index_init(&w->by_ufrag, 2 * c->participants_max) == OK &&
            hash_index_init(&w->by_participant, c->participants_max) == OK &&
-           hash_index_init(&w->by_room, c->rooms_max) == OK;
+           hash_index_init(&w->by_room, c->rooms_max) == OK &&
+           association_port_init(&w->port, c->participants_max) == OK;
 }
 
 static bool init_arrays(struct worker *w, const struct worker_config *c)
@@ -112,6 +113,7 @@ void worker_free(struct worker *w)
     hash_index_done(&w->by_ufrag);
     hash_index_done(&w->by_participant);
     hash_index_done(&w->by_room);
+    association_port_done(&w->port);
     free(w->control.scratch);
     free(w->control.sends);
     free(w->records);
@@ -393,6 +395,38 @@ bool worker_next_event(struct worker *w, struct event *ret)
     w->event_first = (w->event_first + 1) % WORKER_EVENTS_MAX;
     w->event_count--;
     return true;
+}
+
+bool worker_is_closed(const struct worker *w)
+{
+    return association_port_count(&w->port) == 0;
+}
+
+bool worker_next_request(struct worker *w, struct association_request *ret)
+{
+    if (!association_port_next(&w->port, ret))
+        return false;
+    if (ret->kind == ASSOCIATION_DATAGRAM || ret->kind == ASSOCIATION_CLOSE)
+        return true;
+    const struct association_place *place = association_port_find(&w->port, ret->association);
+    const struct transport *t = pool_at(&w->transports, place->transport);
+    check(t != NULL); /* else it would be marked to be closed */
+    transport_describe_dtls(t, ret);
+    return true;
+}
+
+void worker_notice(struct worker *w, const struct association_notice *n, usec now)
+{
+    const struct association_place *place = association_port_find(&w->port, n->association);
+    if (place == NULL)
+        return;
+    struct transport *t = pool_at(&w->transports, place->transport);
+    if (n->kind == ASSOCIATION_CLOSED)
+        association_port_on_closed(&w->port, n->association);
+    else if (t != NULL)
+        transport_on_notice(w, t, n, now);
+    else if (n->kind == ASSOCIATION_SEND) /* the goodbye of one that has gone */
+        worker_send_control(w, &place->to, 0, bytes_of(n->data, n->len));
 }
 
 const struct worker_stats *worker_stats(const struct worker *w)

@@ -1,12 +1,14 @@
 /* worker.h - all state of one media thread: transports, rooms, tracks, slots.
  *
- * No socket, clock, lock or global, and after worker_new() no allocation but by OpenSSL for
- * handshakes. One thread owns a worker and makes every call; worker_stats() may be read by others.
- * `now` is monotonic and never goes back.
+ * No socket, clock, lock or global, and after worker_new() no allocation but of keys when a
+ * handshake is done. DTLS itself is elsewhere (core/associations.h): requests to it are taken from
+ * here, and its notices given back. One thread owns a worker and makes every call; worker_stats()
+ * may be read by others. `now` is monotonic and never goes back.
  *
  * One turn of the thread's loop:
  *
  *     for each command:   worker_command(w, command, now);
+ *     for each notice:    worker_notice(w, &notice, now);
  *     for each datagram:  worker_receive(w, &datagram, now);      (at most PASS_DATAGRAMS_MAX;
  *                                                 stop early if worker_wants_flush(w))
  *     if (now >= worker_next_deadline(w)) worker_tick(w, now);
@@ -14,23 +16,22 @@
  *     send all of out; outbox_clear(&out);
  *     worker_pass_end(w);
  *     while (worker_next_event(w, &event)) hand it to control;
+ *     while (there is room && worker_next_request(w, &request)) hand it to the engine;
  *     wait for datagrams or commands until worker_next_deadline(w)
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef SFUD_CORE_WORKER_H
 #define SFUD_CORE_WORKER_H
 
+#include "core/association.h"
 #include "core/command.h"
 #include "core/datagram.h"
 #include "core/event.h"
 #include "core/outbox.h"
 #include "core/stats.h"
 
-struct dtls_context; /* rtc/dtls.h: our certificate, shared by all workers */
-
 struct worker_config {
-    struct dtls_context *dtls; /* borrowed, outlives the worker */
-    uint8_t random[32];        /* seeds initial sequence numbers, hash keys; fresh per worker */
+    uint8_t random[32]; /* seeds initial sequence numbers, hash keys; fresh per worker */
     /* Wall clock minus `now`, for sender reports; COMMAND_WALL_SET renews it. */
     wall_usec wall_minus_now;
     /* Capacities; 0 means the WORKER_…_MAX of limits.h. */
@@ -48,8 +49,10 @@ struct worker;
 /* Allocates everything. NULL without memory. `config` is copied. */
 struct worker *worker_new(const struct worker_config *config);
 void worker_free(struct worker *w);
-/* The end: every transport goes, and its goodbye waits for worker_flush(). No event tells of it. */
+/* The end: every transport goes; the engine is asked for their goodbyes. No event tells of it. */
 void worker_close(struct worker *w);
+/* True when the engine has confirmed the end of every association. */
+bool worker_is_closed(const struct worker *w);
 
 /* Bytes worker_new() reserves for this configuration, for the log at start. Most of it is touched
  * only as it is used. */
@@ -75,7 +78,7 @@ void worker_pass_end(struct worker *w);
 /* Takes `c`; it comes back in EVENT_COMMAND_DONE (at once: take events after each command). */
 void worker_command(struct worker *w, struct command *c, usec now);
 
-/* Timers: RTCP, NACK, keyframe retries, DTLS retransmission, consent. What they send waits for
+/* Timers: RTCP, NACK, keyframe retries, consent. What they send waits for
  * worker_flush(). Too early is harmless. */
 void worker_tick(struct worker *w, usec now);
 
@@ -84,6 +87,13 @@ usec worker_next_deadline(const struct worker *w);
 
 /* False if there is none. */
 MUST_USE bool worker_next_event(struct worker *w, struct event *ret);
+
+/* The next request to the association engine; false if there is none. Not taken, nothing but
+ * datagrams of handshakes is lost. */
+MUST_USE bool worker_next_request(struct worker *w, struct association_request *ret);
+
+/* What the engine answers. Datagrams in it wait for worker_flush(). */
+void worker_notice(struct worker *w, const struct association_notice *n, usec now);
 
 const struct worker_stats *worker_stats(const struct worker *w);
 

@@ -4,6 +4,7 @@
 #ifndef SFUD_CORE_WORKER_STATE_H
 #define SFUD_CORE_WORKER_STATE_H
 
+#include "core/association_port.h"
 #include "core/hash_index.h"
 #include "core/room.h"
 #include "core/slot.h"
@@ -61,6 +62,9 @@ struct worker {
     /* STUN, DTLS and RTCP that wait for worker_flush() */
     struct outbox control;
     size_t control_sent; /* sends already copied out */
+
+    /* DTLS: what waits for the association engine */
+    struct association_port port;
 
     /* timers, by place in the pool `transports` */
     usec *deadlines;

@@ -476,9 +476,9 @@ void control_leave(struct control *c, usec timeout, void (*on_left)(void *data),
     deregister(c, on_registration_gone);
 }
 
-static void on_closed(uv_handle_t *handle)
+static void on_closed(uv_handle_t *closed)
 {
-    struct control *c = handle->data;
+    struct control *c = closed->data;
     if (--c->handles_open == 0)
         control_free(c);
 }

@@ -18,6 +18,8 @@ struct worker_series {
 struct stats {
     size_t worker_count;
     struct worker_series *workers;
+    const struct associations_stats *associations; /* NULL: not running */
+    struct metric_histogram *handshake_seconds;
 };
 
 static uint64_t read_counter(const struct udp_counters *c, size_t offset)
@@ -151,6 +153,19 @@ static void collect_threads(struct metrics_text *out, const struct stats *s)
     }
 }
 
+static void collect_associations(struct metrics_text *out, const struct stats *s)
+{
+    const char *name = "";
+    for (unsigned i = 0; s->associations != NULL && i < ASSOCIATIONS_STAT_COUNT; i++) {
+        enum associations_stat stat = (enum associations_stat)i;
+        const struct stat_info *info = associations_stat_info(stat);
+        if (strcmp(name, info->name) != 0)
+            metrics_text_family(out, info->name, info->is_gauge ? "gauge" : "counter", info->help);
+        name = info->name;
+        metrics_text_value(out, info->label, (double)associations_stat_read(s->associations, stat));
+    }
+}
+
 static void collect(struct metrics_text *out, void *data)
 {
     const struct stats *s = data;
@@ -163,6 +178,7 @@ static void collect(struct metrics_text *out, void *data)
         name = info->name;
         collect_worker(out, s, (enum worker_stat)stat);
     }
+    collect_associations(out, s);
     collect_udp(out, s);
     collect_tcp(out, s);
     collect_threads(out, s);
@@ -190,6 +206,10 @@ struct stats *stats_new(struct metrics *metrics, size_t worker_count)
                               "Arrival of a datagram in the kernel to the last send of its pass.",
                               labels, seconds_bounds, ARRAY_LEN(seconds_bounds));
     }
+    s->handshake_seconds =
+        metrics_histogram(metrics, "sfud_handshake_seconds",
+                          "DTLS handshakes completed, from their first datagram on.", NULL,
+                          METRIC_SECONDS_BOUNDS, METRIC_SECONDS_BOUND_COUNT);
     metrics_add_collector(metrics, collect, s);
     return s;
 }
@@ -212,6 +232,16 @@ void stats_set_thread(struct stats *s, size_t worker, struct media_thread *t)
 {
     check(worker < s->worker_count);
     s->workers[worker].thread = t;
+}
+
+struct metric_histogram *stats_handshake_seconds(const struct stats *s)
+{
+    return s->handshake_seconds;
+}
+
+void stats_set_associations(struct stats *s, const struct associations_stats *associations)
+{
+    s->associations = associations;
 }
 
 void stats_set_load(struct stats *s, size_t worker, double load)

@@ -18,6 +18,10 @@ void stats_free(struct stats *s);
 struct thread_histograms stats_histograms(const struct stats *s, size_t worker);
 /* After start, and NULL again before the thread is stopped. */
 void stats_set_thread(struct stats *s, size_t worker, struct media_thread *t);
+/* How long handshakes take, from their first datagram on. */
+struct metric_histogram *stats_handshake_seconds(const struct stats *s);
+/* After start, and NULL again before the association thread is stopped. */
+void stats_set_associations(struct stats *s, const struct associations_stats *associations);
 /* Share of the last second, written by control. */
 void stats_set_load(struct stats *s, size_t worker, double load);
 

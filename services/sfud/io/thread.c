@@ -15,7 +15,10 @@
 
 enum {
     COMMANDS_PER_PASS = 16, /* media goes on while a thousand people join */
+    NOTICES_PER_PASS = 32,  /* keys take 50 us each to be made ready */
 };
+#define GOODBYE_TIME MILLIS(500) /* at the end: for the association thread to seal them all */
+#define GOODBYE_TURN MILLIS(20)
 
 struct media_thread {
     /* given */
@@ -70,6 +73,18 @@ static bool take_commands(struct media_thread *t, usec now)
     }
     inbox_wake(&t->inbox); /* there may be more: do not sleep before the next pass */
     return any;
+}
+
+static void take_notices(struct media_thread *t, usec now)
+{
+    struct association_notice n;
+    for (int i = 0; i < NOTICES_PER_PASS; i++) {
+        if (!association_link_next(t->config.associations, &n))
+            return;
+        worker_notice(t->worker, &n, now);
+        bytes_wipe(&n, sizeof n);
+    }
+    inbox_wake(&t->inbox); /* there may be more */
 }
 
 static size_t take_datagrams(struct media_thread *t, usec now)
@@ -129,11 +144,13 @@ static void pass(struct media_thread *t)
     if (t->tcp != NULL)
         tcp_begin(t->tcp, now, udp_watch_is_ready(t->udp));
     bool has_events = take_commands(t, now);
+    take_notices(t, now);
     size_t count = take_datagrams(t, now);
     if (now >= worker_next_deadline(t->worker))
         worker_tick(t->worker, now);
     bool has_sent = flush(t, now);
     end_pass(t);
+    association_link_post(t->config.associations, t->worker);
     has_events |= hand_over_events(t);
     if (has_events)
         inbox_notify(&t->inbox);
@@ -213,8 +230,18 @@ static bool is_done(const struct media_thread *t)
 static void say_goodbye(struct media_thread *t)
 {
     worker_close(t->worker);
-    (void)flush(t, clock_now());
+    usec now = clock_now(), end = now + GOODBYE_TIME;
+    (void)flush(t, now);
     end_pass(t);
+    for (; now < end && !worker_is_closed(t->worker); now = clock_now()) {
+        association_link_post(t->config.associations, t->worker);
+        udp_wait(t->udp, MIN(end, now + GOODBYE_TURN));
+        for (struct datagram d; udp_next(t->udp, &d);)
+            continue;
+        take_notices(t, now);
+        (void)flush(t, now);
+        end_pass(t);
+    }
 }
 
 static void *run(void *arg)
@@ -277,6 +304,12 @@ enum err thread_start(const struct thread_config *config, struct media_thread **
     enum err e = inbox_init(&t->inbox, config->notify);
     if (e != OK) {
         (void)udp_fail(ret_failure, "inbox", ENOMEM);
+        free(t);
+        return e;
+    }
+    if (association_link_attach(t->config.associations, t->inbox.wake_fd) != OK) {
+        e = udp_fail(ret_failure, "dup", errno);
+        inbox_done(&t->inbox);
         free(t);
         return e;
     }

@@ -10,6 +10,7 @@
 
 #include "common/os/metrics.h"
 #include "core/worker.h"
+#include "io/association_thread.h"
 #include "io/inbox.h"
 #include "io/tcp.h"
 #include "io/udp.h"
@@ -28,8 +29,9 @@ struct thread_config {
     const struct net_addr *listen; /* port included; borrowed during thread_start() */
     size_t listen_count;
     bool gso;
-    bool tcp;                    /* ICE-TCP too, at the ports of the UDP sockets */
-    struct worker_config worker; /* wall_minus_now is filled in by the thread */
+    bool tcp;                              /* ICE-TCP too, at the ports of the UDP sockets */
+    struct worker_config worker;           /* wall_minus_now is filled in by the thread */
+    struct association_link *associations; /* this worker's; borrowed */
     struct thread_histograms histograms;
     uv_async_t *notify;                      /* for events; borrowed */
     void (*free_command)(struct command *c); /* of those left over at the end; NULL: free() */
@@ -41,7 +43,8 @@ struct media_thread;
 MUST_USE enum err thread_start(const struct thread_config *config, struct media_thread **ret,
                                struct udp_failure *ret_failure);
 /* Executes the commands posted before, says goodbye (DTLS close_notify) to every participant that
- * is left, ends the loop, joins and frees, the commands too. NULL is fine. */
+ * is left (the association thread must still run), ends the loop, joins and frees, the commands
+ * too. NULL is fine. */
 void thread_stop(struct media_thread *t);
 
 /* Control thread. */

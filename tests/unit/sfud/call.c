@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "call.h"
 
+#include "pump.h"
+
 #include "rtc/demux.h"
 #include "rtc/rtp_ext.h"
 #include "rtc/stun.h"
@@ -44,8 +46,7 @@ void call_init(struct call *call)
     check(call->identity != NULL);
     snprintf(call->fingerprint, sizeof call->fingerprint, "%s",
              dtls_context_fingerprint(call->identity));
-    struct worker_config config = { .dtls = call->identity,
-                                    .random = { 1, 2, 3, 4, 5, 6, 7, 8 },
+    struct worker_config config = { .random = { 1, 2, 3, 4, 5, 6, 7, 8 },
                                     .wall_minus_now = WALL_MINUS_NOW,
                                     .participants_max = 8,
                                     .rooms_max = 4,
@@ -55,7 +56,11 @@ void call_init(struct call *call)
                                     .cached_packets_max = 2048,
                                     .queue_max = 8192 };
     call->worker = worker_new(&config);
-    check(call->worker != NULL);
+    const struct associations_config dtls = { .dtls = call->identity,
+                                              .worker_count = 1,
+                                              .participants_max = config.participants_max };
+    call->associations = associations_new(&dtls);
+    check(call->worker != NULL && call->associations != NULL);
     call->scratch = malloc(OUTBOX_SCRATCH_BYTES_MIN);
     outbox_init(&call->out, call->scratch, OUTBOX_SCRATCH_BYTES_MIN, call->sends, 64);
     call->negotiation = malloc(sizeof *call->negotiation);
@@ -79,6 +84,7 @@ void call_done(struct call *call)
     for (size_t i = 0; i < CALL_CLIENTS_MAX; i++)
         call_drop(&call->clients[i]);
     worker_free(call->worker);
+    associations_free(call->associations);
     dtls_context_free(call->identity);
     free(call->scratch);
     free(call->negotiation);
@@ -444,6 +450,7 @@ void call_flush(struct call *call)
         size_t count = 0;
         if (call->now >= worker_next_deadline(call->worker))
             worker_tick(call->worker, call->now);
+        (void)pump_associations(call->worker, call->associations, call->now);
         for (bool more = true; more;) {
             more = worker_flush(call->worker, call->now, &call->out);
             for (size_t i = 0; i < call->out.send_count; i++) {

@@ -8,6 +8,7 @@
 #ifndef TESTS_SFUD_CALL_H
 #define TESTS_SFUD_CALL_H
 
+#include "core/associations.h"
 #include "core/negotiation.h"
 #include "core/worker.h"
 #include "rtc/dtls.h"
@@ -80,6 +81,7 @@ struct client {
 
 struct call {
     struct worker *worker;
+    struct associations *associations;
     struct dtls_context *identity;
     char fingerprint[DTLS_FINGERPRINT_TEXT_SIZE];
     usec now;

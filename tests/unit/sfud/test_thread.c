@@ -50,6 +50,7 @@ struct person {
 struct bed {
     struct media_thread *thread;
     struct dtls_context *identity;
+    struct association_thread *associations;
     struct negotiation_scratch *scratch;
     struct person people[2];
     size_t connected_count;
@@ -351,14 +352,18 @@ static void open_bed(enum udp_backend backend)
     memset(&bed, 0, sizeof bed);
     bed.identity = dtls_context_new(clock_wall());
     bed.scratch = calloc(1, sizeof *bed.scratch);
+    const struct association_thread_config dtls = {
+        .engine = { .dtls = bed.identity, .worker_count = 1, .participants_max = 8 }
+    };
+    assert_int_equal(association_thread_start(&dtls, &bed.associations), OK);
     struct thread_config config = { .cpu = -1,
                                     .backend = backend,
                                     .listen = &listen,
                                     .listen_count = 1,
                                     .gso = true,
                                     .free_command = free_with_user,
-                                    .worker = { .dtls = bed.identity,
-                                                .participants_max = 8,
+                                    .associations = association_thread_link(bed.associations, 0),
+                                    .worker = { .participants_max = 8,
                                                 .rooms_max = 4,
                                                 .tracks_max = 32,
                                                 .slots_max = 128,
@@ -380,6 +385,7 @@ static void open_bed(enum udp_backend backend)
 static void close_bed(void)
 {
     thread_stop(bed.thread);
+    association_thread_stop(bed.associations);
     for (size_t i = 0; i < 2; i++) {
         struct person *p = &bed.people[i];
         if (p->sender != NULL && p->receiver != NULL) {
