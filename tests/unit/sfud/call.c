@@ -239,16 +239,47 @@ static void send_dtls(struct client *c)
         call_receive(c->call, &c->addr, d);
 }
 
+static void forget_srtp(struct client *c)
+{
+    if (c->sender != NULL)
+        (void)srtp_dealloc(c->sender);
+    if (c->receiver != NULL)
+        (void)srtp_dealloc(c->receiver);
+    c->sender = c->receiver = NULL;
+}
+
 static void on_dtls(struct client *c, struct bytes datagram)
 {
     dtls_receive(c->dtls, datagram, c->call->now);
     send_dtls(c);
     struct dtls_keys keys;
-    if (c->sender == NULL && dtls_state(c->dtls) == DTLS_CONNECTED) {
+    if (!c->has_keys && dtls_state(c->dtls) == DTLS_CONNECTED) {
         check(dtls_keys(c->dtls, &keys) == OK);
+        forget_srtp(c);
+        c->has_keys = true;
         c->sender = new_srtp(&keys, &keys.local, true);
         c->receiver = new_srtp(&keys, &keys.remote, false);
     }
+}
+
+static void begin_dtls(struct client *c)
+{
+    struct call *call = c->call;
+    struct dtls_fingerprint expected;
+    check(dtls_fingerprint_parse(bytes_of_str("sha-256"), bytes_of_str(call->fingerprint),
+                                 &expected) == OK);
+    dtls_free(c->dtls);
+    c->dtls = dtls_new(c->identity, DTLS_CLIENT, &expected, 1, call->now);
+    c->has_keys = false;
+    dtls_start(c->dtls, call->now);
+    send_dtls(c);
+}
+
+void call_restart_dtls(struct client *c)
+{
+    begin_dtls(c);
+    call_flush(c->call);
+    check(c->has_keys);
 }
 
 void call_connect(struct client *c)
@@ -257,12 +288,7 @@ void call_connect(struct client *c)
     call_check(c);
     call_flush(call);
     check(c->stun_answers == 1);
-    struct dtls_fingerprint expected;
-    check(dtls_fingerprint_parse(bytes_of_str("sha-256"), bytes_of_str(call->fingerprint),
-                                 &expected) == OK);
-    c->dtls = dtls_new(c->identity, DTLS_CLIENT, &expected, 1, call->now);
-    dtls_start(c->dtls, call->now);
-    send_dtls(c);
+    begin_dtls(c);
     call_flush(call);
     check(c->sender != NULL);
     check(call_was_told(call, c->name, TRANSPORT_EVENT_CONNECTED));

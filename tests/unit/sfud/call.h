@@ -53,6 +53,7 @@ struct client {
     struct dtls_context *identity;
     struct dtls *dtls;
     srtp_t sender, receiver;
+    bool has_keys; /* of the present dtls */
     struct negotiation_request request;
     struct negotiation_result *negotiated;
     struct command command;
@@ -107,6 +108,8 @@ struct client *call_join(struct call *call, size_t index, const char *name, uint
 /* As call_join(), up to the transport; nothing is sent yet. */
 struct client *call_enter(struct call *call, size_t index, const char *name, uint32_t allowed);
 void call_connect(struct client *c);
+/* DTLS begins again from the participant's side; waits until both have the new keys. */
+void call_restart_dtls(struct client *c);
 /* A STUN check from the participant's address. */
 void call_check(struct client *c);
 /* From anywhere, with the credentials that the participant has now. */

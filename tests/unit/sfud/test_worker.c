@@ -749,6 +749,67 @@ static void goodbyes_are_said_and_heard_long_after_the_handshake(void **state)
     assert_int_equal(stat_of(STAT_PARTICIPANTS), 1);
 }
 
+static void a_dtls_restart_changes_the_keys_under_flowing_media(void **state)
+{
+    call_view(scene.b, 0, scene.a, SOURCE_CAMERA, 0);
+    call_view(scene.c, 0, scene.a, SOURCE_CAMERA, 0);
+    publish(300, 1);
+    call_wait(&call, RESTART_INTERVAL_MIN + SECONDS(1));
+    call_restart_dtls(scene.b); /* a viewer */
+    publish(300, 1);
+    call_restart_dtls(scene.a); /* the publisher */
+    publish(300, 1);
+    call_wait(&call, REKEY_TIME + SECONDS(1));
+    publish(300, 1);
+    size_t of_b = client_check_stream(scene.b, video_ssrc(scene.b));
+    assert_int_equal(of_b, client_check_stream(scene.c, video_ssrc(scene.c)));
+    assert_true(of_b > 30);
+    assert_int_equal(stat_of(STAT_DROP_AUTH), 0);
+    assert_int_equal(stat_of(STAT_CONNECTED), 3);
+    const struct associations_stats *s = associations_stats(call.associations);
+    assert_int_equal(associations_stat_read(s, ASSOCIATIONS_RESTARTED), 2);
+}
+
+static void packets_sealed_with_the_old_keys_still_count_after_a_restart(void **state)
+{
+    call_view(scene.b, 0, scene.a, SOURCE_CAMERA, 0);
+    publish(300, 1);
+    call_wait(&call, RESTART_INTERVAL_MIN + SECONDS(1));
+    srtp_t late = scene.a->sender; /* it still sends with these when the worker has new ones */
+    scene.a->sender = NULL;
+    call_restart_dtls(scene.a);
+    srtp_t fresh = scene.a->sender;
+    scene.a->sender = late;
+    size_t before = client_check_stream(scene.b, video_ssrc(scene.b));
+    stream_send_frame(&scene.camera[0], false, 3);
+    call_flush(&call);
+    assert_int_equal(client_check_stream(scene.b, video_ssrc(scene.b)), before + 3);
+    scene.a->sender = fresh;
+    stream_send_frame(&scene.camera[0], false, 3);
+    call_flush(&call);
+    assert_int_equal(client_check_stream(scene.b, video_ssrc(scene.b)), before + 6);
+    call_wait(&call, REKEY_TIME + SECONDS(1));
+    scene.a->sender = late;
+    stream_send_frame(&scene.camera[0], false, 3);
+    call_flush(&call);
+    assert_int_equal(client_check_stream(scene.b, video_ssrc(scene.b)), before + 6);
+    assert_int_equal(stat_of(STAT_DROP_AUTH), 3);
+    scene.a->sender = fresh;
+    (void)srtp_dealloc(late);
+}
+
+static void a_flood_of_dtls_is_cut_off_before_the_engine(void **state)
+{
+    uint8_t junk[200] = { 22, 254, 253 };
+    for (size_t i = 0; i < 200; i++)
+        call_receive(&call, &scene.a->addr, bytes_of(junk, sizeof junk));
+    call_flush(&call);
+    assert_true(stat_of(STAT_DROP_DTLS_RATE) >= 200 - ASSOCIATION_DATAGRAMS_BURST);
+    call_view(scene.b, 0, scene.a, SOURCE_CAMERA, 0);
+    publish(300, 1);
+    assert_true(client_check_stream(scene.b, video_ssrc(scene.b)) > 5);
+}
+
 /* The goals of memory, in bytes that are touched. */
 static void participants_are_as_small_as_promised(void **state)
 {
@@ -802,6 +863,9 @@ int main(void)
         TEST(an_update_adds_slots_while_media_flows),
         TEST(a_layer_that_starts_with_a_keyframe_is_not_asked_for_one),
         TEST(goodbyes_are_said_and_heard_long_after_the_handshake),
+        TEST(a_dtls_restart_changes_the_keys_under_flowing_media),
+        TEST(packets_sealed_with_the_old_keys_still_count_after_a_restart),
+        TEST(a_flood_of_dtls_is_cut_off_before_the_engine),
         TEST(participants_are_as_small_as_promised),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
