@@ -200,7 +200,7 @@ def metrics():
             for i, name in enumerate(metric_names(text, match.start(), args[1])):
                 add(name, literals(args[2])[0], helps[min(i, len(helps) - 1)], users(path, METRIC_USERS))
     for name, gauge, text in re.findall(r'X\(\w+, "(\w+)", [^,]*, (true|false),[\s\\]*"([^"]*)"\)',
-                                        read(f"{ROOT}/services/sfud/core/stats.h")):
+                                        read(f"{ROOT}/services/sfud/core/stats.h") + read(f"{ROOT}/services/sfud/core/associations_stats.h")):
         add(name, "gauge" if gauge == "true" else "counter", text, ["sfud"])
     for match, args in calls(read(f"{ROOT}/lib/common/os/metrics.c"), "metrics_text_family"):
         if args[1].startswith('"'):
