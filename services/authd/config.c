@@ -4,23 +4,11 @@
 #include "config.h"
 
 #include "common/os/keyfile.h"
+#include "common/turn.h"
 #include "limits.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* RFC 7064, RFC 7065: a scheme and a host, not more than a port and a transport behind it. */
-static bool is_turn_url(const char *url)
-{
-    static const char *const schemes[] = { "stun:", "stuns:", "turn:", "turns:" };
-    for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
-        const char *host = url + strlen(schemes[i]);
-        if (strncmp(url, schemes[i], strlen(schemes[i])) == 0)
-            return host[strcspn(host, " /@\t")] == '\0' &&
-                   strcspn(host, ":?") + (host[0] == '[') > 0;
-    }
-    return false;
-}
 
 static bool check_files(void *data, char *ret_why, size_t capacity)
 {
@@ -48,14 +36,14 @@ static bool validate(void *data, char *ret_why, size_t capacity)
     const struct authd_config *c = data;
     bool needs_secret = false;
     for (size_t i = 0; i < c->turn_urls.count; i++) {
-        if (!is_turn_url(c->turn_urls.items[i])) {
+        if (!turn_url_is_valid(c->turn_urls.items[i])) {
             snprintf(
                 ret_why, capacity,
                 "turn-urls: '%.200s' is not like stun:host:port or turn:host:port?transport=udp",
                 c->turn_urls.items[i]);
             return false;
         }
-        needs_secret = needs_secret || strncmp(c->turn_urls.items[i], "turn", 4) == 0;
+        needs_secret = needs_secret || turn_url_needs_credential(c->turn_urls.items[i]);
     }
     if (c->turn_urls.count > TURN_URLS_MAX) {
         snprintf(ret_why, capacity, "turn-urls: at most %d", TURN_URLS_MAX);

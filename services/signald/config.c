@@ -1,6 +1,9 @@
 /* config.c - see config.h. SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include "common/turn.h"
+#include "limits.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,6 +29,18 @@ static bool is_readable_directory(const char *path)
     return fd >= 0;
 }
 
+/* NULL, or what is wrong with the ICE servers that WHIP and WHEP clients are told. */
+static const char *check_turn(const struct signald_config *c)
+{
+    for (size_t i = 0; i < c->turn_urls.count; i++) {
+        if (!turn_url_is_valid(c->turn_urls.items[i]))
+            return "turn-urls: one is not like stun:host:port or turn:host:port?transport=udp";
+        if (turn_url_needs_credential(c->turn_urls.items[i]) && c->turn_secret_file == NULL)
+            return "turn-urls names a TURN server, but turn-secret-file is not set";
+    }
+    return c->turn_urls.count > ICE_URLS_MAX ? "turn-urls: at most 8" : NULL;
+}
+
 static bool validate(void *data, char *ret_why, size_t capacity)
 {
     const struct signald_config *c = data;
@@ -38,6 +53,8 @@ static bool validate(void *data, char *ret_why, size_t capacity)
         why = "token-issuer must not be empty";
     else if (c->web_root != NULL && !is_readable_directory(c->web_root))
         why = "web-root is not a directory that can be read";
+    else
+        why = check_turn(c);
     if (why != NULL)
         snprintf(ret_why, capacity, "%s", why);
     return why == NULL;
@@ -66,6 +83,13 @@ enum config_next signald_config_load(struct signald_config *c, int argc, char *c
           "Limits", .ret = &c->join_rate },
         { "join-burst", CONFIG_UINT, "200", "Joins and resumes of one client address at once.",
           "Limits", .ret = &c->join_burst, .min = 1, .max = 1000000 },
+        { "turn-urls", CONFIG_STRINGS, NULL,
+          "stun: and turn: URLs that WHIP and WHEP clients are told (Link headers).", "TURN",
+          .ret = &c->turn_urls },
+        { "turn-secret-file", CONFIG_STRING, NULL, "File (0600) with coturn's static-auth-secret.",
+          "TURN", .ret = &c->turn_secret_file },
+        { "turn-ttl", CONFIG_DURATION, "12h", "How long TURN credentials are good for.", "TURN",
+          .ret = &c->turn_ttl, .min = (uint64_t)SECONDS(60), .max = (uint64_t)SECONDS(7 * 86400) },
     };
     struct config_spec spec = {
         .daemon = "signald",

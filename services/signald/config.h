@@ -15,6 +15,9 @@ struct signald_config {
     uint64_t address_sockets_max;
     double join_rate;
     uint64_t join_burst;
+    struct config_strings turn_urls;
+    const char *turn_secret_file;
+    uint64_t turn_ttl;
 };
 
 /* As config_load(). */

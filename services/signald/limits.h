@@ -55,6 +55,8 @@
 
 #define VIEW_ENTRIES_MAX    64
 #define SLOTS_MAX           160
+/* Link headers of one answer, some 250 bytes each. */
+#define ICE_URLS_MAX        8
 #define SOURCES_MAX         16
 #define MID_BYTES_MAX       16
 #define CHAT_CHARS_MAX      4000

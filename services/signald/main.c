@@ -1,6 +1,7 @@
 /* main.c - signald: start, wire, run, drain. SPDX-License-Identifier: Apache-2.0 */
 #include "common/os/clock.h"
 #include "common/os/daemon.h"
+#include "common/os/keyfile.h"
 #include "common/os/log.h"
 #include "common/os/random.h"
 #include "config.h"
@@ -24,6 +25,8 @@ static struct admin *admin;
 static struct daemon *daemon_handle;
 static uv_timer_t tick_timer;
 static uv_timer_t stop_timer;
+static uint8_t *turn_secret; /* owned */
+static size_t turn_secret_len;
 static bool is_stopping;
 static bool is_stopped;
 
@@ -98,6 +101,21 @@ static bool start_web(void)
     return true;
 }
 
+/* coturn uses the text of the file as it is, without the newline at its end. */
+static bool load_turn_secret(const struct signald_config *c)
+{
+    char why[KEYFILE_WHY_CAPACITY] = "";
+    if (c->turn_secret_file == NULL)
+        return true;
+    if (keyfile_read(c->turn_secret_file, &turn_secret, &turn_secret_len, why) != OK) {
+        log_error("turn.secret-unusable", KV_STR("why", why));
+        return false;
+    }
+    while (turn_secret_len > 0 && strchr("\r\n\t ", turn_secret[turn_secret_len - 1]) != NULL)
+        turn_secret_len--;
+    return true;
+}
+
 static void start_hub(const struct signald_config *c)
 {
     random_id(runtime.epoch, "e_");
@@ -109,6 +127,10 @@ static void start_hub(const struct signald_config *c)
         .joins_per_sec = c->join_rate,
         .joins_burst = (double)c->join_burst,
         .random = random_bytes,
+        .ice_urls = c->turn_urls.items,
+        .ice_url_count = c->turn_urls.count,
+        .turn_secret = bytes_of(turn_secret, turn_secret_len),
+        .turn_ttl = (usec)c->turn_ttl,
     };
     runtime.hub = hub_new(&options, clock_now(), clock_wall());
 }
@@ -184,6 +206,8 @@ int main(int argc, char **argv)
     runtime.metrics = metrics_new("signald");
     runtime_declare_metrics(&runtime);
     check(uv_timer_init(&loop, &tick_timer) == 0 && uv_timer_init(&loop, &stop_timer) == 0);
+    if (!load_turn_secret(&config))
+        return DAEMON_EXIT_UNAVAILABLE;
     start_hub(&config);
     if (!start_web() || !start(&config))
         return DAEMON_EXIT_UNAVAILABLE; /* the process ends: nothing to give back */
@@ -204,6 +228,9 @@ int main(int argc, char **argv)
     web_unref(runtime.web);
     metrics_free(runtime.metrics);
     log_info("daemon.stopped");
+    if (turn_secret != NULL)
+        bytes_wipe(turn_secret, turn_secret_len);
+    free(turn_secret);
     config_free(loaded);
     return 0;
 }

@@ -1,8 +1,8 @@
 /* routes_public.c - GET /v1/ice-servers, GET /.well-known/jwks.json. Neither needs the store.
  *
  * SPDX-License-Identifier: Apache-2.0 */
+#include "common/turn.h"
 #include "core/routes.h"
-#include "core/turn.h"
 
 static json_t *ice_servers(struct auth *auth, const char *subject, wall_usec now)
 {

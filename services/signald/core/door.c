@@ -64,8 +64,8 @@ static void answered(struct door *d)
 static void on_joined(struct session *s, const json_t *m)
 {
     struct door *d = s->door;
-    exchange_created(d->exchange, d->kind, s->room, json_string_value(json_object_get(m, "resume")),
-                     s->resume_hash, json_string_value(json_object_get(m, "sdp")));
+    exchange_created(d->exchange, s, json_string_value(json_object_get(m, "resume")),
+                     json_string_value(json_object_get(m, "sdp")));
     d->leave_reason = "left"; /* if nobody heard it */
     answered(d);
 }

@@ -82,8 +82,8 @@ void door_free(struct session *s);
 void exchange_respond(struct exchange *e, struct http_response *r); /* r is emptied */
 void exchange_refuse(struct exchange *e, enum wire_error error, const char *text, usec retry_after);
 /* The 201: answer SDP and where the session is. */
-void exchange_created(struct exchange *e, enum door_kind kind, const char *room,
-                      const char *session, const char *hash, const char *sdp);
+void exchange_created(struct exchange *e, const struct session *s, const char *token,
+                      const char *sdp);
 void exchange_hold(struct exchange *e);
 void exchange_release(struct exchange *e);
 

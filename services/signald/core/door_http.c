@@ -5,6 +5,7 @@
  * session, as RFC 9725 §4.2 has it; a Bearer token is neither needed nor looked at.
  *
  * SPDX-License-Identifier: Apache-2.0 */
+#include "common/turn.h"
 #include "door.h"
 #include "door_offer.h"
 #include "presence.h"
@@ -13,7 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ETAG_DIGITS 16
+#define ETAG_DIGITS    16
+#define LINKS_CAPACITY 2800 /* io has 4 KiB for all headers */
 
 struct endpoint {
     enum door_kind kind;
@@ -136,17 +138,47 @@ static void write_etag(struct http_response *r, const char *hash)
     http_response_header(r, "ETag", etag);
 }
 
-void exchange_created(struct exchange *e, enum door_kind kind, const char *room,
-                      const char *session, const char *hash, const char *sdp)
+/* RFC 9725 §4.6. What does not fit any more is left out. */
+static void link_ice_servers(struct http_response *r, const struct session *s)
+{
+    const struct hub_options *o = &s->hub->options;
+    struct turn_credential c;
+    char all[LINKS_CAPACITY] = "";
+    size_t used = 0;
+    turn_credential_write(o->turn_secret, s->identity, s->hub->wall + o->turn_ttl, &c);
+    for (size_t i = 0; i < o->ice_url_count; i++) {
+        char credential[256] = "";
+        if (turn_url_needs_credential(o->ice_urls[i])) {
+            if (o->turn_secret.len == 0)
+                continue;
+            snprintf(credential, sizeof(credential),
+                     "; username=\"%s\"; credential=\"%s\"; credential-type=\"password\"",
+                     c.username, c.password);
+        }
+        int len = snprintf(all + used, sizeof(all) - used, "%s<%s>; rel=\"ice-server\"%s",
+                           used == 0 ? "" : ", ", o->ice_urls[i], credential);
+        if (len < 0 || (size_t)len >= sizeof(all) - used) {
+            all[used] = 0;
+            break;
+        }
+        used += (size_t)len;
+    }
+    if (used > 0)
+        http_response_header(r, "Link", all);
+}
+
+void exchange_created(struct exchange *e, const struct session *s, const char *token,
+                      const char *sdp)
 {
     struct http_response r = { 0 };
     char location[RESUME_TOKEN_CAPACITY + ROOM_WIRE_CHARS_MAX + 16];
-    int len = snprintf(location, sizeof(location), "/%s/%s/%s", kind == DOOR_WHIP ? "whip" : "whep",
-                       room, session);
+    int len = snprintf(location, sizeof(location), "/%s/%s/%s",
+                       s->door->kind == DOOR_WHIP ? "whip" : "whep", s->room, token);
     check(len > 0 && (size_t)len < sizeof(location));
     http_response_bytes(&r, 201, "application/sdp", bytes_of_str(sdp));
     http_response_header(&r, "Location", location);
-    write_etag(&r, hash);
+    write_etag(&r, s->resume_hash);
+    link_ice_servers(&r, s);
     exchange_respond(e, &r);
 }
 

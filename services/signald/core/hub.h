@@ -34,6 +34,11 @@ struct hub_options {
     double joins_per_sec; /* of one address */
     double joins_burst;
     void (*random)(void *ret, size_t len);
+    /* ICE servers for WHIP and WHEP clients; turn: ones only with a secret */
+    const char *const *ice_urls;
+    size_t ice_url_count;
+    struct bytes turn_secret;
+    usec turn_ttl;
 };
 
 /* Counters that io shows as metrics. */

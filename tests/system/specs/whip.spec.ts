@@ -86,6 +86,7 @@ test('others are told who came by WHIP and that they left; a moderator may remov
     expect(answer.status).toBe(201);
     expect(answer.headers.get('content-type')).toBe('application/sdp');
     expect(answer.headers.get('etag')).toMatch(/^"[0-9a-f]{16}"$/);
+    expect(answer.headers.get('link')).toMatch(/<turn:[^>]+>; rel="ice-server"; username="[^"]+"; credential="[^"]+"/);
     expect(await answer.text()).toContain('a=candidate:');
     const joined = await watcher.expect((m) => m.op === 'participant-joined');
     expect(joined.participant).toMatchObject({ name: 'Studio', kind: 'guest', role: 'member' });

@@ -370,6 +370,22 @@ static void who_is_pinned_by_name_is_shown_when_they_come(void **state)
     assert_string_equal(text(json_array_get(json_object_get(q, "slots"), 1), "track"), wanted);
 }
 
+static void ice_servers_are_links_with_credentials(void **state)
+{
+    static const char *const urls[] = { "stun:a.example", "turn:a.example:3478?transport=tcp" };
+    assert_string_equal(header(post("/whip/r", PUBLISH), "Link"), "");
+    w.hub->options.ice_urls = urls;
+    w.hub->options.ice_url_count = 2;
+    assert_string_equal(header(post("/whip/r", PUBLISH), "Link"),
+                        "<stun:a.example>; rel=\"ice-server\"");
+    w.hub->options.turn_secret = bytes_of_str("north");
+    w.hub->options.turn_ttl = SECONDS(3600);
+    const char *links = header(post("/whip/r", PUBLISH), "Link");
+    assert_non_null(strstr(links, ">; rel=\"ice-server\", <turn:a.example:3478?transport=tcp>; "
+                                  "rel=\"ice-server\"; username=\"17900"));
+    assert_non_null(strstr(links, ":u_1\"; credential=\""));
+}
+
 static void a_fragment_needs_its_etag(void **state)
 {
     size_t x = post("/whip/r", PUBLISH);
@@ -428,6 +444,7 @@ int main(void)
         DOOR_TEST(a_client_that_does_not_wait_leaves_nothing),
         DOOR_TEST(a_watcher_sees_what_it_asked_for),
         DOOR_TEST(who_is_pinned_by_name_is_shown_when_they_come),
+        DOOR_TEST(ice_servers_are_links_with_credentials),
         DOOR_TEST(a_fragment_needs_its_etag),
         DOOR_TEST(pages_of_any_origin_may_ask),
         DOOR_TEST(a_session_cannot_be_resumed),

@@ -1,7 +1,7 @@
 /* turn.c - TURN credentials.
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#include "core/turn.h"
+#include "common/turn.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -19,4 +19,16 @@ void turn_credential_write(struct bytes secret, const char *subject, wall_usec e
                (size_t)len, mac, &mac_len) != NULL);
     check(mac_len == sizeof(mac));
     base64_write(ret->password, bytes_of(mac, sizeof(mac)));
+}
+
+bool turn_url_is_valid(const char *url)
+{
+    static const char *const schemes[] = { "stun:", "stuns:", "turn:", "turns:" };
+    for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
+        const char *host = url + strlen(schemes[i]);
+        if (strncmp(url, schemes[i], strlen(schemes[i])) == 0)
+            return host[strcspn(host, " /@\t<>\"\r\n")] == 0 &&
+                   strcspn(host, ":?") + (host[0] == '[') > 0;
+    }
+    return false;
 }
