@@ -9,8 +9,6 @@ import { freshRoom } from '../lib/cluster.js';
 import { killRelays, readCapture, Relay, sequencesOf } from '../lib/relay.js';
 import { askFor, inbound, inboundOf, type Inbound } from '../lib/senses.js';
 
-test.describe.configure({ mode: 'serial' });
-
 /** Pages that paint little leave the processor to the codecs. */
 const SMALL = { width: 480, height: 360 };
 
@@ -118,4 +116,100 @@ test('100 slot changes: no old picture, no decoder error, no gap on the wire @on
   expect(flow.oldest).toBeLessThan(500);
   expect(change).toEqual({ pli: 0, nack: 0, lost: 0 });
   expect(flow.unreadable / flow.frames).toBeLessThan(0.01);
+});
+
+/** The height that is shown, frame by frame, is `wanted` from when on? ms after `from`; null: not at the end. */
+function settledAt(frames: { at: number; height: number }[], from: number, wanted: (height: number) => boolean): number | null {
+  let since: number | null = null;
+  for (const f of frames) {
+    if (f.at < from) continue;
+    if (!wanted(f.height)) since = null;
+    else since ??= f.at - from;
+  }
+  return since;
+}
+
+test('a viewer squeezed to 300 kbit/s is on a lower layer soon, and back soon after; others notice nothing @once', async () => {
+  test.setTimeout(180_000);
+  const room = freshRoom('squeeze');
+  const relay = await Relay.start({ down: { delay_ms: 20 }, up: { delay_ms: 20 } });
+  await clock(room, 'Pat', 1);
+  const vic = await viewer(room, 'Vic', relay);
+  const free = await viewer(room, 'Free');
+  for (const caller of [vic, free]) {
+    await caller.expectMediaOf('Pat');
+    await askFor(caller, 'Pat', 360);
+    await watchClocks(caller);
+    await frameOf(caller.page, 1, 360, 30_000);
+  }
+  await vic.page.waitForTimeout(5_000); // the estimate settles, and the figures before are of a quiet call
+  const calm = await Promise.all([vic, free].map((c) => takeFrames(c.page)));
+
+  const squeezed = Date.now();
+  await relay.set({ down: { delay_ms: 20, rate_bps: 300_000, queue_ms: 300 }, up: { delay_ms: 20 } });
+  await vic.page.waitForTimeout(12_000);
+  const during = await Promise.all([vic, free].map((c) => takeFrames(c.page)));
+  const released = Date.now();
+  await relay.set({ down: { delay_ms: 20 }, up: { delay_ms: 20 } });
+  await vic.page.waitForTimeout(13_000);
+  const after = await Promise.all([vic, free].map((c) => takeFrames(c.page)));
+
+  const down = settledAt(during[0]!, squeezed, (height) => height < 360);
+  const up = settledAt(after[0]!, released, (height) => height === 360);
+  const [vicFlow, freeFlow] = [0, 1].map((i) => flowOf([...during[i]!, ...after[i]!])) as [ReturnType<typeof flowOf>, ReturnType<typeof flowOf>];
+  const freeBefore = flowOf(calm[1]!);
+  const freeHeights = [...new Set([...during[1]!, ...after[1]!].map((f) => f.height))];
+  await relay.stop();
+  console.log(
+    `squeezed to 300 kbit/s: on the lower layer after ${down} ms, back ${up} ms after the release; longest gap ${vicFlow.longestGap} ms, oldest picture ${vicFlow.oldest} ms; ` +
+      `the other viewer: layers ${freeHeights.join(', ')}, longest gap ${freeFlow.longestGap} ms (before: ${freeBefore.longestGap} ms)`,
+  );
+  expect(down ?? Infinity).toBeLessThan(3_000);
+  expect(up ?? Infinity).toBeLessThan(10_000);
+  expect(vicFlow.longestGap).toBeLessThan(500);
+  expect(freeHeights).toEqual([360]);
+  expect(freeFlow.longestGap).toBeLessThan(Math.max(300, freeBefore.longestGap * 2));
+});
+
+test('5 % loss each way at 80 ms: hardly a freeze, hardly a concealed sound @once', async () => {
+  test.setTimeout(180_000);
+  const room = freshRoom('loss');
+  const bad = { delay_ms: 40, loss: 0.05 };
+  const relay = await Relay.start({ up: bad, down: bad, seed: 7 });
+  // Both publish, so that loss each way is loss on what is sent too.
+  await clock(room, 'Pat', 1);
+  const vic = await Caller.join(room, 'Vic', { query: 'res=180', browser: browsers[1]!, viewport: SMALL, prepare: (context) => relay.attach(context) });
+  callers.push(vic);
+  await vic.expectMediaOf('Pat', 60_000);
+  await callers[0]!.expectMediaOf('Vic', 60_000);
+  await askFor(vic, 'Pat', 360);
+  await vic.page.waitForTimeout(5_000);
+  const look = async () =>
+    Promise.all([inbound(vic, 'Pat', 'camera'), inbound(vic, 'Pat', 'microphone'), inbound(callers[0]!, 'Vic', 'camera'), inbound(callers[0]!, 'Vic', 'microphone')]);
+  const before = await look();
+  const start = Date.now();
+  await vic.page.waitForTimeout(30_000);
+  const after = await look();
+  const seconds = (Date.now() - start) / 1000;
+  const counters = await relay.counters();
+  const results = [0, 2].map((i) => {
+    const [videoBefore, audioBefore, video, audio] = [before[i]!, before[i + 1]!, after[i]!, after[i + 1]!];
+    const heard = (s: Inbound) => s.concealedSamples - s.silentConcealedSamples;
+    return {
+      frozen: (video.totalFreezesDuration - videoBefore.totalFreezesDuration) / seconds,
+      freezes: video.freezeCount - videoBefore.freezeCount,
+      concealed: (heard(audio) - heard(audioBefore)) / (audio.totalSamplesReceived - audioBefore.totalSamplesReceived),
+      fps: (video.framesDecoded - videoBefore.framesDecoded) / seconds,
+      pli: video.pliCount - videoBefore.pliCount,
+    };
+  });
+  await callers.splice(1, 1)[0]!.close();
+  await relay.stop();
+  const words = results.map((r) => `frozen ${(r.frozen * 100).toFixed(2)} % in ${r.freezes}, ${r.fps.toFixed(1)} frames/s, sound concealed ${(r.concealed * 100).toFixed(2)} %, PLI ${r.pli}`);
+  console.log(`5 % loss each way, 80 ms, ${seconds.toFixed(0)} s (${counters.down.lost} and ${counters.up.lost} packets lost): down ${words[0]}; up ${words[1]}`);
+  for (const r of results) {
+    expect(r.fps).toBeGreaterThan(3);
+    expect(r.frozen).toBeLessThan(0.01);
+    expect(r.concealed).toBeLessThan(0.03);
+  }
 });
