@@ -26,6 +26,19 @@ struct flight {
     bool is_complete; /* what OpenSSL writes now begins a new one */
 };
 
+/* Application data on its way in or out, in order. */
+struct parcel {
+    struct parcel *next;
+    size_t len;
+    uint8_t data[];
+};
+
+struct parcels {
+    struct parcel *first, *last;
+    struct parcel *taken; /* the last one handed out: its view lives */
+    size_t count;
+};
+
 struct dtls {
     /* given */
     struct dtls_context *context;
@@ -37,9 +50,12 @@ struct dtls {
     struct flight flight;
     struct flight goodbye;           /* settled: close_notify, sealed beforehand */
     struct dtls_alert_key alert_key; /* settled */
+    struct parcels data_out, data_in;
     /* derived */
     enum dtls_state state;
     enum err failure;
+    bool is_kept;       /* the SSL stays, for data */
+    bool is_sending;    /* what OpenSSL writes now is data */
     struct bytes input; /* the datagram at hand, only inside dtls_receive() */
     usec give_up_at;
     usec retransmit_at; /* USEC_NEVER: no flight waits for an answer */
@@ -57,12 +73,54 @@ static void flight_clear(struct flight *f)
     *f = (struct flight){ 0 };
 }
 
+static bool parcels_push(struct parcels *p, const uint8_t *data, size_t len)
+{
+    struct parcel *new = p->count < DTLS_DATA_MAX ? malloc(sizeof *new + len) : NULL;
+    if (new == NULL)
+        return false;
+    *new = (struct parcel){ .len = len };
+    memcpy(new->data, data, len);
+    if (p->last != NULL)
+        p->last->next = new;
+    else
+        p->first = new;
+    p->last = new;
+    p->count++;
+    return true;
+}
+
+static bool parcels_pop(struct parcels *p, struct bytes *ret)
+{
+    free(p->taken);
+    p->taken = p->first;
+    if (p->taken == NULL)
+        return false;
+    p->first = p->taken->next;
+    if (p->first == NULL)
+        p->last = NULL;
+    p->count--;
+    *ret = bytes_of(p->taken->data, p->taken->len);
+    return true;
+}
+
+static void parcels_clear(struct parcels *p)
+{
+    struct bytes dropped;
+    while (parcels_pop(p, &dropped))
+        continue;
+}
+
 /* ---- BIO: one read is one datagram, one write is one datagram ---- */
 
 static int bio_write(BIO *bio, const char *data, int len)
 {
     struct dtls *d = BIO_get_data(bio);
     struct flight *f = &d->flight;
+    if (d->is_sending && len > 0 && len <= DTLS_MTU) {
+        if (!parcels_push(&d->data_out, (const uint8_t *)data, (size_t)len))
+            d->counters.dropped_count++;
+        return len;
+    }
     if (f->is_complete)
         flight_clear(f);
     bool fits = len > 0 && len <= DTLS_MTU && f->count < FLIGHT_MAX;
@@ -182,6 +240,8 @@ void dtls_free(struct dtls *d)
     SSL_free(d->ssl);
     flight_clear(&d->flight);
     flight_clear(&d->goodbye);
+    parcels_clear(&d->data_out);
+    parcels_clear(&d->data_in);
     bytes_wipe(d, sizeof *d);
     free(d);
 }
@@ -244,7 +304,7 @@ static void on_handshake_done(struct dtls *d, usec now)
     d->state = DTLS_CONNECTED;
     d->connected_at = now;
     d->repeated_at = now;
-    d->settle_at = now + DTLS_SETTLE_TIME;
+    d->settle_at = d->is_kept ? USEC_NEVER : now + DTLS_SETTLE_TIME;
 }
 
 static bool is_waiting(const struct dtls *d, int result)
@@ -262,7 +322,7 @@ static void handshake(struct dtls *d, usec now)
         fail(d, reason_of_error());
 }
 
-/* Reads until the datagram is used up: alerts are seen here. Data is nobody's. */
+/* Reads until the datagram is used up: alerts are seen here. */
 static void read_data(struct dtls *d)
 {
     while (d->state == DTLS_CONNECTED) {
@@ -270,6 +330,8 @@ static void read_data(struct dtls *d)
         int result = SSL_read(d->ssl, data, DATA_MAX);
         if (result > 0) {
             d->counters.data_count++;
+            if (d->is_kept && !parcels_push(&d->data_in, data, (size_t)result))
+                d->counters.dropped_count++;
         } else if (is_waiting(d, result)) {
             return;
         } else if (SSL_get_error(d->ssl, result) == SSL_ERROR_ZERO_RETURN) {
@@ -405,12 +467,39 @@ void dtls_tick(struct dtls *d, usec now)
 bool dtls_next_datagram(struct dtls *d, struct bytes *ret)
 {
     struct flight *f = &d->flight;
-    if (f->next == f->count)
-        return false;
+    if (f->next == f->count) {
+        bool any = parcels_pop(&d->data_out, ret);
+        d->counters.datagrams_sent += any;
+        return any;
+    }
     *ret = bytes_of(f->data[f->next], f->len[f->next]);
     f->next++;
     d->counters.datagrams_sent++;
     return true;
+}
+
+void dtls_keep(struct dtls *d)
+{
+    d->is_kept = true;
+}
+
+enum err dtls_send(struct dtls *d, struct bytes data)
+{
+    if (d->state != DTLS_CONNECTED || !d->is_kept)
+        return ERR_BAD_STATE;
+    if (data.len == 0 || data.len > DTLS_DATA_LEN_MAX || d->data_out.count >= DTLS_DATA_MAX)
+        return ERR_FULL;
+    ERR_clear_error();
+    d->is_sending = true;
+    int result = SSL_write(d->ssl, data.data, (int)data.len);
+    d->is_sending = false;
+    ERR_clear_error();
+    return result == (int)data.len ? OK : ERR_SYSTEM;
+}
+
+bool dtls_next_data(struct dtls *d, struct bytes *ret)
+{
+    return parcels_pop(&d->data_in, ret);
 }
 
 void dtls_close(struct dtls *d)

@@ -8,8 +8,8 @@
  * A struct dtls and its OpenSSL state are on the heap and may allocate during the handshake, never
  * after it on behalf of media. OpenSSL's state (60 KiB) goes DTLS_SETTLE_TIME after the handshake:
  * from then on final flights are repeated and close_notify is sent and understood, nothing else;
- * application data is dropped from the start. One thread at a time per object; a context may be
- * shared by threads.
+ * application data is dropped from the start, unless dtls_keep() was called. One thread at a time
+ * per object; a context may be shared by threads.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef RTC_DTLS_H
@@ -22,6 +22,8 @@
 #define DTLS_RETRANSMIT_MIN        MILLIS(100) /* doubles with every repetition up to … */
 #define DTLS_RETRANSMIT_MAX        SECONDS(2)
 #define DTLS_SETTLE_TIME           SECONDS(5) /* connected: then OpenSSL's state is freed */
+#define DTLS_DATA_MAX              256        /* records of data kept, each way */
+#define DTLS_DATA_LEN_MAX          1150       /* of one record sent: the rest of DTLS_MTU is DTLS */
 #define DTLS_FINGERPRINTS_MAX      4
 #define DTLS_FINGERPRINT_TEXT_SIZE 96 /* 32 bytes as "AB:CD:…" + zero, for our own sha-256 */
 
@@ -78,6 +80,16 @@ void dtls_tick(struct dtls *d, usec now);
 /* The next datagram to send, one UDP datagram each; false when there is none. The view lives until
  * the next call on d. Call until false after each of the calls above. */
 bool dtls_next_datagram(struct dtls *d, struct bytes *ret);
+
+/* Application data (RFC 8261: SCTP): OpenSSL's state stays for the whole life of the association,
+ * and what comes is kept for dtls_next_data(). Call it before the handshake is done. */
+void dtls_keep(struct dtls *d);
+/* Seals one record, to be taken by dtls_next_datagram(). ERR_BAD_STATE: not connected, or not
+ * kept; ERR_FULL: too long for one datagram, or DTLS_DATA_MAX wait to be sent; ERR_SYSTEM. */
+MUST_USE enum err dtls_send(struct dtls *d, struct bytes data);
+/* The next record received; the view lives until the next call on d. Take all after each
+ * dtls_receive(): no more than DTLS_DATA_MAX are kept. */
+bool dtls_next_data(struct dtls *d, struct bytes *ret);
 
 /* Sends close_notify if connected; the state becomes DTLS_CLOSED. */
 void dtls_close(struct dtls *d);

@@ -107,8 +107,11 @@ struct sdp_media {
     unsigned line;
     enum media_kind kind;
     uint16_t port;
-    bool is_rtp; /* UDP/TLS/RTP/SAVPF (or TCP/TLS/…); false: data channel or other */
-    bool known;  /* audio, video or application */
+    bool is_rtp;        /* UDP/TLS/RTP/SAVPF (or TCP/TLS/…); false: data channel or other */
+    bool known;         /* audio, video or application */
+    bool is_data;       /* UDP/DTLS/SCTP webrtc-datachannel (RFC 8841), or TCP/… */
+    uint16_t sctp_port; /* 0: not said */
+    uint32_t max_message_size; /* of the author; 64 KiB if not said (RFC 8841 §6.1), 0: no limit */
     struct bytes kind_text, protocol, formats_text; /* as written, for the rejection */
     struct bytes mid;
     enum sdp_direction direction;
@@ -164,6 +167,8 @@ struct sdp_policy {
     /* We are a client with full ICE: a lite offer is fine, the answer is not lite and starts DTLS
      * whenever the offer leaves that to us (RFC 8842 §5.3). */
     bool full_ice;
+    /* Data channels: the longest message we take, for the answer. 0: such an m-line is rejected. */
+    uint32_t max_message_size;
 };
 
 /* opus, red; VP8, H264, VP9, AV1; all extensions we know but toffset and layers allocation, which
@@ -181,6 +186,7 @@ enum negotiated_role {
     ROLE_INACTIVE,
     ROLE_PUBLISH, /* the participant sends, we receive: recvonly in the answer */
     ROLE_SLOT,    /* we send: sendonly in the answer */
+    ROLE_DATA,    /* data channels, both ways */
 };
 
 struct negotiated_rid {
@@ -215,9 +221,11 @@ struct negotiated {
     char ice_pwd[SDP_PWD_MAX + 1];
     struct sdp_fingerprint fingerprints[SDP_FINGERPRINTS_MAX]; /* one of them must match */
     uint8_t fingerprint_count;
-    bool dtls_client;       /* we start the handshake: the offer said passive, or see full_ice */
-    bool full_ice;          /* of the policy */
-    struct rtp_ext_map ext; /* shared by all m-lines of the bundle */
+    uint16_t sctp_port;        /* ROLE_DATA: the participant's (RFC 8841); 0: no data channels */
+    uint32_t max_message_size; /* the longest that both take */
+    bool dtls_client;          /* we start the handshake: the offer said passive, or see full_ice */
+    bool full_ice;             /* of the policy */
+    struct rtp_ext_map ext;    /* shared by all m-lines of the bundle */
     struct format formats[128];       /* by payload type; codec CODEC_NONE: not negotiated */
     char fmtp[128][SDP_FMTP_MAX + 1]; /* by payload type, to echo; empty: none */
     struct negotiated_media media[SDP_MEDIA_MAX]; /* same order and count as the offer */
@@ -226,7 +234,8 @@ struct negotiated {
 
 /* Decides over an offer. OK; ERR_UNSUPPORTED (no BUNDLE, no rtcp-mux, no ICE, …) or ERR_MALFORMED
  * (contradictions such as one payload type with two meanings) with ret_error filled. An m-line
- * without a codec in common, a data channel and an m-line outside the bundle are rejected alone. */
+ * without a codec in common, an m-line outside the bundle, a data channel that the policy does not
+ * want and a second one are rejected alone. */
 MUST_USE enum err sdp_negotiate(const struct sdp *offer, const struct sdp_policy *policy,
                                 struct negotiated *ret, struct sdp_error *ret_error);
 

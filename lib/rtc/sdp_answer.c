@@ -75,6 +75,20 @@ static void put_simulcast(const struct negotiated_media *m, struct writer *w)
         writer_printf(w, "\r\n");
 }
 
+/* Our port is the participant's: nothing else speaks SCTP here. */
+static void put_data(const struct negotiated *n, const struct negotiated_media *m,
+                     const struct sdp_answer *a, bool first, struct writer *w)
+{
+    writer_printf(w, "m=%s 9 %s %s\r\nc=IN IP4 0.0.0.0\r\na=mid:%s\r\n", m->kind_text, m->protocol,
+                  m->first_format, m->mid);
+    put_transport(n, a, w);
+    if (first)
+        sdp_put_candidates(a->candidates, a->candidate_count, n->full_ice ? "active" : "passive",
+                           w);
+    writer_printf(w, "a=sctp-port:%u\r\na=max-message-size:%u\r\n", n->sctp_port,
+                  n->max_message_size);
+}
+
 static void put_media(const struct negotiated *n, const struct sdp_answer *a, size_t index,
                       bool first, struct writer *w)
 {
@@ -106,7 +120,10 @@ enum err sdp_write_answer(const struct negotiated *n, const struct sdp_answer *a
             put_rejected(&n->media[i], w);
             continue;
         }
-        put_media(n, a, i, first, w);
+        if (n->media[i].role == ROLE_DATA)
+            put_data(n, &n->media[i], a, first, w);
+        else
+            put_media(n, a, i, first, w);
         first = false;
     }
     return w->failed ? ERR_FULL : OK;

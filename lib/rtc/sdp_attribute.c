@@ -407,6 +407,24 @@ static enum err on_end_of_candidates(struct sdp_parser *p, struct bytes value)
     return OK;
 }
 
+static enum err on_sctp_port(struct sdp_parser *p, struct bytes value)
+{
+    uint64_t port;
+    if (!sdp_number(value, UINT16_MAX, &port))
+        return bad(p, "not a port");
+    p->media->sctp_port = (uint16_t)port;
+    return OK;
+}
+
+static enum err on_max_message_size(struct sdp_parser *p, struct bytes value)
+{
+    uint64_t size;
+    if (!sdp_number(value, UINT64_MAX, &size))
+        return bad(p, "not a number");
+    p->media->max_message_size = (uint32_t)MIN(size, (uint64_t)UINT32_MAX);
+    return OK;
+}
+
 enum level { SESSION = 1, MEDIA = 2, BOTH = 3 };
 
 static const struct attribute {
@@ -426,6 +444,8 @@ static const struct attribute {
     { "msid", MEDIA, on_msid },
     { "rtcp-mux", MEDIA, on_rtcp_mux },
     { "rtcp-rsize", MEDIA, on_rtcp_rsize },
+    { "sctp-port", MEDIA, on_sctp_port },
+    { "max-message-size", MEDIA, on_max_message_size },
     { "bundle-only", MEDIA, on_bundle_only },
     { "ice-ufrag", BOTH, on_ice_ufrag },
     { "ice-pwd", BOTH, on_ice_pwd },

@@ -255,6 +255,22 @@ static bool is_rejected(const struct negotiation *g, const struct sdp_media *m)
     return !sdp_is_open(m) || !sdp_is_bundled(g->offer, m->mid);
 }
 
+/* The one association of the bundle's DTLS (RFC 8841 §5.2). */
+static void decide_data(struct negotiation *g, const struct sdp_media *m,
+                        struct negotiated_media *nm)
+{
+    struct negotiated *n = g->n;
+    bool is_open = m->sctp_port != 0 && (m->port != 0 || m->bundle_only);
+    if (g->policy->max_message_size == 0 || !is_open || n->sctp_port != 0 ||
+        !sdp_is_bundled(g->offer, m->mid))
+        return;
+    nm->role = ROLE_DATA;
+    n->sctp_port = m->sctp_port;
+    n->max_message_size = g->policy->max_message_size;
+    if (m->max_message_size != 0)
+        n->max_message_size = MIN(n->max_message_size, m->max_message_size);
+}
+
 static enum err decide_media(struct negotiation *g, const struct sdp_media *m,
                              struct negotiated_media *nm)
 {
@@ -267,6 +283,8 @@ static enum err decide_media(struct negotiation *g, const struct sdp_media *m,
     nm->role = ROLE_REJECTED;
     if (m->mid.len > 0 && sdp_find_media(g->offer, m->mid) != m)
         return sdp_fail(g->error, ERR_MALFORMED, m->line, "mid %s is used twice", nm->mid);
+    if (m->is_data)
+        decide_data(g, m, nm);
     if (is_rejected(g, m))
         return OK;
     if (!m->rtcp_mux)

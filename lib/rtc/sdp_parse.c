@@ -3,6 +3,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "rtc/sdp_parser.h"
 
+#define MESSAGE_SIZE_DEFAULT 65536 /* RFC 8841 §6.1 */
+
 static enum err bad_media(struct sdp_parser *p, const char *reason)
 {
     return sdp_fail(p->error, ERR_MALFORMED, p->line, "m=: %s", reason);
@@ -54,6 +56,10 @@ static enum err on_media(struct sdp_parser *p, struct bytes value)
     m->known = m->kind != MEDIA_APPLICATION || sdp_is(m->kind_text, "application");
     m->is_rtp = m->kind != MEDIA_APPLICATION && (sdp_is(m->protocol, "UDP/TLS/RTP/SAVPF") ||
                                                  sdp_is(m->protocol, "TCP/TLS/RTP/SAVPF"));
+    m->is_data = sdp_is(m->kind_text, "application") &&
+                 (sdp_is(m->protocol, "UDP/DTLS/SCTP") || sdp_is(m->protocol, "TCP/DTLS/SCTP")) &&
+                 sdp_is(m->formats_text, "webrtc-datachannel");
+    m->max_message_size = MESSAGE_SIZE_DEFAULT;
     return m->is_rtp ? add_formats(p, m->formats_text) : OK;
 }
 

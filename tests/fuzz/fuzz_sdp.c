@@ -38,6 +38,7 @@ static size_t write_answer(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     struct sdp_policy policy = sdp_policy_default();
+    policy.max_message_size = 16384;
     struct sdp_error error = { 0 };
     if (sdp_parse(bytes_of(data, len), &offer, &error) != OK ||
         sdp_negotiate(&offer, &policy, &negotiated, &error) != OK) {
@@ -55,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
             check(m->port == 0);
             continue;
         }
-        check(m->port == 9 && m->rtcp_mux && m->ice_ufrag.len == 4);
+        check(m->port == 9 && m->rtcp_mux == !m->is_data && m->ice_ufrag.len == 4);
         check(m->format_count == negotiated.media[i].payload_type_count);
         for (size_t f = 0; f < m->format_count; f++)
             check(m->formats[f].format.codec ==

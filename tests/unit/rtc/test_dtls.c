@@ -436,6 +436,68 @@ static void application_data_is_counted_and_dropped(void **state)
     dtls_context_free(watched);
 }
 
+/* Carries everything from one end to the other. */
+static void carry_all(struct network *net, struct dtls *from, struct dtls *to)
+{
+    struct bytes datagram;
+    while (dtls_next_datagram(from, &datagram)) {
+        assert_true(datagram.len <= DTLS_MTU);
+        dtls_receive(to, datagram, net->now);
+    }
+}
+
+static void data_goes_both_ways_for_as_long_as_it_is_wanted(void **state)
+{
+    struct network *net = network_new();
+    struct bytes got;
+    dtls_keep(net->server);
+    dtls_keep(net->client);
+    assert_int_equal(dtls_send(net->server, bytes_of_str("early")), ERR_BAD_STATE);
+    connect_ends(net);
+    net->now += DTLS_HANDSHAKE_TIMEOUT;
+    dtls_tick(net->server, net->now);
+    dtls_tick(net->client, net->now);
+    uint8_t longest[DTLS_DATA_LEN_MAX + 1] = { 7 };
+    assert_int_equal(dtls_send(net->client, bytes_of_str("to you")), OK);
+    assert_int_equal(dtls_send(net->client, bytes_of(longest, DTLS_DATA_LEN_MAX)), OK);
+    assert_int_equal(dtls_send(net->client, bytes_of(longest, sizeof longest)), ERR_FULL);
+    carry_all(net, net->client, net->server);
+    assert_true(dtls_next_data(net->server, &got));
+    assert_true(bytes_equal(got, bytes_of_str("to you")));
+    assert_true(dtls_next_data(net->server, &got));
+    assert_int_equal(got.len, DTLS_DATA_LEN_MAX);
+    assert_false(dtls_next_data(net->server, &got));
+    assert_int_equal(dtls_send(net->server, bytes_of_str("and back")), OK);
+    carry_all(net, net->server, net->client);
+    assert_true(dtls_next_data(net->client, &got));
+    assert_true(bytes_equal(got, bytes_of_str("and back")));
+    dtls_close(net->server);
+    carry_all(net, net->server, net->client);
+    assert_int_equal(dtls_state(net->client), DTLS_CLOSED);
+    network_free(net);
+}
+
+static void data_that_nobody_takes_is_bounded(void **state)
+{
+    struct network *net = network_new();
+    struct bytes got;
+    size_t count = 0;
+    dtls_keep(net->server);
+    dtls_keep(net->client);
+    connect_ends(net);
+    for (size_t i = 0; i < DTLS_DATA_MAX; i++)
+        assert_int_equal(dtls_send(net->client, bytes_of_str("x")), OK);
+    assert_int_equal(dtls_send(net->client, bytes_of_str("x")), ERR_FULL);
+    carry_all(net, net->client, net->server);
+    assert_int_equal(dtls_send(net->client, bytes_of_str("one more")), OK);
+    carry_all(net, net->client, net->server);
+    for (; dtls_next_data(net->server, &got); count++)
+        assert_int_equal(got.len, 1);
+    assert_int_equal(count, DTLS_DATA_MAX);
+    assert_int_equal(dtls_counters(net->server).dropped_count, 1);
+    network_free(net);
+}
+
 static void final_flight_is_repeated_for_a_client_that_lost_it(void **state)
 {
     /* Numbers: 0 ClientHello, 1 server's flight, 2 client's flight, 3 server's final flight. */
@@ -655,6 +717,8 @@ int main(void)
         cmocka_unit_test(garbage_is_dropped_and_does_not_disturb),
         cmocka_unit_test(close_notify_closes_both_ends),
         cmocka_unit_test(application_data_is_counted_and_dropped),
+        cmocka_unit_test(data_goes_both_ways_for_as_long_as_it_is_wanted),
+        cmocka_unit_test(data_that_nobody_takes_is_bounded),
         cmocka_unit_test(final_flight_is_repeated_for_a_client_that_lost_it),
         cmocka_unit_test(close_notify_is_sent_and_understood_without_openssl),
         cmocka_unit_test(forged_alerts_do_not_end_a_settled_association),

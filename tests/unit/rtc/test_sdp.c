@@ -370,6 +370,54 @@ static void data_channel_and_unknown_media_are_rejected_alone(void **state)
     assert_int_equal(answered.media_count, 4);
 }
 
+static void a_data_channel_is_answered_if_we_want_one(void **state)
+{
+    struct sdp_policy policy = sdp_policy_default();
+    policy.max_message_size = 16384;
+    struct bytes offer = str("v=0\r\na=group:BUNDLE 0 d e\r\n" AUDIO TRANSPORT
+                             "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"
+                             "a=mid:d\r\na=sctp-port:5001\r\na=max-message-size:262144\r\n"
+                             "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"
+                             "a=mid:e\r\na=sctp-port:5002\r\n");
+    assert_int_equal(negotiate_with(offer, &policy), OK);
+    assert_int_equal(n.media[1].role, ROLE_DATA);
+    assert_int_equal(n.media[2].role, ROLE_REJECTED); /* there is one association */
+    assert_int_equal(n.sctp_port, 5001);
+    assert_int_equal(n.max_message_size, 16384);
+    const char *answer_text = write_answer();
+    assert_non_null(strstr(answer_text, "a=group:BUNDLE 0 d\r\n"));
+    assert_non_null(strstr(answer_text, "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"));
+    assert_true(answered.media[1].is_data);
+    assert_int_equal(answered.media[1].sctp_port, 5001);
+    assert_int_equal(answered.media[1].max_message_size, 16384);
+    assert_true(answered.media[1].ice_ufrag.len > 0);
+}
+
+static void the_smaller_message_size_counts(void **state)
+{
+    struct sdp_policy policy = sdp_policy_default();
+    policy.max_message_size = 100000;
+    static const char *const head = "v=0\r\na=group:BUNDLE 0 d\r\n" AUDIO TRANSPORT
+                                    "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"
+                                    "a=mid:d\r\na=sctp-port:5000\r\n";
+    static const struct {
+        const char *line;
+        uint32_t size;
+    } cases[] = { { "", 65536 }, /* not said */
+                  { "a=max-message-size:0\r\n", 100000 },
+                  { "a=max-message-size:1200\r\n", 1200 },
+                  { "a=max-message-size:99999999999\r\n", 100000 } };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char offer[4096];
+        snprintf(offer, sizeof offer, "%s%s", head, cases[i].line);
+        assert_int_equal(negotiate_with(str(offer), &policy), OK);
+        assert_int_equal(n.max_message_size, cases[i].size);
+    }
+    char offer[4096];
+    snprintf(offer, sizeof offer, "%sa=max-message-size:x\r\n", head);
+    assert_int_equal(negotiate_with(str(offer), &policy), ERR_MALFORMED);
+}
+
 static void simulcast_takes_first_alternatives_and_pauses(void **state)
 {
     assert_int_equal(
@@ -482,6 +530,8 @@ int main(void)
         cmocka_unit_test(directions_become_roles),
         cmocka_unit_test(passive_offer_makes_us_start_dtls),
         cmocka_unit_test(data_channel_and_unknown_media_are_rejected_alone),
+        cmocka_unit_test(a_data_channel_is_answered_if_we_want_one),
+        cmocka_unit_test(the_smaller_message_size_counts),
         cmocka_unit_test(simulcast_takes_first_alternatives_and_pauses),
         cmocka_unit_test(codecs_follow_the_policy),
         cmocka_unit_test(publisher_chooses_its_codec_by_its_order),
