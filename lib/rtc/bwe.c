@@ -23,6 +23,8 @@ enum {
     REPORT_LOSS_LOW = 5,     /* of 256: 2 % */
     LOSS_SEVERE = 300,       /* per mille: the path is simply full */
     SILENCE_PERCENT = 70,
+    LEVEL_US = 2000000,  /* a queue of ours would have drained, or grown into overuse */
+    LEVEL_PERCENT = 110, /* of the estimate: so much arrives, and nothing is wrong */
 };
 
 static uint64_t clamp_bps(uint64_t bps)
@@ -35,14 +37,15 @@ static uint64_t percent(uint64_t value, unsigned of)
     return value * of / 100;
 }
 
-void bwe_init(struct bwe *b, usec now)
+void bwe_init(struct bwe *b, struct bwe_sent *sent, usec now)
 {
     memset(b, 0, sizeof(*b));
+    b->sent = sent;
     b->estimate_bps = BWE_START_BPS;
     b->rtt_us = BWE_RTT_DEFAULT_US;
     b->reported_seq = INT64_MIN;
     b->now = b->updated_at = now;
-    b->cut_at = b->unanswered_at = b->remb_at = b->report_at = USEC_NEVER;
+    b->level_at = b->cut_at = b->unanswered_at = b->remb_at = b->report_at = USEC_NEVER;
 }
 
 /* Time never goes back. */
@@ -125,8 +128,10 @@ void bwe_on_sent(struct bwe *b, uint16_t seq, size_t size, uint8_t cluster, usec
     int64_t before = b->seq.highest;
     bool first = !b->seq.started;
     int64_t number = seq_unwrap16(&b->seq, seq);
-    if (first)
+    if (first) {
         before = number - 1;
+        memset(b->sent, 0, BWE_HISTORY * sizeof(*b->sent));
+    }
     /* numbers that were left out must not be taken for those of an earlier round */
     for (int64_t n = MAX(before + 1, number - BWE_HISTORY + 1); n < number; n++)
         sent_at(b, n)->status = NOT_SENT;
@@ -320,6 +325,24 @@ static void take_probe_result(struct bwe *b)
     b->updated_at = b->now;
 }
 
+/* The delay is above the least one of the last seconds, but flat, without loss, and more arrives
+ * than was thought possible, or much less is sent: that is no queue of ours, the path is longer
+ * now. */
+static bool is_longer_path(struct bwe *b, bool is_level)
+{
+    if (!is_level || is_cut_within(b, LEVEL_US)) {
+        b->level_at = USEC_NEVER;
+        return false;
+    }
+    if (b->level_at == USEC_NEVER)
+        b->level_at = b->now;
+    if (b->now - b->level_at < LEVEL_US)
+        return false;
+    b->level_at = USEC_NEVER;
+    return is_application_limited(b) ||
+           bwe_rate_bps(&b->acked, WINDOW_FULL_US) > percent(b->estimate_bps, LEVEL_PERCENT);
+}
+
 static void decide(struct bwe *b)
 {
     enum bwe_usage usage = bwe_delay_update(&b->delay);
@@ -345,6 +368,11 @@ static void decide(struct bwe *b)
     }
     if (!drained || usage == BWE_OVERUSE)
         b->updated_at = b->now;
+    bool is_level = !drained && usage != BWE_OVERUSE && !bwe_loss_is_high(&b->loss, true);
+    if (is_longer_path(b, is_level)) {
+        bwe_delay_rebase(&b->delay);
+        b->estimate_bps = clamp_bps(MAX(b->estimate_bps, bwe_rate_bps(&b->acked, WINDOW_FULL_US)));
+    }
 }
 
 void bwe_on_feedback(struct bwe *b, struct twcc_feedback *f, usec now)

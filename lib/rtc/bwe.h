@@ -40,9 +40,10 @@ struct bwe_sent {
     uint8_t status; /* enum of bwe.c */
 };
 
-/* All state toward one participant. Embedded in the transport; ready after bwe_init(). */
+/* All state toward one participant but for the packets sent. Embedded in the transport; ready after
+ * bwe_init(). */
 struct bwe {
-    struct bwe_sent sent[BWE_HISTORY];
+    struct bwe_sent *sent;    /* borrowed, BWE_HISTORY places by the low bits of the number */
     struct seq_unwrapper seq; /* of what was sent */
     int64_t reported_seq;     /* newest number that feedback spoke of; -1 none */
     struct bwe_rate acked;    /* on the receiver's clock */
@@ -60,6 +61,7 @@ struct bwe {
     usec rtt_us;
     usec now;            /* newest time seen */
     usec updated_at;     /* when the estimate was last let grow */
+    usec level_at;       /* since when the delay has been high but flat; USEC_NEVER: it is not */
     usec cut_at;         /* when it was last cut; 0 never */
     usec unanswered_at;  /* when the first packet left that no feedback answered; USEC_NEVER none */
     unsigned level_cuts; /* in a row, for a standing queue that did not get shorter */
@@ -67,9 +69,11 @@ struct bwe {
     /* counters */
     uint64_t overuse_count, loss_cut_count, silence_count;
 };
-static_assert(sizeof(struct bwe) <= 24 << 10, "one per transport");
+static_assert(sizeof(struct bwe) <= 4 << 10, "one per transport");
 
-void bwe_init(struct bwe *b, usec now);
+/* sent: BWE_HISTORY places, kept; not looked at before the first packet is sent (who is sent
+ * nothing does not touch their memory). */
+void bwe_init(struct bwe *b, struct bwe_sent *sent, usec now);
 
 /* One packet with this transport-wide number left. size: the whole UDP payload. cluster: 0 for
  * media, else what bwe_take_probe() gave. */

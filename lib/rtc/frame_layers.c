@@ -126,6 +126,11 @@ static enum err from_payload(struct layer_reader *r, enum codec codec, struct by
     }
     struct frame_info info;
     enum err e = frame_inspect(codec, payload, &info);
+    /* an IDR whose parameter sets were in a packet that is missing begins nothing */
+    if (codec == CODEC_H264 && e == OK) {
+        r->has_parameter_sets |= info.parameter_sets;
+        info.keyframe_start &= info.parameter_sets || !r->has_parameter_sets;
+    }
     if (e != OK)
         return e;
     fl->frame_start = info.frame_start;

@@ -73,7 +73,8 @@ struct layer_reader {
     struct depdesc_structure depdesc; /* of the newest keyframe */
     uint16_t depdesc_frame;           /* its frame number */
     uint16_t active_frame;            /* frame number that structure.active is from */
-    enum codec codec; /* whose payload descriptor `structure` is from; CODEC_NONE: depdesc */
+    enum codec codec;        /* whose payload descriptor `structure` is from; CODEC_NONE: depdesc */
+    bool has_parameter_sets; /* H.264: they come with its keyframes */
     struct layer_history history;
 };
 

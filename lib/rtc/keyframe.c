@@ -61,6 +61,7 @@ static void note_nal(uint8_t type, struct bytes slice, struct frame_info *info)
     bool first_slice = slice.len > 0 && (slice.data[0] & 0x80) != 0;
     switch (type) {
     case H264_SPS:
+        info->parameter_sets = true;
         info->frame_start = true;
         info->keyframe_start = true;
         break;

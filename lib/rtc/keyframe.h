@@ -13,6 +13,7 @@
 struct frame_info {
     bool frame_start;    /* first packet of a frame (VP9: of a layer frame) */
     bool keyframe_start; /* first packet of a keyframe (H.264: SPS, or IDR without SPS before it) */
+    bool parameter_sets; /* H.264: an SPS is in the packet */
     int8_t spatial_id;   /* -1: not said */
     int8_t temporal_id;  /* -1: not said */
     uint16_t width, height; /* VP8 keyframes; 0: not said */

@@ -102,6 +102,13 @@ void send_log_gate(struct send_log *l, int64_t out_seq)
     l->gate = MAX(l->gate, out_seq);
 }
 
+const struct send_record *send_log_recent(const struct send_log *l, unsigned back)
+{
+    int64_t seq = l->highest - back;
+    const struct send_record *r = &l->ring[(uint64_t)seq & (l->ring_count - 1)];
+    return l->started && r->used && r->out_seq == seq ? r : NULL;
+}
+
 enum err send_log_serve(struct send_log *l, uint16_t out_seq, usec now, usec rtt_us,
                         const struct send_record **ret)
 {

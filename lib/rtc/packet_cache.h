@@ -64,6 +64,7 @@ struct send_record {
     uint8_t patch_skip; /* bytes of the source payload that patch[] replaces */
     uint8_t patch_len;
     uint8_t patch[SEND_PATCH_MAX]; /* e.g. the rewritten VP8 descriptor */
+    uint16_t frame_offset;         /* added to the frame number of its dependency descriptor */
     /* derived */
     bool used;
     uint8_t resend_count;
@@ -84,6 +85,9 @@ void send_log_clear(struct send_log *l);
 void send_log_add(struct send_log *l, const struct send_record *r);
 /* From now on nothing older than out_seq is served. */
 void send_log_gate(struct send_log *l, int64_t out_seq);
+
+/* The packet sent `back` numbers before the newest; NULL if it is not remembered. */
+const struct send_record *send_log_recent(const struct send_log *l, unsigned back);
 
 /* May this lost packet be sent again now? On OK it counts as sent.
  * ERR_NOT_FOUND (never sent, or forgotten), ERR_EXPIRED (behind the gate), ERR_FULL (RESEND_MAX

@@ -34,6 +34,8 @@ enum {
     PASS_DATAGRAMS_MAX = 256,
     /* A UDP payload that fits every path we care about; more is not cached and not forwarded. */
     DATAGRAM_SIZE_MAX = 1500,
+    /* What a forwarded packet has beside its payload: RTP header 12, extensions about 20, tag 16. */
+    PACKET_OVERHEAD = 48,
 
     /* Per participant. */
     TRANSPORT_MEDIA_MAX = SDP_MEDIA_MAX,

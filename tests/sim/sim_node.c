@@ -221,10 +221,14 @@ void sim_node_tick(struct sim_node *n, usec now)
         worker_tick(n->worker, now);
 }
 
+void sim_node_shake_hands(struct sim_node *n, usec now)
+{
+    (void)pump_associations(n->worker, n->associations, now);
+}
+
 void sim_node_flush(struct sim_node *n, usec now, sim_node_send *send, sim_node_told *told,
                     void *data)
 {
-    (void)pump_associations(n->worker, n->associations, now);
     for (bool more = true; more;) {
         more = worker_flush(n->worker, now, &n->out);
         send_out(n, send, data);

@@ -44,6 +44,8 @@ void sim_node_receive(struct sim_node *n, const struct net_addr *from, struct by
                       usec now);
 /* Call at the deadline; too early is harmless. */
 void sim_node_tick(struct sim_node *n, usec now);
+/* DTLS, which another thread does in sfud. Call before sim_node_flush(). */
+void sim_node_shake_hands(struct sim_node *n, usec now);
 /* Sends what waits and tells what happened. Call after each of the above. */
 void sim_node_flush(struct sim_node *n, usec now, sim_node_send *send, sim_node_told *told,
                     void *data);

@@ -157,6 +157,7 @@ static void media_told(void *data, const char *participant, const char *state)
 static void flush_node(struct sim *s)
 {
     sim_node_tick(s->node, s->now);
+    sim_node_shake_hands(s->node, s->now);
     enter_node(s, true);
     sim_node_flush(s->node, s->now, send_down, media_told, s);
     leave_node(s);

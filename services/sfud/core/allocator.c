@@ -65,6 +65,16 @@ static bool raise(struct division *d, size_t i)
     return true;
 }
 
+/* raise() would not always: see allocator.h. */
+static void give_least(struct division *d, size_t i, uint64_t least_bps)
+{
+    const struct ladder *l = &d->ladders[i];
+    if (l->count == 0 || l->rungs[0].bps > least_bps)
+        return;
+    d->rungs[i] = 0;
+    d->spent_bps = l->rungs[0].bps;
+}
+
 /* Those of one size, in turns, until nobody can be raised. */
 static void raise_group(struct division *d, const uint8_t *order, size_t count)
 {
@@ -75,15 +85,17 @@ static void raise_group(struct division *d, const uint8_t *order, size_t count)
     }
 }
 
-uint64_t allocator_divide(const struct ladder *ladders, size_t count, uint64_t budget_bps,
+uint64_t allocator_divide(const struct ladder *ladders, size_t count, const struct budget *budget,
                           int8_t *ret)
 {
     check(count <= TRANSPORT_MEDIA_MAX);
     uint8_t order[TRANSPORT_MEDIA_MAX];
     sort(ladders, count, order);
-    struct division d = { .ladders = ladders, .rungs = ret, .budget_bps = budget_bps };
+    struct division d = { .ladders = ladders, .rungs = ret, .budget_bps = budget->bps };
     memset(ret, -1, count);
-    for (size_t i = 0; i < count; i++)
+    if (count > 0 && !raise(&d, order[0]))
+        give_least(&d, order[0], budget->least_bps);
+    for (size_t i = 1; i < count; i++)
         (void)raise(&d, order[i]);
     for (size_t first = 0, end; first < count; first = end) {
         for (end = first + 1;

@@ -6,7 +6,9 @@
  * divided: the caller takes it off the budget before.
  *
  * Stable: a slot keeps what it has while that fits, and is raised only if there is some room left
- * over, so that a budget that wavers does not make pictures waver.
+ * over, so that a budget that wavers does not make pictures waver. The most wanted slot may be
+ * given its least picture beyond the budget: a budget is an estimate, and one picture too large
+ * shows more than none.
  *
  * Pure: the same input gives the same answer.
  *
@@ -45,9 +47,14 @@ void ladder_add(struct ladder *l, struct rung rung);
 /* What all would take at their best. */
 uint64_t allocator_demand(const struct ladder *ladders, size_t count);
 
+struct budget {
+    uint64_t bps;
+    uint64_t least_bps; /* the most wanted slot's least picture may cost so much in any case */
+};
+
 /* Divides. ret[i]: index of the rung of ladders[i], -1: nothing fits. count <= TRANSPORT_MEDIA_MAX.
  * Returns what is spent. Cost: count * rungs. */
-uint64_t allocator_divide(const struct ladder *ladders, size_t count, uint64_t budget_bps,
+uint64_t allocator_divide(const struct ladder *ladders, size_t count, const struct budget *budget,
                           int8_t *ret);
 
 #endif

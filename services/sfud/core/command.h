@@ -67,6 +67,7 @@ struct slot_setting {
     char participant[PARTICIPANT_KEY_MAX + 1];
     enum source source;
     uint8_t spatial_max; /* highest layer wanted: 0 lowest … 2 */
+    uint8_t priority;    /* 0 first, where bandwidth is scarce */
 };
 
 struct command {

@@ -44,18 +44,31 @@ void encoding_restart(struct encoding *e, struct pool *payloads)
     nack_init(&e->nack);
     nack_set_rtt(&e->nack, rtt);
     e->unwrapper = (struct seq_unwrapper){ 0 };
+    e->layers = (struct layer_reader){ 0 };
 }
 
 int64_t encoding_on_packet(struct encoding *e, uint16_t seq, bool keyframe_start, usec now)
 {
-    if (keyframe_start)
+    if (keyframe_start) {
         keyframe_request_done(&e->keyframe);
+        e->keyframe_at = now;
+    }
     if (e->has_nack)
         return nack_on_packet(&e->nack, seq, keyframe_start, now);
     return seq_unwrap16(&e->unwrapper, seq);
 }
 
-bool encoding_cache(struct encoding *e, struct pool *payloads, const struct cached_packet *p)
+struct cached_frame encoding_cached_frame(const struct cached_packet *p)
+{
+    const struct cached_payload *payload = p->owner;
+    return (struct cached_frame){ .layers = &payload->layers,
+                                  .descriptor = &payload->descriptor,
+                                  .depdesc = bytes_of(payload->data + p->payload.len,
+                                                      payload->depdesc_len) };
+}
+
+bool encoding_cache(struct encoding *e, struct pool *payloads, const struct cached_packet *p,
+                    const struct cached_frame *frame)
 {
     check(e->is_video);
     if (packet_cache_find(&e->cache, p->seq) != NULL)
@@ -68,6 +81,14 @@ bool encoding_cache(struct encoding *e, struct pool *payloads, const struct cach
         return true; /* forwarded all the same; a NACK for it will go unanswered */
     payload->self = h;
     memcpy(payload->data, p->payload.data, p->payload.len);
+    payload->layers = *frame->layers;
+    payload->descriptor = *frame->descriptor;
+    payload->depdesc_len = 0;
+    if (frame->depdesc.len <= UINT8_MAX && frame->depdesc.len > 0 &&
+        p->payload.len + frame->depdesc.len <= DATAGRAM_SIZE_MAX) {
+        memcpy(payload->data + p->payload.len, frame->depdesc.data, frame->depdesc.len);
+        payload->depdesc_len = (uint8_t)frame->depdesc.len;
+    }
     struct cached_packet copy = *p;
     copy.payload.data = payload->data;
     copy.owner = payload;

@@ -11,14 +11,19 @@
 #include "core/forwarder.h"
 #include "core/keyframe_request.h"
 #include "core/pool.h"
+#include "core/rate_meter.h"
+#include "rtc/frame_layers.h"
 #include "rtc/nack.h"
 #include "rtc/packet_cache.h"
 
 enum { ENCODING_CACHE_COUNT = PACKET_CACHE_VIDEO_COUNT };
 
-/* A payload that outlives its pass. */
+/* A payload that outlives its pass, with what was known of its frame. */
 struct cached_payload {
     handle self;
+    struct frame_layers layers;
+    struct payload_descriptor descriptor;
+    uint8_t depdesc_len; /* its dependency descriptor is behind the payload; 0: none */
     uint8_t data[DATAGRAM_SIZE_MAX];
 };
 
@@ -37,9 +42,12 @@ struct encoding {
     struct nack_generator nack;
     struct receive_stats stats;
     struct keyframe_request keyframe;
-    usec waiters_at; /* when to look for slots that wait for a keyframe */
+    usec keyframe_at; /* the last one began */
+    usec waiters_at;  /* when to look for slots that wait for a keyframe */
     uint8_t fir_seq;
     struct media_clock clock; /* of the last sender report */
+    struct layer_reader layers;
+    struct rate_meter rates; /* by decode target; 0 is all if there are no layers */
 
     struct packet_cache cache; /* video */
     struct cached_packet ring[ENCODING_CACHE_COUNT];
@@ -54,8 +62,24 @@ void encoding_restart(struct encoding *e, struct pool *payloads);
 /* A packet of the stream arrived or was restored. Returns its extended number. */
 int64_t encoding_on_packet(struct encoding *e, uint16_t seq, bool keyframe_start, usec now);
 
+/* The newest number that has arrived. */
+static inline int64_t encoding_highest(const struct encoding *e)
+{
+    return e->has_nack ? e->nack.unwrapper.highest : e->unwrapper.highest;
+}
+
+/* What a cached packet has beside its payload. */
+struct cached_frame {
+    const struct frame_layers *layers;
+    const struct payload_descriptor *descriptor;
+    struct bytes depdesc;
+};
+
 /* Keeps a copy for retransmission. False if it is there already: a duplicate. */
-bool encoding_cache(struct encoding *e, struct pool *payloads, const struct cached_packet *p);
+bool encoding_cache(struct encoding *e, struct pool *payloads, const struct cached_packet *p,
+                    const struct cached_frame *frame);
+/* Borrows from the cached packet. */
+struct cached_frame encoding_cached_frame(const struct cached_packet *p);
 
 /* Gives back payloads stored at or before `before`. */
 void encoding_expire(struct encoding *e, struct pool *payloads, usec before);

@@ -31,6 +31,7 @@ static struct encoding *find_encoding(const struct worker *w, const struct trans
 static void set_round_trip(struct worker *w, struct transport *t, usec rtt_us)
 {
     t->rtt_us = rtt_us;
+    bwe_set_rtt(&t->bandwidth.bwe, rtt_us);
     for (size_t i = 0; i < t->ssrc_count; i++) {
         struct track *track;
         struct encoding *e = find_encoding(w, t, t->ssrcs[i].ssrc, &track);
@@ -42,16 +43,20 @@ static void set_round_trip(struct worker *w, struct transport *t, usec rtt_us)
 static void on_reports(struct worker *w, struct transport *t, struct bytes reports, usec now)
 {
     struct rtcp_report report;
+    int worst = -1;
     while (rtcp_report_next(&reports, &report)) {
         struct slot *slot = find_slot(w, t, report.ssrc);
         if (slot == NULL)
             continue;
+        worst = MAX(worst, (int)report.fraction_lost);
         slot->fraction_lost = report.fraction_lost;
         slot->jitter = report.jitter;
         usec rtt_us = rtcp_round_trip(&report, ntp_of(worker_wall(w, now)));
         if (rtt_us >= 0)
             set_round_trip(w, t, rtt_us);
     }
+    if (worst >= 0)
+        bandwidth_on_report(w, t, (uint8_t)worst, now);
 }
 
 /* The smallest offset seen is the one least delayed; clocks that drift apart pull it along. One
@@ -145,9 +150,11 @@ static void on_message(struct worker *w, struct transport *t, const struct rtcp_
         break;
     case RTCP_TWCC:
         stats_count(&w->stats, STAT_TWCC_IN);
+        bandwidth_on_feedback(w, t, m->fci, now);
         break;
     case RTCP_REMB:
         stats_count(&w->stats, STAT_REMB_IN);
+        bandwidth_on_remb(w, t, m->bitrate_bps, now);
         break;
     case RTCP_SDES:
         break;

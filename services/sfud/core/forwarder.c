@@ -96,8 +96,12 @@ static void switch_input(struct forwarder *f, const struct forwarder_packet *p)
     f->in_highest = p->seq - 1;
     f->clock = (struct media_clock){ 0 };
     f->switch_count++;
-    if (p->vp8 != NULL)
-        vp8_munger_switch(&f->vp8, p->vp8);
+    if (p->has_frame_number)
+        f->frame_offset = (uint16_t)(f->out_frame + 1 - p->frame_number);
+    if (p->payload != NULL && p->payload->codec == CODEC_VP8)
+        vp8_munger_switch(&f->vp8, &p->payload->vp8);
+    if (p->payload != NULL && p->payload->codec == CODEC_VP9)
+        vp9_munger_switch(&f->vp9, &p->payload->vp9);
 }
 
 /* The same input numbers anew: one number stays free, so that the receiver knows of a loss. */
@@ -120,6 +124,24 @@ static bool can_take_over(const struct forwarder *f, const struct forwarder_pack
     return !p->is_unwanted && (p->keyframe_start || !f->needs_keyframe);
 }
 
+/* The numbers of the codec, which go on over inputs as those of RTP do. */
+static void munge(struct forwarder *f, const struct forwarder_packet *p,
+                  struct forwarder_output *ret)
+{
+    ret->frame_offset = f->frame_offset;
+    uint16_t frame = (uint16_t)(p->frame_number + f->frame_offset);
+    if (p->has_frame_number && seq16_diff(frame, f->out_frame) > 0)
+        f->out_frame = frame;
+    ret->payload.codec = CODEC_NONE;
+    if (p->payload == NULL || p->payload->codec == CODEC_NONE)
+        return;
+    ret->payload = *p->payload;
+    if (p->payload->codec == CODEC_VP8)
+        vp8_munger_apply(&f->vp8, &ret->payload.vp8);
+    else
+        vp9_munger_apply(&f->vp9, &ret->payload.vp9);
+}
+
 static void send_number(struct forwarder *f, const struct forwarder_packet *p,
                         const struct forwarder_range *r, struct forwarder_output *ret)
 {
@@ -133,10 +155,7 @@ static void send_number(struct forwarder *f, const struct forwarder_packet *p,
     }
     if (p->clock != NULL && p->clock->domain != 0)
         f->clock = *p->clock;
-    if (p->vp8 != NULL) {
-        ret->vp8 = *p->vp8;
-        vp8_munger_apply(&f->vp8, &ret->vp8);
-    }
+    munge(f, p, ret);
     f->started = true;
 }
 
@@ -158,6 +177,8 @@ enum forwarder_verdict forwarder_push(struct forwarder *f, const struct forwarde
     const struct forwarder_range *r = range_of(f, p->seq);
     if (r == NULL)
         return FORWARDER_STALE;
+    if (p->is_unwanted && p->payload != NULL && p->payload->codec == CODEC_VP8)
+        vp8_munger_skip_picture(&f->vp8, &p->payload->vp8);
     if (p->is_unwanted && p->seq > f->in_highest) {
         swallow(f, p->seq);
         f->in_highest = p->seq;

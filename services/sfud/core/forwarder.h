@@ -2,8 +2,9 @@
  *
  * An input is one incoming stream: another participant, another simulcast layer, the same stream
  * after a restart. Whatever flows in, what flows out has one SSRC, no gap in the sequence numbers
- * that was not a loss, timestamps that never go back, and for VP8 continuous picture ids. Video
- * changes its input only where a keyframe of the new input starts; audio at once.
+ * that was not a loss, timestamps that never go back, and continuous picture ids (VP8, VP9) and
+ * frame numbers (dependency descriptor). Video changes its input only where a keyframe of the new
+ * input starts; audio at once.
  *
  * Pure. The whole state is this plain struct: copying it moves the stream.
  *
@@ -11,7 +12,7 @@
 #ifndef SFUD_CORE_FORWARDER_H
 #define SFUD_CORE_FORWARDER_H
 
-#include "rtc/vp8.h"
+#include "rtc/frame_layers.h"
 
 enum {
     FORWARDER_RANGES = 32, /* dropped frames remembered: about a second of every other frame */
@@ -33,8 +34,10 @@ struct forwarder_packet {
     usec arrival;
     bool keyframe_start;
     bool is_unwanted; /* no payload, or of a layer that is not for this viewer: swallowed */
-    const struct vp8_descriptor *vp8; /* NULL: not VP8 */
-    const struct media_clock *clock;  /* of the input; NULL or domain 0: none yet */
+    const struct payload_descriptor *payload; /* NULL: none, as CODEC_NONE */
+    bool has_frame_number;                    /* of a dependency descriptor */
+    uint16_t frame_number;
+    const struct media_clock *clock; /* of the input; NULL or domain 0: none yet */
 };
 
 enum forwarder_verdict {
@@ -50,7 +53,8 @@ enum forwarder_verdict {
 struct forwarder_output {
     int64_t seq; /* extended */
     uint32_t timestamp;
-    struct vp8_descriptor vp8; /* if the packet had one */
+    struct payload_descriptor payload; /* if the packet had one */
+    uint16_t frame_offset;             /* to be added to its frame number */
 };
 
 /* Input numbers from `from` on are sent as number + offset; the `gap` numbers before it were
@@ -77,6 +81,9 @@ struct forwarder {
     usec out_at;            /* arrival of the packet with out_timestamp */
     struct media_clock clock;
     struct vp8_munger vp8;
+    struct vp9_munger vp9;
+    uint16_t frame_offset; /* of `input` */
+    uint16_t out_frame;    /* newest frame number sent */
     uint64_t switch_count;
 };
 

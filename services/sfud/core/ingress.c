@@ -3,7 +3,6 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "core/worker_state.h"
 #include "rtc/demux.h"
-#include "rtc/keyframe.h"
 
 static void ingress_stun(struct worker *w, const struct datagram *d, usec now)
 {
@@ -235,26 +234,21 @@ static bool unwrap_rtx(struct worker *w, struct arrival *a)
     return rtx_parse_payload(a->rtp.payload, &a->seq, &a->payload) == OK && a->payload.len > 0;
 }
 
-/* What the viewers' forwarders need to know of the payload. */
+static struct bytes depdesc_of(const struct rtp_ext_values *ext)
+{
+    bool has = (ext->present & RTP_EXT_BIT(RTP_EXT_DEPENDENCY_DESCRIPTOR)) != 0;
+    return has ? ext->dependency_descriptor : bytes_of(NULL, 0);
+}
+
+/* What the viewers' slots need to know of the frame. */
 static bool inspect(struct arrival *a, struct pass_packet *p)
 {
-    p->keyframe_start = false;
-    p->has_vp8 = false;
+    p->layers = (struct frame_layers){ 0 };
+    p->descriptor.codec = CODEC_NONE;
     if (a->payload.len == 0 || a->track->kind != MEDIA_VIDEO)
         return true;
-    if (a->format->codec == CODEC_VP8) {
-        if (vp8_parse(a->payload, &p->vp8) != OK)
-            return false;
-        p->has_vp8 = true;
-        p->keyframe_start = p->vp8.keyframe;
-        return true;
-    }
-    struct frame_info info;
-    enum err err = a->ext.present & RTP_EXT_BIT(RTP_EXT_DEPENDENCY_DESCRIPTOR)
-                       ? frame_inspect_depdesc(a->ext.dependency_descriptor, &info)
-                       : frame_inspect((enum codec)a->format->codec, a->payload, &info);
-    p->keyframe_start = err == OK && info.keyframe_start;
-    return err == OK;
+    return layer_reader_read(&a->encoding->layers, (enum codec)a->format->codec, a->payload,
+                             depdesc_of(&a->ext), &p->layers, &p->descriptor) == OK;
 }
 
 static void route(struct worker *w, struct arrival *a, const struct pass_packet *p)
@@ -288,7 +282,10 @@ static bool keep_copy(struct worker *w, struct arrival *a, const struct pass_pac
                                      .payload = p->payload,
                                      .timestamp = p->timestamp,
                                      .marker = p->marker };
-    return encoding_cache(a->encoding, &w->payloads, &c);
+    const struct cached_frame frame = { .layers = &p->layers,
+                                        .descriptor = &p->descriptor,
+                                        .depdesc = depdesc_of(&p->ext) };
+    return encoding_cache(a->encoding, &w->payloads, &c, &frame);
 }
 
 /* Grants and mutes are enforced here, on every packet. */
@@ -322,7 +319,7 @@ void ingress_rtp(struct worker *w, struct transport *t, const struct datagram *d
     }
     track_on_packet(w, a.track, a.encoding, now);
     p->encoding = a.encoding->self;
-    p->seq = encoding_on_packet(a.encoding, a.seq, p->keyframe_start, now);
+    p->seq = encoding_on_packet(a.encoding, a.seq, p->layers.keyframe_start, now);
     p->timestamp = a.rtp.timestamp;
     p->marker = a.rtp.marker;
     p->format = *a.format;
@@ -337,6 +334,8 @@ void ingress_rtp(struct worker *w, struct transport *t, const struct datagram *d
         stats_count(&w->stats, STAT_DROP_DUPLICATE);
         return;
     }
+    rate_meter_add(&a.encoding->rates, p->layers.has_layers ? p->layers.present : 1,
+                   p->payload.len + PACKET_OVERHEAD, now);
     w->packet_count++;
     route(w, &a, p);
 }
@@ -350,12 +349,16 @@ bool ingress_restore(struct worker *w, struct encoding *e, uint32_t low_seq, uin
     if (c == NULL || track == NULL)
         return false;
     const struct transport *publisher = pool_at(&w->transports, track->transport);
+    const struct cached_frame frame = encoding_cached_frame(c);
     ret->payload_type = payload_type;
     ret->format = publisher->params.formats[payload_type & 0x7f];
     ret->ext = (struct rtp_ext_values){ 0 };
-    struct arrival a = { .track = track, .format = &ret->format, .payload = c->payload };
-    if (!inspect(&a, ret))
-        return false;
+    if (frame.depdesc.len > 0) {
+        ret->ext.present = RTP_EXT_BIT(RTP_EXT_DEPENDENCY_DESCRIPTOR);
+        ret->ext.dependency_descriptor = frame.depdesc;
+    }
+    ret->layers = *frame.layers;
+    ret->descriptor = *frame.descriptor;
     ret->encoding = e->self;
     ret->seq = c->seq;
     ret->timestamp = c->timestamp;

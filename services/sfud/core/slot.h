@@ -9,6 +9,7 @@
 #include "common/list.h"
 #include "core/command.h"
 #include "core/forwarder.h"
+#include "core/layer_filter.h"
 #include "core/outbox.h"
 #include "core/pool.h"
 #include "rtc/packet_cache.h"
@@ -23,11 +24,17 @@ struct pass_packet;
 enum {
     SLOT_LOG_COUNT = 256,   /* sent packets that can be sent again: 1 s of 2 Mbit/s */
     SLOT_MID_PACKETS = 100, /* the first packets carry the mid, until the SSRC is surely known */
-    SLOT_PLI_BURST = 4,     /* keyframe requests of one viewer that are listened to … */
+    SLOT_NO_FORMAT = 0xff,
+    SLOT_PLI_BURST = 4, /* keyframe requests of one viewer that are listened to … */
 };
 #define SLOT_PLI_WINDOW                                                                            \
     SECONDS(4) /* … within this time: one bad link must not flood a publisher                    \
                 */
+
+/* A slot that was lowered is not raised again at once; longer, if it was raised a moment before. */
+#define SLOT_FLAP_TIME SECONDS(10)
+#define SLOT_HOLD_MIN  SECONDS(1)
+#define SLOT_HOLD_MAX  SECONDS(8)
 
 struct slot {
     /* given */
@@ -41,6 +48,7 @@ struct slot {
     bool has_wish;
     enum source wish_source;
     uint8_t spatial_max;
+    uint8_t priority;   /* 0 first, among those of the same size */
     uint64_t wish_hash; /* participant_hash() */
     char wish_participant[PARTICIPANT_KEY_MAX + 1];
 
@@ -48,14 +56,24 @@ struct slot {
     handle track; /* 0: not here */
     struct list_link in_track;
     struct forwarder forwarder;
-    struct send_log log; /* video with RTX */
-    uint64_t rtx_index;  /* extended number of the next retransmission */
+    struct layer_filter filter; /* of its input: what of it is sent */
+    /* what the viewer's network leaves of it: bandwidth.c */
+    bool has_target; /* of the present track */
+    bool must_ask;   /* its input needs a keyframe that was not asked for yet */
+    bool is_paused;
+    uint8_t target_spatial, target_temporal;
+    uint64_t target_bps;
+    usec raised_at; /* 0: never */
+    usec held_until, hold_time;
+    usec layer_keyframe_at; /* when the filter last asked for one */
+    struct send_log log;    /* video with RTX */
+    uint64_t rtx_index;     /* extended number of the next retransmission */
 
     /* how the present input is called here */
     handle format_input;
-    uint8_t format_in;  /* publisher's payload type; 0xff: none looked up */
-    uint8_t format_out; /* ours; 0xff: the viewer cannot take it */
-    uint8_t rtx_format; /* 0xff: none */
+    uint8_t format_in;  /* publisher's payload type; SLOT_NO_FORMAT: none looked up */
+    uint8_t format_out; /* ours; SLOT_NO_FORMAT: the viewer cannot take it */
+    uint8_t rtx_format; /* SLOT_NO_FORMAT: none */
     uint32_t clock_rate;
 
     /* sender report and receiver report */
@@ -81,7 +99,8 @@ void slot_link(struct worker *w, struct slot *slot, struct track *track, usec no
 /* Its track goes away; the wish stays. */
 void slot_unlink(struct worker *w, struct slot *slot);
 
-/* Chooses the encoding that should flow, and asks for a keyframe if one is needed. */
+/* Chooses the encoding that should flow, within the target, and asks for a keyframe if one is
+ * needed. */
 void slot_select(struct worker *w, struct slot *slot, usec now);
 
 /* The viewer's transport can take media now: a keyframe that came before was not for it. */
@@ -90,13 +109,25 @@ void slot_on_connected(struct worker *w, struct slot *slot, usec now);
 /* The viewer asked for a keyframe (PLI or FIR). */
 void slot_on_keyframe_request(struct worker *w, struct slot *slot, usec now);
 
-/* False: `out` is full and nothing was done. True: sent, or not for this slot. */
+/* slot_send.c: what leaves.
+ *
+ * False: `out` is full and nothing was done. True: sent, or not for this slot. */
 MUST_USE bool slot_forward(struct worker *w, struct transport *t, struct slot *slot,
                            const struct pass_packet *p, usec now, struct outbox *out);
 
 /* Answers one NACKed number by RTX. False: `out` is full. */
 MUST_USE bool slot_resend(struct worker *w, struct transport *t, struct slot *slot,
                           uint16_t out_seq, usec now, struct outbox *out);
+
+struct padding {
+    size_t wanted;   /* bytes; one packet is sent, of this size or more or less */
+    uint8_t cluster; /* the probe that it belongs to */
+    unsigned back;   /* which one of the recent packets to repeat */
+};
+
+/* Sends one packet of padding by RTX. Returns its size, 0: it cannot be sent. */
+size_t slot_send_padding(struct worker *w, struct transport *t, struct slot *slot,
+                         const struct padding *p, usec now, struct outbox *out);
 
 /* Fills a sender report. False if nothing was sent yet. */
 bool slot_report(struct worker *w, struct slot *slot, usec now, struct rtcp_sender_info *ret);

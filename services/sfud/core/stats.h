@@ -36,6 +36,11 @@
     X(TWCC_OUT, "sfud_twcc_sent_total", NULL, false, "Transport-cc feedback to publishers")        \
     X(LOST_IN, "sfud_rtp_lost_total", NULL, false, "Packets of publishers never received")         \
     X(SWITCHES, "sfud_forwarder_switches_total", NULL, false, "Inputs changed by forwarders")      \
+    X(LAYERS_RAISED, "sfud_layer_changes_total", "direction=\"up\"", false,                        \
+      "Slots given more or less by the bandwidth allocator")                                       \
+    X(LAYERS_LOWERED, "sfud_layer_changes_total", "direction=\"down\"", false, "")                 \
+    X(SLOTS_PAUSED, "sfud_layer_changes_total", "direction=\"pause\"", false, "")                  \
+    X(PROBE_BYTES, "sfud_probe_bytes_total", NULL, false, "Padding sent to find bandwidth")        \
     X(EVENTS_DROPPED, "sfud_events_dropped_total", NULL, false, "Events nobody took")              \
     X(ICE_RESTARTS, "sfud_ice_restarts_total", NULL, false, "Offers with new ICE credentials")     \
     X(DROP_UNKNOWN, "sfud_packets_dropped_total", "reason=\"unknown-address\"", false,             \

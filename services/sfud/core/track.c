@@ -77,7 +77,13 @@ struct encoding *track_learn(struct worker *w, struct track *track, uint8_t laye
 /* What each viewer should get may have changed. */
 static void reselect(struct worker *w, struct track *track, usec now)
 {
-    list_for_each(link, &track->slots) slot_select(w, list_entry(link, struct slot, in_track), now);
+    list_for_each(link, &track->slots)
+    {
+        struct slot *slot = list_entry(link, struct slot, in_track);
+        slot_select(w, slot, now);
+        if (slot->kind == MEDIA_VIDEO)
+            bandwidth_change(w, pool_at(&w->transports, slot->transport));
+    }
 }
 
 static void put_to_sleep(struct worker *w, struct track *track, struct encoding *e, usec now)

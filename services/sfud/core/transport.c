@@ -208,6 +208,7 @@ struct transport *transport_new(struct worker *w, struct room *room, const char 
     t->receiver_report_at = t->sender_report_at = t->rekeyed_at = USEC_NEVER;
     t->rtcp_ssrc = (uint32_t)worker_random(w) | 1;
     twcc_recorder_init(&t->twcc);
+    bandwidth_init(w, t, now);
     w->deadlines[handle_index(h)] = USEC_NEVER;
     room_add(w, room, t);
     enum err err = init_ice(t, now);

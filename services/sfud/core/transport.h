@@ -11,6 +11,7 @@
 
 #include "common/list.h"
 #include "core/association.h"
+#include "core/bandwidth.h"
 #include "core/command.h"
 #include "core/datagram.h"
 #include "core/pool.h"
@@ -80,7 +81,8 @@ struct transport {
     size_t ssrc_count;
     struct twcc_recorder twcc;
     uint32_t twcc_media_ssrc;
-    uint16_t twcc_seq;  /* of what we send */
+    uint16_t twcc_seq; /* of what we send */
+    struct bandwidth bandwidth;
     uint32_t rtcp_ssrc; /* ours, for reports and feedback */
     bool rtcp_rsize;
     usec rtt_us;             /* -1: not known */

@@ -40,6 +40,7 @@ size_t worker_memory(const struct worker_config *config)
            hash_index_memory(2 * c.participants_max) + hash_index_memory(c.participants_max) +
            hash_index_memory(c.rooms_max) + association_port_memory(c.participants_max) +
            c.slots_max * SLOT_LOG_COUNT * sizeof(struct send_record) +
+           c.participants_max * BWE_HISTORY * sizeof(struct bwe_sent) +
            c.queue_max * sizeof(struct queue_entry) + CONTROL_SCRATCH_BYTES +
            CONTROL_SENDS_MAX * sizeof(struct outbox_send) + c.participants_max * sizeof(usec) +
            WORKER_EVENTS_MAX * sizeof(struct event);
@@ -66,11 +67,12 @@ static bool init_arrays(struct worker *w, const struct worker_config *c)
     struct outbox_send *sends = calloc(CONTROL_SENDS_MAX, sizeof *sends);
     outbox_init(&w->control, scratch, CONTROL_SCRATCH_BYTES, sends, CONTROL_SENDS_MAX);
     w->records = calloc(c->slots_max * SLOT_LOG_COUNT, sizeof *w->records);
+    w->sent = calloc(c->participants_max * BWE_HISTORY, sizeof *w->sent);
     w->queue = calloc(c->queue_max, sizeof *w->queue);
     w->deadlines = calloc(c->participants_max, sizeof *w->deadlines);
     w->events = calloc(WORKER_EVENTS_MAX, sizeof *w->events);
-    return scratch != NULL && sends != NULL && w->records != NULL && w->queue != NULL &&
-           w->deadlines != NULL && w->events != NULL;
+    return scratch != NULL && sends != NULL && w->records != NULL && w->sent != NULL &&
+           w->queue != NULL && w->deadlines != NULL && w->events != NULL;
 }
 
 struct worker *worker_new(const struct worker_config *config)
@@ -117,6 +119,7 @@ void worker_free(struct worker *w)
     free(w->control.scratch);
     free(w->control.sends);
     free(w->records);
+    free(w->sent);
     free(w->queue);
     free(w->deadlines);
     free(w->events);
@@ -331,6 +334,7 @@ static void tick_transport(struct worker *w, struct transport *t, usec now)
     if (t->state == TRANSPORT_CONNECTED) {
         next = MIN(next, report_to_publisher(w, t, now));
         next = MIN(next, report_to_viewer(w, t, now));
+        next = MIN(next, bandwidth_tick(w, t, now));
     }
     if (t->state == TRANSPORT_FAILED) {
         worker_tell_transport(w, t, TRANSPORT_EVENT_FAILED, now);
@@ -343,6 +347,11 @@ static void tick_transport(struct worker *w, struct transport *t, usec now)
 void worker_tick(struct worker *w, usec now)
 {
     uint32_t at = 0;
+    for (struct transport *t; (t = pool_walk(&w->transports, &at)) != NULL;) {
+        if (t->bandwidth.is_due && t->state == TRANSPORT_CONNECTED)
+            bandwidth_divide(w, t, now); /* first: it asks others for keyframes */
+    }
+    at = 0;
     for (struct transport *t; (t = pool_walk(&w->transports, &at)) != NULL;) {
         if (w->deadlines[at - 1] <= now)
             tick_transport(w, t, now);

@@ -18,13 +18,12 @@ struct pass_packet {
     int64_t seq; /* extended */
     uint32_t timestamp;
     bool marker;
-    bool keyframe_start;
-    bool has_vp8;
-    uint8_t payload_type; /* the publisher's */
-    struct format format; /* what that means */
-    struct vp8_descriptor vp8;
-    struct bytes payload;      /* in the datagram, or in the cache */
-    struct rtp_ext_values ext; /* views into the datagram */
+    uint8_t payload_type;                 /* the publisher's */
+    struct format format;                 /* what that means */
+    struct frame_layers layers;           /* video: its frame */
+    struct payload_descriptor descriptor; /* video: in front of the payload */
+    struct bytes payload;                 /* in the datagram, or in the cache */
+    struct rtp_ext_values ext;            /* views into the datagram */
     usec arrival;
 };
 
@@ -51,6 +50,7 @@ struct worker {
     struct pool transports, rooms, tracks, slots, encodings, payloads;
     struct hash_index by_address, by_ufrag, by_participant, by_room;
     struct send_record *records; /* SLOT_LOG_COUNT for each place of the pool `slots` */
+    struct bwe_sent *sent;       /* BWE_HISTORY for each place of the pool `transports` */
 
     /* the pass */
     struct pass_packet packets[PASS_DATAGRAMS_MAX];

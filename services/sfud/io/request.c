@@ -186,6 +186,8 @@ static void take_slot(struct parse *outer, const json_t *value, struct slot_sett
     s->spatial_max = 2;
     if (json_object_get(value, "spatial_max") != NULL)
         s->spatial_max = (uint8_t)take_integer(&p, "spatial_max", 0, 2);
+    if (json_object_get(value, "priority") != NULL)
+        s->priority = (uint8_t)take_integer(&p, "priority", 0, 255);
 }
 
 static void take_slots(struct parse *p, struct request *r)

@@ -101,6 +101,8 @@ void presence_tell_node(struct session *s)
                                                       : json_sprintf("%s/%s", slot->participant,
                                                                      source_name(slot->source)));
         json_object_set_new(j, "spatial_max", json_integer((json_int_t)slot->spatial_max));
+        if (!slot->is_audio)
+            json_object_set_new(j, "priority", json_integer((json_int_t)slot->priority));
         json_array_append_new(slots, j);
     }
     s->slots_version = MAX(s->slots_version + 1, hub_wall_ms(h));

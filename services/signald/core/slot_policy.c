@@ -157,9 +157,11 @@ static enum slot_change place(struct slot *slots, size_t slot_count, bool is_aud
             if (wishes[w].is_placed || !is_wish_in(&wishes[w], s))
                 continue;
             wishes[w].is_placed = is_kept[i] = true;
-            if (s->spatial_max != wishes[w].spatial_max)
+            unsigned priority = is_audio ? 0 : (unsigned)w;
+            if (s->spatial_max != wishes[w].spatial_max || s->priority != priority)
                 change = SLOT_CHANGE_SIZE;
             s->spatial_max = wishes[w].spatial_max;
+            s->priority = priority;
             break;
         }
     }
@@ -174,12 +176,14 @@ static enum slot_change place(struct slot *slots, size_t slot_count, bool is_aud
         if (next == wish_count) {
             s->participant[0] = 0;
             s->spatial_max = 2;
+            s->priority = 0;
             change = was_empty ? change : SLOT_CHANGE_TRACK;
             continue;
         }
         snprintf(s->participant, sizeof(s->participant), "%s", wishes[next].participant);
         s->source = wishes[next].source;
         s->spatial_max = wishes[next].spatial_max;
+        s->priority = is_audio ? 0 : (unsigned)next;
         wishes[next].is_placed = true;
         change = SLOT_CHANGE_TRACK;
     }

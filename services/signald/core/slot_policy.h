@@ -17,6 +17,7 @@ struct slot {
     char participant[PARTICIPANT_ID_MAX + 1]; /* "" = empty */
     enum source source;
     unsigned spatial_max; /* 0 = quarter size, 1 = half, 2 = full */
+    unsigned priority;    /* video: place in what the viewer asked for, 0 first */
 };
 
 struct slot_candidate {
@@ -46,7 +47,7 @@ struct slot_viewer {
 
 enum slot_change {
     SLOT_CHANGE_NONE,
-    SLOT_CHANGE_SIZE,  /* only spatial_max: for the node, not for the client */
+    SLOT_CHANGE_SIZE,  /* only size or priority: for the node, not for the client */
     SLOT_CHANGE_TRACK, /* another track in some slot */
 };
 

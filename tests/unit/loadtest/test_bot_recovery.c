@@ -69,11 +69,15 @@ static void a_keyframe_lost_for_good_is_asked_for_and_sent(void **state)
     assert_true(m->video.gap_count >= 2 && m->video.gap_us > SECONDS(16));
     size_t count;
     const struct interruption *i = bot_interruptions(sim.bots[0].bot, &count);
-    assert_true(count >= 4); /* two voices, two cameras */
+    size_t long_count = 0;
     for (size_t k = 0; k < count; k++) {
         assert_true(i[k].to != USEC_NEVER);
+        if (i[k].to - i[k].from < SECONDS(1))
+            continue; /* then with fewer frames, until the line is trusted again */
         assert_in_range(i[k].to - i[k].from, SECONDS(8) - 50000, SECONDS(9));
+        long_count++;
     }
+    assert_true(long_count >= 4); /* two voices, two cameras */
     assert_all(BOT_CONNECTED);
     sim_end_plateau(&sim);
 }

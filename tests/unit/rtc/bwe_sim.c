@@ -222,7 +222,7 @@ void sim_start(struct sim *s, size_t flow, uint64_t demand_bps, size_t slot_coun
     f->demand_bps = demand_bps;
     f->slot_count = slot_count;
     f->seq = (uint16_t)(65000 - 7 * flow);
-    bwe_init(&f->bwe, s->now);
+    bwe_init(&f->bwe, f->sent, s->now);
     twcc_recorder_init(&f->recorder);
     f->audio_at = s->now;
     for (size_t i = 0; i < slot_count; i++)

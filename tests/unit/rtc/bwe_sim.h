@@ -70,6 +70,7 @@ struct sim_flow {
     bool no_padding;
     /* state */
     struct bwe bwe;
+    struct bwe_sent sent[BWE_HISTORY];
     struct twcc_recorder recorder;
     uint16_t seq;
     usec frame_at[SIM_SLOTS_MAX];

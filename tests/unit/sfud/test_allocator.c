@@ -23,13 +23,19 @@ static struct ladder camera(uint8_t size, uint8_t priority)
     return l;
 }
 
+static uint64_t divide(const struct ladder *l, size_t count, uint64_t bps, int8_t *got)
+{
+    struct budget budget = { .bps = bps };
+    return allocator_divide(l, count, &budget, got);
+}
+
 static void everybody_gets_their_best_when_there_is_enough(void **state)
 {
     struct ladder l[3] = { camera(2, 0), camera(1, 1), camera(0, 2) };
     int8_t got[3];
     uint64_t demand = allocator_demand(l, 3);
     assert_int_equal(demand, 1700000 + 500000 + 150000);
-    assert_int_equal(allocator_divide(l, 3, demand * 2, got), demand);
+    assert_int_equal(divide(l, 3, demand * 2, got), demand);
     assert_int_equal(got[0], 5);
     assert_int_equal(got[1], 3);
     assert_int_equal(got[2], 1);
@@ -39,7 +45,7 @@ static void everybody_gets_the_least_before_anybody_gets_more(void **state)
 {
     struct ladder l[4] = { camera(2, 0), camera(2, 1), camera(2, 2), camera(2, 3) };
     int8_t got[4];
-    assert_int_equal(allocator_divide(l, 4, 270000, got), 240000);
+    assert_int_equal(divide(l, 4, 270000, got), 240000);
     for (size_t i = 0; i < 4; i++)
         assert_int_equal(got[i], 0);
 }
@@ -48,7 +54,7 @@ static void what_does_not_fit_is_left_out_from_the_least_important(void **state)
 {
     struct ladder l[4] = { camera(0, 3), camera(0, 1), camera(2, 2), camera(0, 2) };
     int8_t got[4];
-    assert_int_equal(allocator_divide(l, 4, 140000, got), 120000);
+    assert_int_equal(divide(l, 4, 140000, got), 120000);
     assert_int_equal(got[2], 0); /* the larger one */
     assert_int_equal(got[1], 0); /* priority 1 */
     assert_int_equal(got[3], -1);
@@ -59,7 +65,7 @@ static void the_larger_picture_is_raised_before_the_thumbnails(void **state)
 {
     struct ladder l[3] = { camera(0, 0), camera(2, 1), camera(0, 2) };
     int8_t got[3];
-    (void)allocator_divide(l, 3, 1450000, got);
+    (void)divide(l, 3, 1450000, got);
     assert_int_equal(got[0], 1);
     assert_int_equal(got[1], 4);
     assert_int_equal(got[2], 0);
@@ -69,7 +75,7 @@ static void equals_are_raised_in_turns(void **state)
 {
     struct ladder l[3] = { camera(2, 0), camera(2, 1), camera(2, 2) };
     int8_t got[3];
-    (void)allocator_divide(l, 3, 1700000, got);
+    (void)divide(l, 3, 1700000, got);
     assert_int_equal(got[0], 3);
     assert_int_equal(got[1], 3);
     assert_int_equal(got[2], 3);
@@ -79,14 +85,14 @@ static void what_flows_stays_in_a_budget_that_wavers(void **state)
 {
     struct ladder l[1] = { camera(2, 0) };
     int8_t got[1];
-    (void)allocator_divide(l, 1, 1150000, got);
+    (void)divide(l, 1, 1150000, got);
     assert_int_equal(got[0], 3); /* 1.1 Mbit/s would fit, but hardly */
-    (void)allocator_divide(l, 1, 1250000, got);
+    (void)divide(l, 1, 1250000, got);
     assert_int_equal(got[0], 4);
     l[0].current = got[0];
-    (void)allocator_divide(l, 1, 1105000, got);
+    (void)divide(l, 1, 1105000, got);
     assert_int_equal(got[0], 4);
-    (void)allocator_divide(l, 1, 1095000, got);
+    (void)divide(l, 1, 1095000, got);
     assert_int_equal(got[0], 3);
 }
 
@@ -96,7 +102,7 @@ static void a_slot_that_was_lowered_is_not_raised_while_it_is_held(void **state)
     int8_t got[2];
     l[0].current = 1;
     l[0].is_held = true;
-    (void)allocator_divide(l, 2, 9000000, got);
+    (void)divide(l, 2, 9000000, got);
     assert_int_equal(got[0], 1);
     assert_int_equal(got[1], 5);
 }
@@ -116,10 +122,23 @@ static void nothing_is_spent_on_nothing(void **state)
 {
     struct ladder l[2] = { { .current = -1 }, camera(2, 0) };
     int8_t got[2];
-    assert_int_equal(allocator_divide(l, 2, 0, got), 0);
+    assert_int_equal(divide(l, 2, 0, got), 0);
     assert_int_equal(got[0], -1);
     assert_int_equal(got[1], -1);
-    assert_int_equal(allocator_divide(l, 0, 1000, got), 0);
+    assert_int_equal(divide(l, 0, 1000, got), 0);
+}
+
+static void the_most_wanted_may_cost_more_than_there_is(void **state)
+{
+    struct ladder l[2] = { camera(0, 0), camera(2, 1) };
+    int8_t got[2];
+    struct budget budget = { .bps = 40000, .least_bps = 60000 };
+    assert_int_equal(allocator_divide(l, 2, &budget, got), 60000);
+    assert_int_equal(got[0], -1);
+    assert_int_equal(got[1], 0);
+    budget.least_bps = 59999;
+    assert_int_equal(allocator_divide(l, 2, &budget, got), 0);
+    assert_int_equal(got[1], -1);
 }
 
 static void a_meter_rises_at_once_and_falls_slowly(void **state)
@@ -163,6 +182,7 @@ int main(void)
         cmocka_unit_test(a_slot_that_was_lowered_is_not_raised_while_it_is_held),
         cmocka_unit_test(a_better_picture_that_costs_less_replaces_the_worse),
         cmocka_unit_test(nothing_is_spent_on_nothing),
+        cmocka_unit_test(the_most_wanted_may_cost_more_than_there_is),
         cmocka_unit_test(a_meter_rises_at_once_and_falls_slowly),
         cmocka_unit_test(a_meter_tells_targets_apart),
     };

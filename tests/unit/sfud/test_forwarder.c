@@ -17,7 +17,7 @@ struct layer {
     uint32_t input;
     int64_t seq;
     uint32_t timestamp;
-    struct vp8_descriptor vp8;
+    struct payload_descriptor payload;
 };
 
 static struct layer layer_of(uint32_t input, int64_t seq, uint32_t timestamp, uint16_t picture_id)
@@ -25,12 +25,13 @@ static struct layer layer_of(uint32_t input, int64_t seq, uint32_t timestamp, ui
     return (struct layer){ .input = input,
                            .seq = seq,
                            .timestamp = timestamp,
-                           .vp8 = { .has_picture_id = true,
-                                    .picture_id_long = true,
-                                    .picture_id = picture_id,
-                                    .has_tl0_index = true,
-                                    .tl0_index = (uint8_t)picture_id,
-                                    .has_key_index = true } };
+                           .payload = { .codec = CODEC_VP8,
+                                        .vp8 = { .has_picture_id = true,
+                                                 .picture_id_long = true,
+                                                 .picture_id = picture_id,
+                                                 .has_tl0_index = true,
+                                                 .tl0_index = (uint8_t)picture_id,
+                                                 .has_key_index = true } } };
 }
 
 static struct forwarder_packet packet_of(const struct layer *l, usec now)
@@ -40,15 +41,15 @@ static struct forwarder_packet packet_of(const struct layer *l, usec now)
                                       .timestamp = l->timestamp,
                                       .clock_rate = CLOCK,
                                       .arrival = now,
-                                      .vp8 = &l->vp8 };
+                                      .payload = &l->payload };
 }
 
 static void next_frame(struct layer *l)
 {
     l->seq++;
     l->timestamp += FRAME_TICKS;
-    l->vp8.picture_id = (l->vp8.picture_id + 1) & 0x7fff;
-    l->vp8.tl0_index++;
+    l->payload.vp8.picture_id = (l->payload.vp8.picture_id + 1) & 0x7fff;
+    l->payload.vp8.tl0_index++;
 }
 
 /* What a viewer sees. */
@@ -63,8 +64,8 @@ static void expect_continuous(struct viewer *v, const struct forwarder_output *o
     if (v->started) {
         assert_int_equal(o->seq, v->last.seq + 1);
         assert_true((int32_t)(o->timestamp - v->last.timestamp) > 0);
-        assert_int_equal(o->vp8.picture_id, (v->last.vp8.picture_id + 1) & 0x7fff);
-        assert_int_equal(o->vp8.tl0_index, (uint8_t)(v->last.vp8.tl0_index + 1));
+        assert_int_equal(o->payload.vp8.picture_id, (v->last.payload.vp8.picture_id + 1) & 0x7fff);
+        assert_int_equal(o->payload.vp8.tl0_index, (uint8_t)(v->last.payload.vp8.tl0_index + 1));
     }
     v->started = true;
     v->last = *o;

@@ -814,7 +814,8 @@ static void a_flood_of_dtls_is_cut_off_before_the_engine(void **state)
 static void participants_are_as_small_as_promised(void **state)
 {
     size_t idle = sizeof(struct transport) + 4 * sizeof(struct track) + 13 * sizeof(struct slot);
-    size_t logs = 9 * SLOT_LOG_COUNT * sizeof(struct send_record);
+    size_t logs =
+        9 * SLOT_LOG_COUNT * sizeof(struct send_record) + BWE_HISTORY * sizeof(struct bwe_sent);
     print_message("idle %zu bytes, viewer of 9 videos %zu bytes, encoding %zu bytes\n", idle,
                   idle + logs, sizeof(struct encoding));
     assert_true(idle < 40 * 1024);

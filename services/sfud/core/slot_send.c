@@ -1,0 +1,445 @@
+/* slot_send.c - what leaves through a slot: packets forwarded, sent again, and padding.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "core/slot.h"
+#include "core/worker_state.h"
+
+enum {
+    HEADER_SIZE_MAX = 320,  /* fixed header and our extensions */
+    PADDING_SIZE_MAX = 255, /* RFC 3550 §5.1: its length is one byte */
+    PADDING_REPEATS = 16,   /* recent packets that may be sent once more instead */
+};
+/* A layer that can be reached by a keyframe only is asked for at most so often by one viewer. */
+#define LAYER_KEYFRAME_INTERVAL SECONDS(1)
+/* A picture older than this is not worth beginning with. */
+#define KEYFRAME_AGE_MAX MILLIS(300)
+
+/* Extensions of the publisher's packet that make sense to a viewer as they are. */
+#define FORWARDED_EXTENSIONS                                                                       \
+    (RTP_EXT_BIT(RTP_EXT_AUDIO_LEVEL) | RTP_EXT_BIT(RTP_EXT_ABS_CAPTURE_TIME) |                    \
+     RTP_EXT_BIT(RTP_EXT_VIDEO_ORIENTATION) | RTP_EXT_BIT(RTP_EXT_PLAYOUT_DELAY))
+
+/* How the viewer calls the publisher's format, and its RTX. */
+static void look_up_format(struct slot *slot, const struct transport *t,
+                           const struct pass_packet *p)
+{
+    const struct media_params *m = &t->params.media[slot->media_index];
+    slot->format_input = p->encoding;
+    slot->format_in = p->payload_type;
+    slot->format_out = slot->rtx_format = SLOT_NO_FORMAT;
+    slot->clock_rate = p->format.clock_rate;
+    for (size_t i = 0; i < m->payload_type_count; i++) {
+        uint8_t type = m->payload_types[i];
+        if (slot->format_out == SLOT_NO_FORMAT &&
+            format_matches(&t->params.formats[type], &p->format))
+            slot->format_out = type;
+    }
+    for (size_t i = 0; i < m->payload_type_count && slot->format_out != SLOT_NO_FORMAT; i++) {
+        const struct format *f = &t->params.formats[m->payload_types[i]];
+        if (f->codec == CODEC_RTX && f->apt == slot->format_out)
+            slot->rtx_format = m->payload_types[i];
+    }
+}
+
+/* One packet on its way out. */
+struct departure {
+    struct worker *w;
+    struct transport *t;
+    struct slot *slot;
+    struct outbox *out;
+    usec now;
+    uint8_t *at;     /* where it is written */
+    size_t capacity; /* … and how much */
+    uint8_t cluster; /* the probe it belongs to; 0: none */
+    uint8_t memory[HEADER_SIZE_MAX];
+};
+
+/* False: `out` is full. */
+static bool reserve(struct departure *d, size_t payload_max)
+{
+    d->capacity = HEADER_SIZE_MAX + SEND_PATCH_MAX + payload_max + SEAL_RTP_OVERHEAD_MAX;
+    d->at = outbox_reserve(d->out, d->capacity);
+    return d->at != NULL;
+}
+
+/* Writes the header with this viewer's extension ids. v: what else is to be in it; changed. */
+static struct bytes write_header(struct departure *d, struct rtp_packet *h,
+                                 struct rtp_ext_values *v)
+{
+    const struct transport *t = d->t;
+    struct slot *slot = d->slot;
+    const struct media_params *m = &t->params.media[slot->media_index];
+    v->present |= RTP_EXT_BIT(RTP_EXT_TRANSPORT_CC) | RTP_EXT_BIT(RTP_EXT_ABS_SEND_TIME);
+    v->transport_seq = t->twcc_seq;
+    v->abs_send_time = abs_send_time_of(d->now);
+    if (slot->mid_packets < SLOT_MID_PACKETS) {
+        v->present |= RTP_EXT_BIT(RTP_EXT_MID);
+        v->mid = bytes_of_str(m->mid);
+    }
+    v->present &= m->extensions;
+    uint8_t body[HEADER_SIZE_MAX - RTP_HEADER_SIZE - 4];
+    struct writer bw = writer_of(body, sizeof body);
+    rtp_ext_write(&t->params.ext, v, &bw, &h->ext_profile, NULL);
+    h->ext = bytes_of(body, bw.failed ? 0 : writer_len(&bw));
+    h->has_ext = h->ext.len > 0;
+    struct writer hw = writer_of(d->memory, sizeof d->memory);
+    rtp_write_header(&hw, h);
+    check(!hw.failed);
+    return bytes_of(d->memory, writer_len(&hw));
+}
+
+/* Seals into the reserved memory and commits. Returns the size, 0: it was not sealed. */
+static size_t seal(struct departure *d, uint64_t index, struct bytes header, struct bytes payload)
+{
+    struct transport *t = d->t;
+    struct writer writer = writer_of(d->at, d->capacity);
+    enum err err = sealer_rtp(t->sealer, index, header, payload, &writer);
+    if (err != OK) {
+        stats_count(&d->w->stats, err == ERR_EXPIRED ? STAT_UNSENT_REPEATED : STAT_UNSENT_FULL);
+        return 0;
+    }
+    size_t size = writer_len(&writer);
+    const struct transport_address *to = transport_destination(t);
+    outbox_commit(d->out, &to->addr, to->path, t->self, size);
+    bandwidth_on_sent(t, t->twcc_seq++, size, d->cluster, d->now);
+    return size;
+}
+
+/* Whether a packet comes up later in this pass anyway. */
+static bool is_still_to_come(const struct worker *w, const struct pass_packet *p, int64_t seq)
+{
+    const struct pass_packet *end = w->packets + w->packet_count;
+    if (p < w->packets || p >= end)
+        return false;
+    for (const struct pass_packet *other = p + 1; other < end; other++) {
+        if (other->encoding == p->encoding && other->seq == seq)
+            return true;
+    }
+    return false;
+}
+
+/* After a switch at a keyframe whose first packet came late: its other packets, which had come
+ * before and were not wanted then, are in the cache. */
+static void catch_up(struct departure *d, const struct encoding *e, const struct pass_packet *p)
+{
+    uint32_t after = d->t->queue_first;
+    for (int64_t seq = p->seq + 1; seq <= e->cache.highest && after != 0; seq++) {
+        if (packet_cache_find(&e->cache, seq) != NULL && !is_still_to_come(d->w, p, seq))
+            after = worker_enqueue(d->w, d->t, d->slot->self, QUEUE_CACHED, (uint32_t)seq, after);
+    }
+}
+
+static void note_sent(struct departure *d, const struct pass_packet *p, bool marker,
+                      const struct forwarder_output *o, const struct send_record *patch)
+{
+    struct slot *slot = d->slot;
+    struct transport *t = d->t;
+    if (slot->packet_count == 0 && d->now + RTCP_FIRST_REPORT_TIME < t->sender_report_at) {
+        t->sender_report_at = d->now + RTCP_FIRST_REPORT_TIME;
+        worker_wake(d->w, t->self, t->sender_report_at);
+    }
+    slot->packet_count++;
+    slot->octet_count += (uint32_t)p->payload.len;
+    slot->mid_packets++;
+    slot->sent_at = d->now;
+    if (slot->rtx_ssrc == 0 || slot->rtx_format == SLOT_NO_FORMAT)
+        return;
+    struct send_record r = *patch;
+    r.out_seq = o->seq;
+    r.source_seq = p->seq;
+    r.source = p->encoding;
+    r.out_timestamp = o->timestamp;
+    r.marker = marker;
+    r.payload_type = slot->rtx_format;
+    r.frame_offset = o->frame_offset;
+    send_log_add(&slot->log, &r);
+    if (p->layers.keyframe_start)
+        send_log_gate(&slot->log, o->seq);
+}
+
+/* Puts the payload in its place behind the header if it has to be patched, else leaves it where it
+ * is. Fills the patch of the record. */
+static struct bytes place_payload(struct departure *d, const struct pass_packet *p,
+                                  const struct forwarder_output *o, size_t header_len,
+                                  struct send_record *record)
+{
+    if (o->payload.codec == CODEC_NONE)
+        return p->payload;
+    struct writer patch = writer_of(record->patch, sizeof record->patch);
+    if (o->payload.codec == CODEC_VP8) {
+        vp8_write(&patch, &o->payload.vp8);
+        record->patch_skip = p->descriptor.vp8.len;
+    } else {
+        record->patch_skip = (uint8_t)vp9_write_patch(&patch, &o->payload.vp9, p->payload);
+    }
+    check(!patch.failed);
+    record->patch_len = (uint8_t)writer_len(&patch);
+    struct writer payload = writer_of(d->at + header_len, d->capacity - header_len);
+    send_record_write_payload(&payload, record, p->payload);
+    check(!payload.failed);
+    return bytes_of(d->at + header_len, writer_len(&payload));
+}
+
+/* The viewer should get more of the input than can be begun in the middle. */
+static void ask_for_layer(struct departure *d, struct encoding *e)
+{
+    struct slot *slot = d->slot;
+    struct track *track = pool_at(&d->w->tracks, slot->track);
+    if (track == NULL || d->now - slot->layer_keyframe_at < LAYER_KEYFRAME_INTERVAL)
+        return;
+    slot->layer_keyframe_at = d->now;
+    track_want_keyframe(d->w, track, e, d->now);
+}
+
+/* Whether the viewer is to get this packet of the flowing (or now beginning) input. */
+static bool is_wanted(struct departure *d, struct encoding *e, const struct pass_packet *p,
+                      bool *ret_marker)
+{
+    struct slot *slot = d->slot;
+    if (p->payload.len == 0 || slot->format_out == SLOT_NO_FORMAT)
+        return false;
+    if (!e->is_video)
+        return true;
+    if (p->encoding != slot->forwarder.input)
+        layer_filter_reset(&slot->filter);
+    bool sent = layer_filter_push(&slot->filter, &e->layers.structure, &p->layers, ret_marker) ==
+                LAYER_SEND;
+    if (layer_filter_needs_keyframe(&slot->filter))
+        ask_for_layer(d, e);
+    return sent;
+}
+
+/* A keyframe whose first packet came late is of use only if those behind it were kept (nobody may
+ * have watched when they came), and if it is not old: the picture would be, and timestamps, which
+ * go by when this packet came, would run ahead by as much. */
+static bool can_follow(const struct worker *w, const struct encoding *e,
+                       const struct pass_packet *p)
+{
+    int64_t next = p->seq + 1;
+    if (encoding_highest(e) < next || is_still_to_come(w, p, next))
+        return true;
+    if (packet_cache_find(&e->cache, next) == NULL)
+        return false;
+    usec oldest = p->arrival;
+    for (int64_t seq = next; seq <= e->cache.highest; seq++) {
+        const struct cached_packet *c = packet_cache_find(&e->cache, seq);
+        oldest = c == NULL ? oldest : MIN(oldest, c->stored_at);
+    }
+    return p->arrival - oldest <= KEYFRAME_AGE_MAX;
+}
+
+/* Whether this packet may be the first one of its input. Audio begins with the newest there is:
+ * what came before was not sent, and would be missing. */
+static bool can_begin(struct departure *d, struct encoding *e, const struct pass_packet *p)
+{
+    if (!e->is_video)
+        return p->seq >= encoding_highest(e);
+    if (!p->layers.keyframe_start)
+        return false;
+    if (can_follow(d->w, e, p))
+        return true;
+    struct track *track = pool_at(&d->w->tracks, d->slot->track);
+    if (track != NULL)
+        track_want_keyframe(d->w, track, e, d->now); /* another one */
+    return false;
+}
+
+static enum forwarder_verdict push(struct departure *d, const struct pass_packet *p,
+                                   struct forwarder_output *ret, bool *ret_marker)
+{
+    struct forwarder *f = &d->slot->forwarder;
+    struct encoding *e = pool_at(&d->w->encodings, p->encoding);
+    if (e == NULL || !forwarder_takes(f, p->encoding))
+        return FORWARDER_NOT_INPUT;
+    if (p->encoding != f->input && !can_begin(d, e, p))
+        return FORWARDER_WAITING;
+    bool wanted = is_wanted(d, e, p, ret_marker);
+    bool numbered = (p->ext.present & RTP_EXT_BIT(RTP_EXT_DEPENDENCY_DESCRIPTOR)) != 0;
+    const struct forwarder_packet in = { .input = p->encoding,
+                                         .seq = p->seq,
+                                         .timestamp = p->timestamp,
+                                         .clock_rate = e->clock_rate,
+                                         .arrival = p->arrival,
+                                         .keyframe_start = p->layers.keyframe_start,
+                                         .is_unwanted = !wanted,
+                                         .payload = &p->descriptor,
+                                         .has_frame_number = numbered && p->layers.numbered,
+                                         .frame_number = p->layers.frame_number,
+                                         .clock = &e->clock };
+    return forwarder_push(f, &in, ret);
+}
+
+/* An empty packet in the place of one that is not for the viewer: else they would ask for it. */
+static void fill(struct departure *d, const struct forwarder_output *o)
+{
+    static const uint8_t padding[1] = { 1 };
+    struct slot *slot = d->slot;
+    if (slot->format_out == SLOT_NO_FORMAT)
+        return;
+    struct rtp_packet h = { .payload_type = slot->format_out,
+                            .seq = (uint16_t)o->seq,
+                            .timestamp = o->timestamp,
+                            .ssrc = slot->ssrc,
+                            .padding_len = sizeof padding };
+    struct rtp_ext_values v = { 0 };
+    struct bytes header = write_header(d, &h, &v);
+    (void)seal(d, (uint64_t)o->seq, header, bytes_of(padding, sizeof padding));
+}
+
+/* The frame numbers of the viewer's stream, and which layers they can still get. */
+static void add_depdesc(const struct departure *d, const struct pass_packet *p,
+                        const struct forwarder_output *o, struct rtp_ext_values *v,
+                        struct writer *memory)
+{
+    if ((p->ext.present & RTP_EXT_BIT(RTP_EXT_DEPENDENCY_DESCRIPTOR)) == 0)
+        return;
+    const uint32_t *active =
+        p->layers.keyframe_start ? layer_filter_active_targets(&d->slot->filter) : NULL;
+    depdesc_rewrite(memory, p->ext.dependency_descriptor, &p->layers.layout, o->frame_offset,
+                    active);
+    if (memory->failed)
+        return;
+    v->present |= RTP_EXT_BIT(RTP_EXT_DEPENDENCY_DESCRIPTOR);
+    v->dependency_descriptor = bytes_of(memory->start, writer_len(memory));
+}
+
+static void send_packet(struct departure *d, const struct pass_packet *p,
+                        const struct forwarder_output *o, bool marker)
+{
+    struct slot *slot = d->slot;
+    struct rtp_packet h = { .payload_type = slot->format_out,
+                            .marker = marker,
+                            .seq = (uint16_t)o->seq,
+                            .timestamp = o->timestamp,
+                            .ssrc = slot->ssrc };
+    struct rtp_ext_values v = p->ext;
+    v.present &= FORWARDED_EXTENSIONS;
+    uint8_t depdesc[DEPDESC_SIZE_MAX];
+    struct writer dw = writer_of(depdesc, sizeof depdesc);
+    add_depdesc(d, p, o, &v, &dw);
+    struct bytes header = write_header(d, &h, &v);
+    struct send_record record = { 0 };
+    struct bytes payload = place_payload(d, p, o, header.len, &record);
+    if (seal(d, (uint64_t)o->seq, header, payload) == 0)
+        return;
+    stats_count(&d->w->stats, STAT_RTP_OUT);
+    note_sent(d, p, marker, o, &record);
+}
+
+bool slot_forward(struct worker *w, struct transport *t, struct slot *slot,
+                  const struct pass_packet *p, usec now, struct outbox *out)
+{
+    struct departure d = { .w = w, .t = t, .slot = slot, .out = out, .now = now };
+    if (p->encoding != slot->format_input || p->payload_type != slot->format_in)
+        look_up_format(slot, t, p);
+    if (slot->format_out == SLOT_NO_FORMAT)
+        stats_count(&w->stats, STAT_DROP_FORMAT);
+    if (!reserve(&d, p->payload.len))
+        return false;
+    struct forwarder_output o;
+    bool marker_here = false;
+    enum forwarder_verdict v = push(&d, p, &o, &marker_here);
+    if (v == FORWARDER_FILL)
+        fill(&d, &o);
+    if (v == FORWARDER_SEND || v == FORWARDER_SWITCHED)
+        send_packet(&d, p, &o, p->marker || marker_here);
+    if (v == FORWARDER_SWITCHED) {
+        stats_count(&w->stats, STAT_SWITCHES);
+        const struct encoding *e = pool_at(&w->encodings, p->encoding);
+        if (e->is_video)
+            catch_up(&d, e, p);
+    }
+    return true;
+}
+
+/* The retransmission of a cached packet. */
+static size_t send_again(struct departure *d, const struct send_record *r,
+                         const struct cached_packet *source)
+{
+    struct slot *slot = d->slot;
+    const struct cached_frame frame = encoding_cached_frame(source);
+    struct rtp_packet h = { .payload_type = r->payload_type,
+                            .marker = r->marker,
+                            .seq = (uint16_t)slot->rtx_index,
+                            .timestamp = r->out_timestamp,
+                            .ssrc = slot->rtx_ssrc };
+    struct rtp_ext_values v = { 0 };
+    uint8_t depdesc[DEPDESC_SIZE_MAX];
+    struct writer dw = writer_of(depdesc, sizeof depdesc);
+    if (frame.depdesc.len > 0) {
+        depdesc_rewrite(&dw, frame.depdesc, &frame.layers->layout, r->frame_offset, NULL);
+        v.present = dw.failed ? 0 : RTP_EXT_BIT(RTP_EXT_DEPENDENCY_DESCRIPTOR);
+        v.dependency_descriptor = bytes_of(depdesc, dw.failed ? 0 : writer_len(&dw));
+    }
+    struct bytes header = write_header(d, &h, &v);
+    struct writer payload = writer_of(d->at + header.len, d->capacity - header.len);
+    rtx_write_payload(&payload, r, source->payload);
+    if (payload.failed)
+        return 0;
+    size_t size =
+        seal(d, slot->rtx_index, header, bytes_of(d->at + header.len, writer_len(&payload)));
+    slot->rtx_index += size > 0;
+    return size;
+}
+
+bool slot_resend(struct worker *w, struct transport *t, struct slot *slot, uint16_t out_seq,
+                 usec now, struct outbox *out)
+{
+    struct departure d = { .w = w, .t = t, .slot = slot, .out = out, .now = now };
+    if (slot->rtx_ssrc == 0)
+        return true;
+    if (!reserve(&d, DATAGRAM_SIZE_MAX))
+        return false;
+    const struct send_record *r;
+    if (send_log_serve(&slot->log, out_seq, now, MAX(t->rtt_us, 0), &r) != OK)
+        return true;
+    const struct encoding *e = pool_at(&w->encodings, r->source);
+    const struct cached_packet *source =
+        e == NULL || !e->is_video ? NULL : packet_cache_find(&e->cache, r->source_seq);
+    if (source != NULL && send_again(&d, r, source) > 0)
+        stats_count(&w->stats, STAT_RTX_OUT);
+    return true;
+}
+
+/* Something sent a moment ago, once more: a probe that may even be of use. */
+static size_t repeat(struct departure *d, unsigned back)
+{
+    const struct send_record *r = send_log_recent(&d->slot->log, back);
+    const struct encoding *e = r == NULL ? NULL : pool_at(&d->w->encodings, r->source);
+    const struct cached_packet *source =
+        e == NULL || !e->is_video ? NULL : packet_cache_find(&e->cache, r->source_seq);
+    return source == NULL ? 0 : send_again(d, r, source);
+}
+
+static size_t pad(struct departure *d, uint8_t size)
+{
+    struct slot *slot = d->slot;
+    uint8_t padding[UINT8_MAX] = { 0 };
+    padding[size - 1] = size;
+    struct rtp_packet h = { .payload_type = slot->rtx_format,
+                            .seq = (uint16_t)slot->rtx_index,
+                            .timestamp = slot->forwarder.out_timestamp,
+                            .ssrc = slot->rtx_ssrc,
+                            .padding_len = size };
+    struct rtp_ext_values v = { 0 };
+    struct bytes header = write_header(d, &h, &v);
+    size_t sealed = seal(d, slot->rtx_index, header, bytes_of(padding, size));
+    slot->rtx_index += sealed > 0;
+    return sealed;
+}
+
+size_t slot_send_padding(struct worker *w, struct transport *t, struct slot *slot,
+                         const struct padding *p, usec now, struct outbox *out)
+{
+    struct departure d = {
+        .w = w, .t = t, .slot = slot, .out = out, .now = now, .cluster = p->cluster
+    };
+    if (slot->rtx_ssrc == 0 || slot->rtx_format == SLOT_NO_FORMAT || t->sealer == NULL ||
+        transport_destination(t) == NULL || !reserve(&d, DATAGRAM_SIZE_MAX))
+        return 0;
+    size_t size = p->wanted > PADDING_SIZE_MAX ? repeat(&d, p->back % PADDING_REPEATS) : 0;
+    if (size == 0)
+        size = pad(&d, (uint8_t)MIN(p->wanted, (size_t)PADDING_SIZE_MAX));
+    stats_add(&w->stats, STAT_PROBE_BYTES, size);
+    return size;
+}
