@@ -58,25 +58,37 @@ static const struct red_kept *repeatable(const struct red_history *h, int64_t se
     return is_it && timestamp - k->timestamp <= RED_OFFSET_MAX ? k : NULL;
 }
 
-void red_write(struct writer *w, const struct red_history *h, int64_t seq, uint32_t timestamp,
-               uint8_t payload_type, struct bytes payload)
+void red_rename(uint8_t *payload, uint8_t from, uint8_t to)
 {
-    const struct red_kept *repeated[RED_HISTORY];
+    bool more = true;
+    for (; more; payload += BLOCK_HEADER_SIZE) {
+        more = (payload[0] & MORE) != 0;
+        if ((payload[0] & 0x7f) == from)
+            payload[0] = (uint8_t)((payload[0] & MORE) | (to & 0x7f));
+    }
+}
+
+void red_write(struct writer *w, const struct red_history *h, int64_t seq, uint32_t timestamp,
+               const struct red_order *order, struct bytes payload)
+{
+    check(order->repeat_max <= RED_REPEATS_MAX);
+    const struct red_kept *repeated[RED_REPEATS_MAX];
     size_t count = 0;
     size_t size = 1 + payload.len;
     /* The newest are worth most. */
-    for (int64_t at = seq - 1; at >= seq - RED_HISTORY; at--) {
+    for (int64_t at = seq - 1; count < order->repeat_max && at >= order->repeat_from; at--) {
         const struct red_kept *k = repeatable(h, at, timestamp);
         if (k == NULL || size + BLOCK_HEADER_SIZE + k->len > writer_left(w))
             break;
         size += BLOCK_HEADER_SIZE + k->len;
         repeated[count++] = k;
     }
+    uint8_t type = order->payload_type & 0x7f;
     for (size_t i = count; i-- > 0;) {
-        writer_u8(w, (uint8_t)(MORE | payload_type));
+        writer_u8(w, (uint8_t)(MORE | type));
         writer_u24(w, (timestamp - repeated[i]->timestamp) << 10 | repeated[i]->len);
     }
-    writer_u8(w, payload_type & 0x7f);
+    writer_u8(w, type);
     for (size_t i = count; i-- > 0;)
         writer_put(w, bytes_of(repeated[i]->data, repeated[i]->len));
     writer_put(w, payload);

@@ -15,11 +15,14 @@
 
 enum {
     RED_BLOCKS_MAX = 8,             /* the primary included; senders repeat one to three */
-    RED_HISTORY = 2,                /* packets that we repeat: covers two losses in a row */
+    RED_REPEATS_MAX = 2,            /* packets that we repeat: covers two losses in a row */
+    RED_HISTORY = 4,                /* packets remembered: some may be put before one is written */
     RED_OFFSET_MAX = (1 << 14) - 1, /* of the timestamp: 341 ms at 48 kHz */
     RED_BLOCK_SIZE_MAX = (1 << 10) - 1,
     RED_HISTORY_SIZE_MAX = 400, /* what is longer (160 kbit/s) is not repeated */
-    RED_HEADER_SIZE_MAX = 4 * RED_HISTORY + 1,
+    RED_HEADER_SIZE_MAX = 4 * RED_REPEATS_MAX + 1,
+    /* What red_write() may add to a payload. */
+    RED_OVERHEAD_MAX = RED_HEADER_SIZE_MAX + RED_REPEATS_MAX * RED_HISTORY_SIZE_MAX,
 };
 
 struct red_block {
@@ -49,13 +52,22 @@ struct red_history {
 /* Remembers a packet, by copy. */
 void red_history_put(struct red_history *h, int64_t seq, uint32_t timestamp, struct bytes payload);
 
-/* Writes the payload of packet `seq` with those before it repeated, as far as they are known, the
- * block header can name them, and w has room; always with the primary.
+/* Names the payload types of blocks anew in a payload that red_parse() has taken: `from` becomes
+ * `to`. */
+void red_rename(uint8_t *payload, uint8_t from, uint8_t to);
+
+/* What to write in front of a packet. */
+struct red_order {
+    uint8_t payload_type; /* of all blocks, 7 bits */
+    uint8_t repeat_max;   /* packets before it, at most RED_REPEATS_MAX … */
+    int64_t repeat_from;  /* … and none before this number */
+};
+
+/* Writes the payload of packet `seq` with those right before it repeated, as far as they are asked
+ * for and known, the block header can name them, and w has room; always with the primary.
  *
- * payload_type  of all blocks, 7 bits
- *
- * Call it before red_history_put() of the same packet, or after: its own place is not repeated. */
+ * Call it before red_history_put() of the same packet, or soon after. */
 void red_write(struct writer *w, const struct red_history *h, int64_t seq, uint32_t timestamp,
-               uint8_t payload_type, struct bytes payload);
+               const struct red_order *order, struct bytes payload);
 
 #endif

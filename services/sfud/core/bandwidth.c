@@ -87,7 +87,10 @@ void bandwidth_on_feedback(struct worker *w, struct transport *t, struct bytes f
         return;
     }
     take_control(w, t);
-    bwe_on_feedback(&t->bandwidth.bwe, &feedback, now);
+    struct bwe *bwe = &t->bandwidth.bwe;
+    bwe_on_feedback(bwe, &feedback, now);
+    if (bwe->loss.total >= BWE_LOSS_SAMPLES_MIN)
+        redundancy_on_loss(&t->redundancy, bwe_loss_fraction(&bwe->loss), now);
     follow_estimate(w, t);
 }
 
@@ -103,6 +106,8 @@ void bandwidth_on_report(struct worker *w, struct transport *t, uint8_t fraction
     if (fraction_lost >= LOSS_UNCONTROLLED)
         take_control(w, t);
     bwe_on_report(&t->bandwidth.bwe, fraction_lost, now);
+    if (!t->bandwidth.bwe.has_feedback)
+        redundancy_on_loss(&t->redundancy, fraction_lost * 1000u / 256, now);
     follow_estimate(w, t);
 }
 
@@ -213,7 +218,8 @@ static uint64_t count_audio(const struct worker *w, const struct transport *t)
         const struct encoding *e = slot == NULL || slot->kind != MEDIA_AUDIO
                                        ? NULL
                                        : pool_at(&w->encodings, slot->forwarder.input);
-        sum += e == NULL ? 0 : rate_meter_bps(&e->rates, 0);
+        unsigned copies = slot == NULL || slot->red_type == SLOT_NO_FORMAT ? 0 : t->redundancy.depth;
+        sum += e == NULL ? 0 : rate_meter_bps(&e->rates, 0) * (1ull + copies);
     }
     return sum;
 }

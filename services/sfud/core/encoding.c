@@ -19,6 +19,8 @@ void encoding_init(struct encoding *e, handle self, handle track, uint8_t layer,
     receive_stats_init(&e->stats, format->clock_rate);
     if (e->is_video)
         packet_cache_init(&e->cache, e->ring, ENCODING_CACHE_COUNT);
+    else
+        e->history = (struct red_history){ 0 };
 }
 
 static void give_payload(struct pool *payloads, void *owner)
@@ -41,6 +43,8 @@ void encoding_restart(struct encoding *e, struct pool *payloads)
     encoding_expire(e, payloads, USEC_NEVER);
     if (e->is_video)
         packet_cache_init(&e->cache, e->ring, ENCODING_CACHE_COUNT);
+    else
+        e->history = (struct red_history){ 0 };
     nack_init(&e->nack);
     nack_set_rtt(&e->nack, rtt);
     e->unwrapper = (struct seq_unwrapper){ 0 };

@@ -15,6 +15,7 @@
 #include "rtc/frame_layers.h"
 #include "rtc/nack.h"
 #include "rtc/packet_cache.h"
+#include "rtc/red.h"
 
 enum { ENCODING_CACHE_COUNT = PACKET_CACHE_VIDEO_COUNT };
 
@@ -50,7 +51,10 @@ struct encoding {
     struct rate_meter rates; /* by decode target; 0 is all if there are no layers */
 
     struct packet_cache cache; /* video */
-    struct cached_packet ring[ENCODING_CACHE_COUNT];
+    union {
+        struct cached_packet ring[ENCODING_CACHE_COUNT]; /* video */
+        struct red_history history;                      /* audio, for viewers with loss */
+    };
 };
 
 void encoding_init(struct encoding *e, handle self, handle track, uint8_t layer, uint32_t ssrc,

@@ -240,11 +240,23 @@ static struct bytes depdesc_of(const struct rtp_ext_values *ext)
     return has ? ext->dependency_descriptor : bytes_of(NULL, 0);
 }
 
+static bool find_primary(struct bytes payload, struct bytes *ret)
+{
+    struct red_packet red;
+    if (red_parse(payload, &red) != OK)
+        return false;
+    *ret = red.blocks[red.block_count - 1].data;
+    return true;
+}
+
 /* What the viewers' slots need to know of the frame. */
 static bool inspect(struct arrival *a, struct pass_packet *p)
 {
     p->layers = (struct frame_layers){ 0 };
     p->descriptor.codec = CODEC_NONE;
+    p->primary = a->payload;
+    if (a->format->codec == CODEC_RED && a->payload.len > 0)
+        return find_primary(a->payload, &p->primary);
     if (a->payload.len == 0 || a->track->kind != MEDIA_VIDEO)
         return true;
     return layer_reader_read(&a->encoding->layers, (enum codec)a->format->codec, a->payload,
@@ -336,6 +348,8 @@ void ingress_rtp(struct worker *w, struct transport *t, const struct datagram *d
     }
     rate_meter_add(&a.encoding->rates, p->layers.has_layers ? p->layers.present : 1,
                    p->payload.len + PACKET_OVERHEAD, now);
+    if (a.format->codec == CODEC_OPUS && !list_is_empty(&a.track->slots))
+        red_history_put(&a.encoding->history, p->seq, p->timestamp, p->payload);
     w->packet_count++;
     route(w, &a, p);
 }
@@ -363,7 +377,7 @@ bool ingress_restore(struct worker *w, struct encoding *e, uint32_t low_seq, uin
     ret->seq = c->seq;
     ret->timestamp = c->timestamp;
     ret->marker = c->marker;
-    ret->payload = c->payload;
+    ret->payload = ret->primary = c->payload;
     ret->arrival = c->stored_at;
     return true;
 }

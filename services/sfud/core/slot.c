@@ -20,7 +20,8 @@ struct slot *slot_new(struct worker *w, struct transport *t, uint8_t media_index
 
                            .format_in = SLOT_NO_FORMAT,
                            .format_out = SLOT_NO_FORMAT,
-                           .rtx_format = SLOT_NO_FORMAT };
+                           .rtx_format = SLOT_NO_FORMAT,
+                           .red_type = SLOT_NO_FORMAT };
     list_link_init(&slot->in_track);
     uint64_t random = worker_random(w);
     forwarder_init(&slot->forwarder, m->kind == MEDIA_VIDEO, (uint16_t)(random & 0x3fff),

@@ -74,6 +74,8 @@ struct slot {
     uint8_t format_in;  /* publisher's payload type; SLOT_NO_FORMAT: none looked up */
     uint8_t format_out; /* ours; SLOT_NO_FORMAT: the viewer cannot take it */
     uint8_t rtx_format; /* SLOT_NO_FORMAT: none */
+    uint8_t red_type;   /* for opus with redundancy of ours; SLOT_NO_FORMAT: none */
+    bool takes_primary; /* the publisher sends RED, and the viewer cannot take it */
     uint32_t clock_rate;
 
     /* sender report and receiver report */

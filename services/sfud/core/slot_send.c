@@ -19,26 +19,47 @@ enum {
     (RTP_EXT_BIT(RTP_EXT_AUDIO_LEVEL) | RTP_EXT_BIT(RTP_EXT_ABS_CAPTURE_TIME) |                    \
      RTP_EXT_BIT(RTP_EXT_VIDEO_ORIENTATION) | RTP_EXT_BIT(RTP_EXT_PLAYOUT_DELAY))
 
-/* How the viewer calls the publisher's format, and its RTX. */
+static uint8_t find_type(const struct transport *t, const struct media_params *m,
+                         const struct format *wanted)
+{
+    for (size_t i = 0; i < m->payload_type_count; i++) {
+        if (format_matches(&t->params.formats[m->payload_types[i]], wanted))
+            return m->payload_types[i];
+    }
+    return SLOT_NO_FORMAT;
+}
+
+/* What goes with a payload type: its RTX, or RED. */
+static uint8_t find_companion(const struct transport *t, const struct media_params *m,
+                              enum codec codec, uint8_t of)
+{
+    for (size_t i = 0; i < m->payload_type_count && of != SLOT_NO_FORMAT; i++) {
+        const struct format *f = &t->params.formats[m->payload_types[i]];
+        if (f->codec == codec && f->apt == of)
+            return m->payload_types[i];
+    }
+    return SLOT_NO_FORMAT;
+}
+
+/* How the viewer calls the publisher's format, and its RTX or RED. */
 static void look_up_format(struct slot *slot, const struct transport *t,
                            const struct pass_packet *p)
 {
     const struct media_params *m = &t->params.media[slot->media_index];
     slot->format_input = p->encoding;
     slot->format_in = p->payload_type;
-    slot->format_out = slot->rtx_format = SLOT_NO_FORMAT;
     slot->clock_rate = p->format.clock_rate;
-    for (size_t i = 0; i < m->payload_type_count; i++) {
-        uint8_t type = m->payload_types[i];
-        if (slot->format_out == SLOT_NO_FORMAT &&
-            format_matches(&t->params.formats[type], &p->format))
-            slot->format_out = type;
+    slot->format_out = find_type(t, m, &p->format);
+    slot->takes_primary = p->format.codec == CODEC_RED && slot->format_out == SLOT_NO_FORMAT;
+    if (slot->takes_primary) {
+        struct format opus = p->format;
+        opus.codec = CODEC_OPUS;
+        slot->format_out = find_type(t, m, &opus);
     }
-    for (size_t i = 0; i < m->payload_type_count && slot->format_out != SLOT_NO_FORMAT; i++) {
-        const struct format *f = &t->params.formats[m->payload_types[i]];
-        if (f->codec == CODEC_RTX && f->apt == slot->format_out)
-            slot->rtx_format = m->payload_types[i];
-    }
+    slot->rtx_format = find_companion(t, m, CODEC_RTX, slot->format_out);
+    slot->red_type = p->format.codec == CODEC_OPUS
+                         ? find_companion(t, m, CODEC_RED, slot->format_out)
+                         : SLOT_NO_FORMAT;
 }
 
 /* One packet on its way out. */
@@ -129,8 +150,9 @@ static void catch_up(struct departure *d, const struct encoding *e, const struct
     }
 }
 
-static void note_sent(struct departure *d, const struct pass_packet *p, bool marker,
-                      const struct forwarder_output *o, const struct send_record *patch)
+static void note_sent(struct departure *d, const struct pass_packet *p, size_t payload_len,
+                      bool marker, const struct forwarder_output *o,
+                      const struct send_record *patch)
 {
     struct slot *slot = d->slot;
     struct transport *t = d->t;
@@ -139,7 +161,7 @@ static void note_sent(struct departure *d, const struct pass_packet *p, bool mar
         worker_wake(d->w, t->self, t->sender_report_at);
     }
     slot->packet_count++;
-    slot->octet_count += (uint32_t)p->payload.len;
+    slot->octet_count += (uint32_t)payload_len;
     slot->mid_packets++;
     slot->sent_at = d->now;
     if (slot->rtx_ssrc == 0 || slot->rtx_format == SLOT_NO_FORMAT)
@@ -180,6 +202,48 @@ static struct bytes place_payload(struct departure *d, const struct pass_packet 
     return bytes_of(d->at + header_len, writer_len(&payload));
 }
 
+/* Whether the packet is to be sent with those before it: the viewer loses some, can take RED, and
+ * there is none yet. */
+static bool is_repeating(const struct departure *d, const struct pass_packet *p)
+{
+    return d->t->redundancy.depth > 0 && d->slot->red_type != SLOT_NO_FORMAT &&
+           p->format.codec == CODEC_OPUS && p->payload.len <= RED_HISTORY_SIZE_MAX;
+}
+
+/* Opus in front of which the packets before it are repeated, as far as they are of this input: what
+ * was before a switch, another voice has said. */
+static struct bytes place_repeated(struct departure *d, const struct pass_packet *p,
+                                   size_t header_len)
+{
+    const struct encoding *e = pool_at(&d->w->encodings, p->encoding);
+    const struct forwarder *f = &d->slot->forwarder;
+    const struct red_order order = { .payload_type = d->slot->format_out,
+                                     .repeat_max = d->t->redundancy.depth,
+                                     .repeat_from = f->ranges[f->range_count - 1].from };
+    struct writer w = writer_of(d->at + header_len, d->capacity - header_len);
+    red_write(&w, &e->history, p->seq, p->timestamp, &order, p->payload);
+    check(!w.failed);
+    return bytes_of(d->at + header_len, writer_len(&w));
+}
+
+/* Sound goes out as it is, but for: RED toward somebody who cannot take it, or who gives opus
+ * another name; and redundancy of ours. */
+static struct bytes place_sound(struct departure *d, const struct pass_packet *p, size_t header_len)
+{
+    if (is_repeating(d, p))
+        return place_repeated(d, p, header_len);
+    if (d->slot->takes_primary)
+        return p->primary;
+    uint8_t name = d->t->params.formats[d->slot->format_out].apt;
+    if (p->format.codec != CODEC_RED || p->format.apt == name)
+        return p->payload;
+    uint8_t *copy = d->at + header_len;
+    check(d->capacity >= header_len + p->payload.len);
+    memcpy(copy, p->payload.data, p->payload.len);
+    red_rename(copy, p->format.apt, name);
+    return bytes_of(copy, p->payload.len);
+}
+
 /* The viewer should get more of the input than can be begun in the middle. */
 static void ask_for_layer(struct departure *d, struct encoding *e)
 {
@@ -196,7 +260,8 @@ static bool is_wanted(struct departure *d, struct encoding *e, const struct pass
                       bool *ret_marker)
 {
     struct slot *slot = d->slot;
-    if (p->payload.len == 0 || slot->format_out == SLOT_NO_FORMAT)
+    struct bytes payload = slot->takes_primary ? p->primary : p->payload;
+    if (payload.len == 0 || slot->format_out == SLOT_NO_FORMAT)
         return false;
     if (!e->is_video)
         return true;
@@ -307,7 +372,7 @@ static void send_packet(struct departure *d, const struct pass_packet *p,
                         const struct forwarder_output *o, bool marker)
 {
     struct slot *slot = d->slot;
-    struct rtp_packet h = { .payload_type = slot->format_out,
+    struct rtp_packet h = { .payload_type = is_repeating(d, p) ? slot->red_type : slot->format_out,
                             .marker = marker,
                             .seq = (uint16_t)o->seq,
                             .timestamp = o->timestamp,
@@ -319,11 +384,12 @@ static void send_packet(struct departure *d, const struct pass_packet *p,
     add_depdesc(d, p, o, &v, &dw);
     struct bytes header = write_header(d, &h, &v);
     struct send_record record = { 0 };
-    struct bytes payload = place_payload(d, p, o, header.len, &record);
+    struct bytes payload = slot->kind == MEDIA_AUDIO ? place_sound(d, p, header.len)
+                                                     : place_payload(d, p, o, header.len, &record);
     if (seal(d, (uint64_t)o->seq, header, payload) == 0)
         return;
     stats_count(&d->w->stats, STAT_RTP_OUT);
-    note_sent(d, p, marker, o, &record);
+    note_sent(d, p, payload.len, marker, o, &record);
 }
 
 bool slot_forward(struct worker *w, struct transport *t, struct slot *slot,
@@ -334,7 +400,7 @@ bool slot_forward(struct worker *w, struct transport *t, struct slot *slot,
         look_up_format(slot, t, p);
     if (slot->format_out == SLOT_NO_FORMAT)
         stats_count(&w->stats, STAT_DROP_FORMAT);
-    if (!reserve(&d, p->payload.len))
+    if (!reserve(&d, p->payload.len + (is_repeating(&d, p) ? RED_OVERHEAD_MAX : 0)))
         return false;
     struct forwarder_output o;
     bool marker_here = false;

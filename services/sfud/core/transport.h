@@ -15,6 +15,7 @@
 #include "core/command.h"
 #include "core/datagram.h"
 #include "core/pool.h"
+#include "core/redundancy.h"
 #include "rtc/ice_lite.h"
 #include "rtc/seal.h"
 #include "rtc/twcc.h"
@@ -83,6 +84,7 @@ struct transport {
     uint32_t twcc_media_ssrc;
     uint16_t twcc_seq; /* of what we send */
     struct bandwidth bandwidth;
+    struct redundancy redundancy; /* of the sound we send */
     uint32_t rtcp_ssrc; /* ours, for reports and feedback */
     bool rtcp_rsize;
     usec rtt_us;             /* -1: not known */

@@ -23,6 +23,7 @@ struct pass_packet {
     struct frame_layers layers;           /* video: its frame */
     struct payload_descriptor descriptor; /* video: in front of the payload */
     struct bytes payload;                 /* in the datagram, or in the cache */
+    struct bytes primary;                 /* of RED: the newest block, without what it repeats */
     struct rtp_ext_values ext;            /* views into the datagram */
     usec arrival;
 };
