@@ -218,7 +218,8 @@ static uint64_t count_audio(const struct worker *w, const struct transport *t)
         const struct encoding *e = slot == NULL || slot->kind != MEDIA_AUDIO
                                        ? NULL
                                        : pool_at(&w->encodings, slot->forwarder.input);
-        unsigned copies = slot == NULL || slot->red_type == SLOT_NO_FORMAT ? 0 : t->redundancy.depth;
+        unsigned copies =
+            slot == NULL || slot->red_type == SLOT_NO_FORMAT ? 0 : t->redundancy.depth;
         sum += e == NULL ? 0 : rate_meter_bps(&e->rates, 0) * (1ull + copies);
     }
     return sum;

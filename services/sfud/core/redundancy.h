@@ -17,7 +17,7 @@ enum {
 };
 #define REDUNDANCY_CALM_TIME SECONDS(10) /* so long below: one step less */
 
-/* Zero-initialised is ready: no redundancy. */
+/* Zero-initialised is ready: no redundancy. One per viewer. */
 struct redundancy {
     uint8_t depth; /* earlier packets to repeat, 0 to RED_REPEATS_MAX */
     usec told_at;  /* newest measurement; 0: none yet */

@@ -85,7 +85,7 @@ struct transport {
     uint16_t twcc_seq; /* of what we send */
     struct bandwidth bandwidth;
     struct redundancy redundancy; /* of the sound we send */
-    uint32_t rtcp_ssrc; /* ours, for reports and feedback */
+    uint32_t rtcp_ssrc;           /* ours, for reports and feedback */
     bool rtcp_rsize;
     usec rtt_us;             /* -1: not known */
     usec receiver_report_at; /* next; USEC_NEVER: nothing was received */
