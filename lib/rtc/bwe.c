@@ -23,8 +23,10 @@ enum {
     REPORT_LOSS_LOW = 5,     /* of 256: 2 % */
     LOSS_SEVERE = 300,       /* per mille: the path is simply full */
     SILENCE_PERCENT = 70,
-    LEVEL_US = 2000000,  /* a queue of ours would have drained, or grown into overuse */
-    LEVEL_PERCENT = 110, /* of the estimate: so much arrives, and nothing is wrong */
+    QUIET_US = 500000,       /* nothing was sent for so long: whatever queue there was is gone */
+    LEVEL_US = 2000000,      /* a delay that is high and flat for so long is no queue of ours … */
+    LEVEL_SURE_US = 4000000, /* … even if as much is sent as may be */
+    LEVEL_PERCENT = 110,     /* of the estimate: so much arrives, and nothing is wrong */
 };
 
 static uint64_t clamp_bps(uint64_t bps)
@@ -45,7 +47,8 @@ void bwe_init(struct bwe *b, struct bwe_sent *sent, usec now)
     b->rtt_us = BWE_RTT_DEFAULT_US;
     b->reported_seq = INT64_MIN;
     b->now = b->updated_at = now;
-    b->level_at = b->cut_at = b->unanswered_at = b->remb_at = b->report_at = USEC_NEVER;
+    b->sent_at = b->level_at = b->cut_at = b->unanswered_at = b->remb_at = b->report_at =
+        USEC_NEVER;
 }
 
 /* Time never goes back. */
@@ -137,6 +140,7 @@ void bwe_on_sent(struct bwe *b, uint16_t seq, size_t size, uint8_t cluster, usec
         sent_at(b, n)->status = NOT_SENT;
     if (number <= b->seq.highest - BWE_HISTORY)
         return;
+    b->sent_at = b->now;
     bool of_probe = bwe_probe_on_sent(&b->probe, number, size, b->now);
     if (cluster != 0)
         b->probe.padding_bytes += size;
@@ -336,11 +340,12 @@ static bool is_longer_path(struct bwe *b, bool is_level)
     }
     if (b->level_at == USEC_NEVER)
         b->level_at = b->now;
-    if (b->now - b->level_at < LEVEL_US)
+    bool is_clear = is_application_limited(b) || bwe_rate_bps(&b->acked, WINDOW_FULL_US) >
+                                                     percent(b->estimate_bps, LEVEL_PERCENT);
+    if (b->now - b->level_at < (is_clear ? LEVEL_US : LEVEL_SURE_US))
         return false;
     b->level_at = USEC_NEVER;
-    return is_application_limited(b) ||
-           bwe_rate_bps(&b->acked, WINDOW_FULL_US) > percent(b->estimate_bps, LEVEL_PERCENT);
+    return true;
 }
 
 static void decide(struct bwe *b)
@@ -419,14 +424,21 @@ void bwe_set_rtt(struct bwe *b, usec rtt_us)
     b->rtt_us = MIN(MAX(rtt_us, (usec)1000), SECONDS(2));
 }
 
+/* Nothing was sent for so long that whatever queue there was has drained; and without a probe
+ * nothing would ever tell. */
+static bool is_quiet(const struct bwe *b)
+{
+    return b->sent_at != USEC_NEVER && b->now - b->sent_at > QUIET_US + b->rtt_us;
+}
+
 static struct bwe_probe_view view_of(const struct bwe *b)
 {
     return (struct bwe_probe_view){
         .estimate_bps = bwe_estimate_bps(b),
         .demand_bps = b->has_feedback ? b->demand_bps : 0,
         .max_bps = is_remb_fresh(b) ? b->remb_bps : BWE_MAX_BPS,
-        .may_probe = b->delay.usage != BWE_OVERUSE &&
-                     b->delay.standing_us <= BWE_STANDING_DRAINED_US &&
+        .may_probe = (is_quiet(b) || (b->delay.usage != BWE_OVERUSE &&
+                                      b->delay.standing_us <= BWE_STANDING_DRAINED_US)) &&
                      !is_cut_within(b, BWE_PROBE_SETTLE_US),
     };
 }

@@ -61,6 +61,7 @@ struct bwe {
     usec rtt_us;
     usec now;            /* newest time seen */
     usec updated_at;     /* when the estimate was last let grow */
+    usec sent_at;        /* newest packet; USEC_NEVER none */
     usec level_at;       /* since when the delay has been high but flat; USEC_NEVER: it is not */
     usec cut_at;         /* when it was last cut; 0 never */
     usec unanswered_at;  /* when the first packet left that no feedback answered; USEC_NEVER none */

@@ -1,5 +1,6 @@
-/* judge_output.c - what the node sends, before the network has it. SPDX-License-Identifier:
- * Apache-2.0 */
+/* judge_output.c - what the node sends, before the network has it.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
 #include "judge_private.h"
 
 #include "rtc/rtp.h"
