@@ -5,10 +5,13 @@
 
 #define CHECKS_MAX   16
 #define WHY_CAPACITY 256
+#define ROUTES_MAX   (3 + 8)
 
 struct admin {
     struct http_server *server; /* NULL without a port */
     struct metrics *metrics;    /* given */
+    void *data;                 /* given, for routes of the daemon's own */
+    struct http_route routes[ROUTES_MAX];
     struct {
         const char *name;
         bool (*is_ready)(void *data, char *ret_why, size_t capacity);
@@ -72,14 +75,31 @@ static const struct http_route routes[] = {
 enum err admin_start(uv_loop_t *loop, const char *listen, struct metrics *metrics,
                      struct admin **ret)
 {
+    const struct admin_routes none = { .count = 0 };
+    return admin_start_with(loop, listen, metrics, &none, ret);
+}
+
+void *admin_data(const struct admin *a)
+{
+    return a->data;
+}
+
+enum err admin_start_with(uv_loop_t *loop, const char *listen, struct metrics *metrics,
+                          const struct admin_routes *more, struct admin **ret)
+{
+    check(ARRAY_LEN(routes) + more->count <= ROUTES_MAX);
     struct admin *a = calloc(1, sizeof *a);
     if (a == NULL)
         return ERR_SYSTEM;
     a->metrics = metrics;
+    a->data = more->data;
+    memcpy(a->routes, routes, sizeof routes);
+    if (more->count > 0)
+        memcpy(a->routes + ARRAY_LEN(routes), more->routes, more->count * sizeof routes[0]);
     if (listen != NULL && listen[0] != '\0') {
         const struct http_server_options options = { .listen = listen,
-                                                     .routes = routes,
-                                                     .route_count = ARRAY_LEN(routes),
+                                                     .routes = a->routes,
+                                                     .route_count = ARRAY_LEN(routes) + more->count,
                                                      .data = a,
                                                      .connections_max = 64,
                                                      .metrics = metrics,

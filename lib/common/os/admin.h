@@ -1,5 +1,5 @@
-/* admin.h - the admin port: /healthz, /readyz, /metrics. For the operator's network, not the
- * public.
+/* admin.h - the admin port: /healthz, /readyz, /metrics, and what a daemon adds. For the operator's
+ * network, not the public.
  *
  * /healthz is 200 while the loop turns. /readyz is 200 {"ready":true} or 503
  * {"ready":false,"failing":[{"check":"redis","why":"connecting"}]}.
@@ -20,6 +20,17 @@ struct admin;
  * Errors as http_server_start(). */
 MUST_USE enum err admin_start(uv_loop_t *loop, const char *listen, struct metrics *metrics,
                               struct admin **ret);
+
+/* The same, with routes of the daemon's own. They are copied; their handlers get the struct admin
+ * as data, of which admin_data() is `data`. At most 8. */
+struct admin_routes {
+    const struct http_route *routes;
+    size_t count;
+    void *data;
+};
+MUST_USE enum err admin_start_with(uv_loop_t *loop, const char *listen, struct metrics *metrics,
+                                   const struct admin_routes *more, struct admin **ret);
+void *admin_data(const struct admin *a);
 
 /* Before or after serving began. is_ready returns true, or false with one line in ret_why. The name
  * is borrowed. At most 16. */

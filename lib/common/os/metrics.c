@@ -327,31 +327,50 @@ void metrics_text_value_for(struct metrics_text *out, const char *labels, const 
 }
 
 /* Buckets are cumulative on the wire. The count is their sum, so the two always agree. */
-static void put_histogram(FILE *out, const char *name, const struct series *s)
+static void put_histogram(FILE *out, const char *name, const char *labels,
+                          const struct metrics_buckets *b)
 {
-    const struct metric_histogram *h = &s->as.histogram;
-    const char *comma = s->labels[0] != '\0' ? "," : "";
+    const char *comma = labels[0] != '\0' ? "," : "";
     uint64_t total = 0;
-    for (size_t i = 0; i <= h->bound_count; i++) {
-        total += atomic_load_explicit(&h->buckets[i], memory_order_relaxed);
-        (void)fprintf(out, "%s_bucket{%s%sle=\"", name, s->labels, comma);
-        if (i == h->bound_count)
+    for (size_t i = 0; i <= b->bound_count; i++) {
+        total += b->counts[i];
+        (void)fprintf(out, "%s_bucket{%s%sle=\"", name, labels, comma);
+        if (i == b->bound_count)
             (void)fputs("+Inf", out);
         else
-            (void)fprintf(out, "%.9g", h->bounds[i]);
+            (void)fprintf(out, "%.9g", b->bounds[i]);
         (void)fprintf(out, "\"} %llu\n", (unsigned long long)total);
     }
-    put_name(out, name, "_sum", s->labels);
-    put_number(out, atomic_load_explicit(&h->sum, memory_order_relaxed));
+    put_name(out, name, "_sum", labels);
+    put_number(out, b->sum);
     (void)fputc('\n', out);
-    put_name(out, name, "_count", s->labels);
+    put_name(out, name, "_count", labels);
     (void)fprintf(out, "%llu\n", (unsigned long long)total);
+}
+
+void metrics_text_histogram(struct metrics_text *out, const char *labels,
+                            const struct metrics_buckets *b)
+{
+    put_histogram(out->out, out->name, labels == NULL ? "" : labels, b);
+}
+
+static void put_histogram_series(FILE *out, const char *name, const struct series *s)
+{
+    const struct metric_histogram *h = &s->as.histogram;
+    uint64_t counts[ARRAY_LEN(h->buckets)];
+    for (size_t i = 0; i <= h->bound_count; i++)
+        counts[i] = atomic_load_explicit(&h->buckets[i], memory_order_relaxed);
+    const struct metrics_buckets b = { .bounds = h->bounds,
+                                       .bound_count = h->bound_count,
+                                       .counts = counts,
+                                       .sum = atomic_load_explicit(&h->sum, memory_order_relaxed) };
+    put_histogram(out, name, s->labels, &b);
 }
 
 static void put_series(struct metrics_text *out, const struct family *f, const struct series *s)
 {
     if (f->type == HISTOGRAM) {
-        put_histogram(out->out, f->name, s);
+        put_histogram_series(out->out, f->name, s);
     } else if (f->type == GAUGE) {
         metrics_text_value(out, s->labels, metric_gauge_value(&s->as.gauge));
     } else {

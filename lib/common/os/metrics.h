@@ -57,13 +57,25 @@ extern const size_t METRIC_SECONDS_BOUND_COUNT;
 struct metrics_text;
 void metrics_add_collector(struct metrics *m, void (*collect)(struct metrics_text *out, void *data),
                            void *data);
-/* type: "counter" or "gauge". Then every value of that family, before the next family. */
+/* type: "counter", "gauge" or "histogram". Then every value of that family, before the next family.
+ */
 void metrics_text_family(struct metrics_text *out, const char *name, const char *type,
                          const char *help);
 void metrics_text_value(struct metrics_text *out, const char *labels, double value);
 /* One more label with a value from outside, escaped; labels may be NULL. */
 void metrics_text_value_for(struct metrics_text *out, const char *labels, const char *label,
                             const char *label_value, double value);
+
+/* type "histogram". counts: how many values each bucket has got, bound_count + 1, the last beyond
+ * the last bound. */
+struct metrics_buckets {
+    const double *bounds;
+    size_t bound_count;
+    const uint64_t *counts;
+    double sum;
+};
+void metrics_text_histogram(struct metrics_text *out, const char *labels,
+                            const struct metrics_buckets *b);
 
 /* The whole exposition: a new text, the caller free()s it. */
 char *metrics_render(struct metrics *m, size_t *ret_len);

@@ -537,6 +537,52 @@ static void admin_port_tells_health_readiness_and_metrics(void **state)
     metrics_free(m);
 }
 
+static void collect_histogram(struct metrics_text *out, void *data)
+{
+    metrics_text_family(out, "sfud_own_seconds", "histogram", "Own.");
+    metrics_text_histogram(out, "worker=\"0\"", data);
+}
+
+static void on_own(struct http_exchange *x, void *data)
+{
+    const char *name = http_request_param(http_exchange_request(x), "name");
+    const char *of = admin_data(data);
+    http_response_json(http_exchange_response(x), 200, json_pack("{ss}", of, name));
+    http_exchange_finish(x);
+}
+
+static void admin_port_serves_what_a_daemon_adds(void **state)
+{
+    (void)state;
+    struct metrics *m = metrics_new("sfud");
+    struct metrics_buckets buckets = { .bounds = (const double[]){ 0.5, 2 },
+                                       .bound_count = 2,
+                                       .counts = (const uint64_t[]){ 3, 0, 4 },
+                                       .sum = 40.5 };
+    metrics_add_collector(m, collect_histogram, &buckets);
+    struct http_route route = { HTTP_METHOD_GET, "/v1/things/{name}", on_own, 0, NULL };
+    char data[] = "of";
+    const struct admin_routes more = { .routes = &route, .count = 1, .data = data };
+    struct admin *admin;
+    bool stopped = false;
+    assert_int_equal(admin_start_with(&loop, "127.0.0.1:0", m, &more, &admin), OK);
+    route.pattern = "/gone"; /* it was copied */
+    uint16_t port = admin_port(admin);
+    assert_contains(ask_port(port, "GET /v1/things/a HTTP/1.1\r\n" END), "{\"of\":\"a\"}");
+    assert_starts_with(ask_port(port, "GET /v1/things HTTP/1.1\r\n" END), "HTTP/1.1 404 ");
+    assert_starts_with(ask_port(port, "GET /healthz HTTP/1.1\r\n" END), "HTTP/1.1 200 ");
+    const char *a = ask_port(port, "GET /metrics HTTP/1.1\r\n" END);
+    assert_contains(a, "# TYPE sfud_own_seconds histogram\n"
+                       "sfud_own_seconds_bucket{worker=\"0\",le=\"0.5\"} 3\n"
+                       "sfud_own_seconds_bucket{worker=\"0\",le=\"2\"} 3\n"
+                       "sfud_own_seconds_bucket{worker=\"0\",le=\"+Inf\"} 7\n"
+                       "sfud_own_seconds_sum{worker=\"0\"} 40.5\n"
+                       "sfud_own_seconds_count{worker=\"0\"} 7\n");
+    admin_stop(admin, on_stopped, &stopped);
+    loop_until(&loop, is_set, &stopped, 2000);
+    metrics_free(m);
+}
+
 /* A key server whose set can change. */
 static struct token_keys *published;
 static unsigned fetch_count;
@@ -670,6 +716,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(admin_port_tells_health_readiness_and_metrics, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(admin_port_serves_what_a_daemon_adds, set_up, tear_down),
         cmocka_unit_test_setup_teardown(key_cache_learns_new_keys_and_survives_the_key_server,
                                         set_up, tear_down),
     };
