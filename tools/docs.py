@@ -202,6 +202,9 @@ def metrics():
     for name, gauge, text in re.findall(r'X\(\w+, "(\w+)", [^,]*, (true|false),[\s\\]*"([^"]*)"\)',
                                         read(f"{ROOT}/services/sfud/core/stats.h") + read(f"{ROOT}/services/sfud/core/associations_stats.h")):
         add(name, "gauge" if gauge == "true" else "counter", text, ["sfud"])
+    for name, text in re.findall(r'X\(\w+, "(\w+)", (?:NULL|"(?:[^"\\]|\\.)*"), \d+, \w+,[\s\\]*"([^"]*)"\)',
+                                 read(f"{ROOT}/services/sfud/core/stats.h")):
+        add(name, "histogram", text, ["sfud"])
     for match, args in calls(read(f"{ROOT}/lib/common/os/metrics.c"), "metrics_text_family"):
         if args[1].startswith('"'):
             add(literals(args[1])[0], literals(args[2])[0], literals(args[3])[0], DAEMONS)

@@ -34,7 +34,8 @@ enum {
     PASS_DATAGRAMS_MAX = 256,
     /* A UDP payload that fits every path we care about; more is not cached and not forwarded. */
     DATAGRAM_SIZE_MAX = 1500,
-    /* What a forwarded packet has beside its payload: RTP header 12, extensions about 20, tag 16. */
+    /* What a forwarded packet has beside its payload: RTP header 12, extensions about 20, tag 16.
+     */
     PACKET_OVERHEAD = 48,
 
     /* Per participant. */
@@ -44,6 +45,7 @@ enum {
 
     /* slots.set names of tracks not here yet are kept in the slot itself. */
     SPEAKERS_MAX = 8, /* listed in one speakers event */
+    SCORES_MAX = 8,   /* in one quality event; a room may need several */
 
     /* DTLS, on a thread of its own. Datagrams on their way to it, per worker: as many as a pass
      * brings in; and what each ring between them holds: some passes. 1.8 KiB each. */
@@ -108,10 +110,17 @@ enum {
 #define SPEAKER_TICK                MILLIS(50)
 #define PACKET_CACHE_TIME           MILLIS(1000)
 /* Dynacast. Turning a layer on costs a keyframe, and a picture that comes late. */
-#define DEMAND_LOWER_TIME       SECONDS(5)  /* upper layers that nobody watches are stopped */
-#define DEMAND_NONE_TIME        SECONDS(15) /* … and the whole track */
-#define DEMAND_REPEAT_TIME      SECONDS(5)  /* told again if it has no effect, each time later */
-#define DEMAND_REPEAT_TIME_MAX  SECONDS(80)
+#define DEMAND_LOWER_TIME      SECONDS(5)  /* upper layers that nobody watches are stopped */
+#define DEMAND_NONE_TIME       SECONDS(15) /* … and the whole track */
+#define DEMAND_REPEAT_TIME     SECONDS(5)  /* told again if it has no effect, each time later */
+#define DEMAND_REPEAT_TIME_MAX SECONDS(80)
+/* Statistics. */
+#define QUALITY_INTERVAL        SECONDS(2) /* scores at most this often (protocol.md) */
+#define QUALITY_REPEAT_TIME     SECONDS(30) /* what is not perfect is told again: to who came since */
+#define QUALITY_WARM_UP_TIME    SECONDS(8)  /* the estimate has to grow first */
+#define QUALITY_GATHER_TIME     MILLIS(200) /* scores of a room that go into one event */
+#define FREEZE_TIME             MILLIS(500) /* people notice */
+#define FREEZE_LOOK_INTERVAL    MILLIS(250)
 #define TCP_FIRST_CHECK_TIME    SECONDS(5)  /* open to validated: browsers check at once */
 #define TCP_USED_CHECK_INTERVAL SECONDS(10) /* does a transport still have the address? */
 

@@ -9,6 +9,7 @@
 #include "common/os/log.h"
 #include "common/os/random.h"
 #include "io/control.h"
+#include "io/inspect.h"
 #include "io/members.h"
 #include "rtc/dtls.h"
 
@@ -248,7 +249,8 @@ static bool start_threads(struct node *n)
 static bool start_admin(struct node *n)
 {
     const char *listen = n->config.common.admin_listen;
-    enum err e = admin_start(&n->loop, listen, n->metrics, &n->admin);
+    const struct admin_routes more = inspect_routes(n->control);
+    enum err e = admin_start_with(&n->loop, listen, n->metrics, &more, &n->admin);
     if (e != OK) {
         log_error("admin.not-started", KV_STR("listen", listen), KV_ERR("error", e));
         return false;

@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "core/command.h"
 
+#include "core/snapshot.h"
 #include "core/worker_state.h"
 
 static enum err create(struct worker *w, const struct command *c, usec now)
@@ -66,6 +67,24 @@ static enum err run_for_transport(struct worker *w, struct transport *t, struct 
     }
 }
 
+static enum err take_snapshot(struct worker *w, const struct command *c, usec now)
+{
+    if (c->participant[0] == 0) {
+        const struct room *room = room_find(w, c->room);
+        if (room != NULL)
+            snapshot_room(w, room, c->snapshot.skip, now, c->snapshot.ret_room);
+        return room == NULL ? ERR_NOT_FOUND : OK;
+    }
+    const struct transport *t = transport_find(w, c->room, c->participant);
+    if (t == NULL)
+        return ERR_NOT_FOUND;
+    if (c->snapshot.ret_participant != NULL)
+        snapshot_participant(w, t, now, c->snapshot.ret_participant);
+    if (c->snapshot.ret_packets != NULL)
+        snapshot_packets(w, t, c->snapshot.ret_packets);
+    return OK;
+}
+
 static enum err run(struct worker *w, struct command *c, usec now)
 {
     struct transport *t;
@@ -81,12 +100,15 @@ static enum err run(struct worker *w, struct command *c, usec now)
     case COMMAND_WALL_SET:
         w->config.wall_minus_now = c->wall_minus_now;
         return OK;
+    case COMMAND_SNAPSHOT:
+        return take_snapshot(w, c, now);
     }
     return ERR_UNSUPPORTED;
 }
 
 void worker_command(struct worker *w, struct command *c, usec now)
 {
+    w->now = now;
     struct event e = { .kind = EVENT_COMMAND_DONE, .command = c };
     e.err = run(w, c, now);
     worker_push_event(w, &e);

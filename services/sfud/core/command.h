@@ -11,6 +11,10 @@
 #include "core/source.h"
 #include "limits.h"
 
+struct room_snapshot; /* core/snapshot.h */
+struct participant_snapshot;
+struct packets_snapshot;
+
 enum command_kind {
     COMMAND_TRANSPORT_CREATE, /* ERR_FULL, ERR_BAD_STATE (exists), ERR_SYSTEM */
     COMMAND_TRANSPORT_UPDATE, /* more m-lines; those known stay. ERR_NOT_FOUND, ERR_FULL */
@@ -18,6 +22,7 @@ enum command_kind {
     COMMAND_SLOTS_SET,        /* ERR_NOT_FOUND; an old version is OK and ignored */
     COMMAND_TRACK_SET,        /* ERR_NOT_FOUND: no such participant */
     COMMAND_WALL_SET,         /* the wall clock was stepped: new wall_minus_now */
+    COMMAND_SNAPSHOT,         /* statistics. ERR_NOT_FOUND: no such room or participant */
 };
 
 enum media_role {
@@ -87,6 +92,14 @@ struct command {
             bool muted;
         } track_set;
         wall_usec wall_minus_now;
+        /* SNAPSHOT: one is filled, memory of control's. Of the room without a participant, else of
+         * the participant. */
+        struct {
+            struct room_snapshot *ret_room;
+            size_t skip; /* participants not to tell of */
+            struct participant_snapshot *ret_participant;
+            struct packets_snapshot *ret_packets;
+        } snapshot;
     };
     void *user; /* control's own; not looked at */
 };

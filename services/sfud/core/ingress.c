@@ -33,6 +33,7 @@ static void ingress_dtls(struct worker *w, struct transport *t, const struct dat
 
 void worker_receive(struct worker *w, const struct datagram *d, usec now)
 {
+    w->now = now;
     enum demux_kind kind = demux_classify(bytes_of(d->data, d->len));
     if (kind == DEMUX_STUN) {
         ingress_stun(w, d, now);
@@ -194,6 +195,8 @@ static bool find_encoding(struct worker *w, struct arrival *a, usec now)
 static bool open_packet(struct worker *w, struct arrival *a, const struct datagram *d, usec now)
 {
     struct opened_rtp opened;
+    worker_record(w, a->t->self, PACKET_IN, PACKET_RTP, &d->from, bytes_of(d->data, d->len),
+                  d->len);
     enum err err = opener_rtp(a->t->opener, bytes_of(d->data, d->len), d->data, &opened);
     if (err == OK)
         err = rtp_parse(bytes_of(d->data, opened.len), &a->rtp);
@@ -203,6 +206,7 @@ static bool open_packet(struct worker *w, struct arrival *a, const struct datagr
     }
     stats_count(&w->stats, STAT_RTP_IN);
     transport_on_authentic(w, a->t, now);
+    observation_on_media(w, a->t, now);
     rtp_ext_read(&a->t->params.ext, &a->rtp, &a->ext);
     if (a->ext.present & RTP_EXT_BIT(RTP_EXT_TRANSPORT_CC)) {
         bool marker = a->rtp.marker &&

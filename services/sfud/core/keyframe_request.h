@@ -15,6 +15,7 @@ struct keyframe_request {
     bool was_asked; /* ever: asked_at means something */
     uint8_t tries;  /* since it became wanted */
     usec asked_at;
+    uint32_t asked_count; /* ever, for statistics */
 };
 
 static inline void keyframe_request_want(struct keyframe_request *k)
@@ -49,6 +50,7 @@ static inline bool keyframe_request_take(struct keyframe_request *k, usec now)
     k->was_asked = true;
     k->asked_at = now;
     k->tries++;
+    k->asked_count++;
     return true;
 }
 

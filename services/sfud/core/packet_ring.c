@@ -9,10 +9,7 @@ enum {
 
 void packet_ring_init(struct packet_ring *r)
 {
-    r->count = 0;
-    r->address_count = 0;
-    r->address_last = 0;
-    memset(r->addresses, 0, sizeof r->addresses);
+    memset(r, 0, offsetof(struct packet_ring, records));
 }
 
 /* RFC 3550 §5.1: the fixed header, the contributing sources, one extension. */

@@ -41,6 +41,8 @@ static_assert(sizeof(struct packet_record) <= 64, "about a cache line");
 
 struct packet_ring {
     uint64_t count;        /* ever recorded */
+    uint64_t packets[2];   /* by direction */
+    uint64_t bytes[2];     /* of whole datagrams, by direction */
     uint8_t address_count; /* in use */
     uint8_t address_last;  /* of the newest record */
     struct net_addr addresses[PACKET_RING_ADDRESSES];
@@ -73,6 +75,8 @@ static inline void packet_ring_add(struct packet_ring *r, enum packet_direction 
     p->kept = (uint8_t)MIN(header.len, (size_t)PACKET_RECORD_BYTES);
     p->flags = (uint8_t)(direction | (unsigned)address << 1);
     memcpy(p->data, header.data, p->kept);
+    r->packets[direction]++;
+    r->bytes[direction] += len;
 }
 
 /* The records that are there, oldest first: 0 to packet_ring_len() - 1. */

@@ -29,7 +29,9 @@ struct room *room_find_or_new(struct worker *w, const char *key)
     room = pool_take(&w->rooms, &h);
     if (room == NULL)
         return NULL;
-    *room = (struct room){ .self = h, .hash = hash_key(w, key), .speakers_at = USEC_NEVER };
+    *room = (struct room){
+        .self = h, .hash = hash_key(w, key), .speakers_at = USEC_NEVER, .scores_at = USEC_NEVER
+    };
     size_t len = strnlen(key, ROOM_KEY_MAX);
     memcpy(room->key, key, len);
     list_init(&room->participants);

@@ -24,6 +24,7 @@ struct room {
     usec told_at;
     bool was_told;
     usec speakers_at; /* when to look again; USEC_NEVER: nobody is heard */
+    usec scores_at;   /* when to tell new scores; USEC_NEVER: there are none */
 };
 
 struct room *room_find(const struct worker *w, const char *key);

@@ -195,6 +195,7 @@ void slot_on_keyframe_request(struct worker *w, struct slot *slot, usec now)
 {
     struct track *track = pool_at(&w->tracks, slot->track);
     struct encoding *e = pool_at(&w->encodings, slot->forwarder.wanted);
+    slot->sample.keyframe_request_count++;
     if (track == NULL || e == NULL)
         return;
     if (now - slot->pli_window_at >= SLOT_PLI_WINDOW || slot->pli_count == 0) {

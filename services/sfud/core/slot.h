@@ -10,6 +10,7 @@
 #include "core/command.h"
 #include "core/forwarder.h"
 #include "core/layer_filter.h"
+#include "core/observation.h"
 #include "core/outbox.h"
 #include "core/pool.h"
 #include "rtc/packet_cache.h"
@@ -87,6 +88,7 @@ struct slot {
     uint32_t jitter;
     usec pli_window_at;
     uint8_t pli_count;
+    struct slot_sample sample;
 };
 
 /* NULL if the pool is empty. */

@@ -122,6 +122,8 @@ static size_t seal(struct departure *d, uint64_t index, struct bytes header, str
     size_t size = writer_len(&writer);
     const struct transport_address *to = transport_destination(t);
     outbox_commit(d->out, &to->addr, to->path, t->self, size);
+    worker_record(d->w, t->self, PACKET_OUT, PACKET_RTP, &to->addr, header, size);
+    observation_on_media(d->w, t, d->now);
     bandwidth_on_sent(t, t->twcc_seq++, size, d->cluster, d->now);
     return size;
 }
@@ -462,8 +464,10 @@ bool slot_resend(struct worker *w, struct transport *t, struct slot *slot, uint1
     const struct encoding *e = pool_at(&w->encodings, r->source);
     const struct cached_packet *source =
         e == NULL || !e->is_video ? NULL : packet_cache_find(&e->cache, r->source_seq);
-    if (source != NULL && send_again(&d, r, source) > 0)
+    if (source != NULL && send_again(&d, r, source) > 0) {
         stats_count(&w->stats, STAT_RTX_OUT);
+        slot->sample.resent_count++;
+    }
     return true;
 }
 

@@ -41,6 +41,8 @@
     X(LAYERS_LOWERED, "sfud_layer_changes_total", "direction=\"down\"", false, "")                 \
     X(SLOTS_PAUSED, "sfud_layer_changes_total", "direction=\"pause\"", false, "")                  \
     X(PROBE_BYTES, "sfud_probe_bytes_total", NULL, false, "Padding sent to find bandwidth")        \
+    X(FREEZES, "sfud_freezes_total", NULL, false,                                                  \
+      "Video slots that got nothing for half a second while their track was sending")              \
     X(EVENTS_DROPPED, "sfud_events_dropped_total", NULL, false, "Events nobody took")              \
     X(ICE_RESTARTS, "sfud_ice_restarts_total", NULL, false, "Offers with new ICE credentials")     \
     X(DROP_UNKNOWN, "sfud_packets_dropped_total", "reason=\"unknown-address\"", false,             \
@@ -71,8 +73,52 @@ enum worker_stat {
         STAT_COUNT,
 };
 
+/* id, metric name, label (or NULL), what its values are counted in, per unit of the metric
+ * (1000000: microseconds shown as seconds), bounds, help */
+#define HISTOGRAMS_TABLE(X)                                                                        \
+    X(JOIN_CHECK, "sfud_join_seconds", "stage=\"check\"", 1000000, JOIN_BOUNDS,                    \
+      "Stages of joining: created to first ICE check, to DTLS connected, to first media")          \
+    X(JOIN_DTLS, "sfud_join_seconds", "stage=\"dtls\"", 1000000, JOIN_BOUNDS, "")                  \
+    X(JOIN_MEDIA, "sfud_join_seconds", "stage=\"media\"", 1000000, JOIN_BOUNDS, "")                \
+    X(LOSS_IN, "sfud_loss_ratio", "direction=\"in\"", 1000, LOSS_BOUNDS,                           \
+      "Share of packets lost from publishers and toward viewers, each participant every 2 s")      \
+    X(LOSS_OUT, "sfud_loss_ratio", "direction=\"out\"", 1000, LOSS_BOUNDS, "")                     \
+    X(RTT, "sfud_rtt_seconds", NULL, 1000000, RTT_BOUNDS, "Round trip to each viewer, every 2 s")  \
+    X(ESTIMATE, "sfud_estimate_bps", NULL, 1, BITRATE_BOUNDS,                                      \
+      "Estimated bandwidth toward each viewer, every 2 s")                                         \
+    X(SHARE, "sfud_video_share_ratio", NULL, 1000, SHARE_BOUNDS,                                   \
+      "What a viewer's video slots are given of what they would take at their best, every 2 s")    \
+    X(SCORE, "sfud_quality_score", NULL, 1, SCORE_BOUNDS,                                          \
+      "Quality score of each participant (0 lost, 5 perfect), every 2 s")
+
+enum worker_histogram_id {
+#define X(id, name, label, scale, bounds, help) HISTOGRAM_##id,
+    HISTOGRAMS_TABLE(X)
+#undef X
+        HISTOGRAM_COUNT,
+};
+
+enum { HISTOGRAM_BOUNDS_MAX = 12 };
+
+struct worker_histogram {
+    _Atomic uint64_t buckets[HISTOGRAM_BOUNDS_MAX + 1]; /* the last one holds what is beyond */
+    _Atomic uint64_t sum;
+};
+
+struct histogram_info {
+    const char *name;       /* equal names are consecutive */
+    const char *label;      /* or NULL */
+    const char *help;       /* empty for all but the first of a metric with labels */
+    uint32_t scale;         /* of bounds and sum */
+    const uint32_t *bounds; /* ascending, each the highest value of its bucket */
+    size_t bound_count;
+};
+
+const struct histogram_info *histogram_info(enum worker_histogram_id h);
+
 struct worker_stats {
     _Atomic uint64_t value[STAT_COUNT];
+    struct worker_histogram histograms[HISTOGRAM_COUNT];
 };
 
 struct stat_info {
@@ -96,6 +142,9 @@ static inline void stats_add(struct worker_stats *s, enum worker_stat stat, uint
     uint64_t v = atomic_load_explicit(&s->value[stat], memory_order_relaxed);
     atomic_store_explicit(&s->value[stat], v + n, memory_order_relaxed);
 }
+
+/* The worker's thread only. Cost: a look at the bounds. */
+void stats_observe(struct worker_stats *s, enum worker_histogram_id h, uint64_t value);
 
 static inline void stats_count(struct worker_stats *s, enum worker_stat stat)
 {

@@ -125,6 +125,7 @@ void track_on_packet(struct worker *w, struct track *track, struct encoding *e, 
     e->is_active = true;
     e->waiters_at = now + KEYFRAME_WAITERS_INTERVAL;
     track->active |= 1u << e->layer;
+    track->ever_active |= track->active;
     reselect(w, track, now);
     if (!list_is_empty(&track->slots))
         track_want_keyframe(w, track, e, now);

@@ -37,6 +37,7 @@ struct track {
     bool muted;                            /* by track.set: dropped at ingress */
     handle encodings[TRACK_ENCODINGS_MAX]; /* by layer; 0: none yet */
     uint32_t active;                       /* bit i: layer i sends now */
+    uint32_t ever_active;                  /* … or has sent before */
     struct list slots;                     /* slot.in_track: who watches */
     struct speaker_meter meter;            /* microphones */
     struct track_demand demand;            /* video */

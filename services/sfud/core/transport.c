@@ -209,6 +209,7 @@ struct transport *transport_new(struct worker *w, struct room *room, const char 
     t->rtcp_ssrc = (uint32_t)worker_random(w) | 1;
     twcc_recorder_init(&t->twcc);
     bandwidth_init(w, t, now);
+    observation_init(w, t, now);
     w->deadlines[handle_index(h)] = USEC_NEVER;
     room_add(w, room, t);
     enum err err = init_ice(t, now);
@@ -389,6 +390,7 @@ static void start_media(struct worker *w, struct transport *t, const struct dtls
         return;
     t->state = TRANSPORT_CONNECTED;
     stats_add(&w->stats, STAT_CONNECTED, 1);
+    observation_on_connected(w, t, seal_profile_name(keys->profile), now);
     tell_connected(w, t, keys->profile, now);
     for (size_t i = 0; i < t->params.media_count; i++) {
         if (t->params.media[i].role == MEDIA_SLOT && t->media[i] != 0)
@@ -403,6 +405,8 @@ void transport_on_notice(struct worker *w, struct transport *t, const struct ass
         return;
     switch (n->kind) {
     case ASSOCIATION_SEND:
+        worker_record(w, t->self, PACKET_OUT, PACKET_DTLS, &t->dtls_from.addr,
+                      bytes_of(n->data, n->len), n->len);
         worker_send_control(w, &t->dtls_from, t->self, bytes_of(n->data, n->len));
         return;
     case ASSOCIATION_KEYS:
@@ -470,8 +474,12 @@ void transport_on_stun(struct worker *w, struct transport *t, const struct stun_
         return;
     struct writer response = writer_of(at, STUN_MESSAGE_MAX);
     enum err err = transport_receive_check(w, t, m, &d->from, now, &response);
-    if (!response.failed && writer_len(&response) > 0)
+    worker_record(w, t->self, PACKET_IN, PACKET_STUN, &d->from, bytes_of(d->data, d->len), d->len);
+    if (!response.failed && writer_len(&response) > 0) {
+        worker_record(w, t->self, PACKET_OUT, PACKET_STUN, &d->from,
+                      bytes_of(at, writer_len(&response)), writer_len(&response));
         worker_commit_control(w, &from, t->self, writer_len(&response));
+    }
     if (err != OK) {
         stats_count(&w->stats, STAT_DROP_STUN);
         return;
@@ -481,8 +489,10 @@ void transport_on_stun(struct worker *w, struct transport *t, const struct stun_
     transport_on_authentic(w, t, now);
     if (ice_lite_is_valid(&t->ice, &d->from) && !keep_address(w, t, &from, now))
         return;
-    if (t->state == TRANSPORT_NEW)
+    if (t->state == TRANSPORT_NEW) {
         t->state = TRANSPORT_ICE;
+        observation_on_checked(w, t, now);
+    }
     if (t->state == TRANSPORT_ICE && t->params.dtls_client)
         (void)start_dtls(w, t, &from, now); /* without a place: with the next check */
     else if (!transport_has_address(t, &t->dtls_from.addr))
@@ -497,6 +507,7 @@ void transport_on_dtls(struct worker *w, struct transport *t, const struct datag
     if (t->state != TRANSPORT_DTLS && t->state != TRANSPORT_CONNECTED)
         return;
     t->dtls_from = from;
+    worker_record(w, t->self, PACKET_IN, PACKET_DTLS, &d->from, bytes_of(d->data, d->len), d->len);
     switch (association_port_put(&w->port, t->association, d, now)) {
     case OK:
         break;
@@ -524,6 +535,7 @@ void transport_send_rtcp(struct worker *w, struct transport *t, struct bytes com
         return;
     }
     stats_count(&w->stats, STAT_RTCP_OUT);
+    worker_record(w, t->self, PACKET_OUT, PACKET_RTCP, &to->addr, compound, writer_len(&writer));
     worker_commit_control(w, to, t->self, writer_len(&writer));
 }
 

@@ -14,6 +14,7 @@
 #include "core/bandwidth.h"
 #include "core/command.h"
 #include "core/datagram.h"
+#include "core/observation.h"
 #include "core/pool.h"
 #include "core/redundancy.h"
 #include "rtc/ice_lite.h"
@@ -85,7 +86,8 @@ struct transport {
     uint16_t twcc_seq; /* of what we send */
     struct bandwidth bandwidth;
     struct redundancy redundancy; /* of the sound we send */
-    uint32_t rtcp_ssrc;           /* ours, for reports and feedback */
+    struct observation observation;
+    uint32_t rtcp_ssrc; /* ours, for reports and feedback */
     bool rtcp_rsize;
     usec rtt_us;             /* -1: not known */
     usec receiver_report_at; /* next; USEC_NEVER: nothing was received */

@@ -41,6 +41,7 @@ size_t worker_memory(const struct worker_config *config)
            hash_index_memory(c.rooms_max) + association_port_memory(c.participants_max) +
            c.slots_max * SLOT_LOG_COUNT * sizeof(struct send_record) +
            c.participants_max * BWE_HISTORY * sizeof(struct bwe_sent) +
+           c.participants_max * sizeof(struct packet_ring) +
            c.queue_max * sizeof(struct queue_entry) + CONTROL_SCRATCH_BYTES +
            CONTROL_SENDS_MAX * sizeof(struct outbox_send) + c.participants_max * sizeof(usec) +
            WORKER_EVENTS_MAX * sizeof(struct event);
@@ -68,11 +69,12 @@ static bool init_arrays(struct worker *w, const struct worker_config *c)
     outbox_init(&w->control, scratch, CONTROL_SCRATCH_BYTES, sends, CONTROL_SENDS_MAX);
     w->records = calloc(c->slots_max * SLOT_LOG_COUNT, sizeof *w->records);
     w->sent = calloc(c->participants_max * BWE_HISTORY, sizeof *w->sent);
+    w->rings = calloc(c->participants_max, sizeof *w->rings);
     w->queue = calloc(c->queue_max, sizeof *w->queue);
     w->deadlines = calloc(c->participants_max, sizeof *w->deadlines);
     w->events = calloc(WORKER_EVENTS_MAX, sizeof *w->events);
     return scratch != NULL && sends != NULL && w->records != NULL && w->sent != NULL &&
-           w->queue != NULL && w->deadlines != NULL && w->events != NULL;
+           w->rings != NULL && w->queue != NULL && w->deadlines != NULL && w->events != NULL;
 }
 
 struct worker *worker_new(const struct worker_config *config)
@@ -120,6 +122,7 @@ void worker_free(struct worker *w)
     free(w->control.sends);
     free(w->records);
     free(w->sent);
+    free(w->rings);
     free(w->queue);
     free(w->deadlines);
     free(w->events);
@@ -279,6 +282,7 @@ static bool flush_viewer(struct worker *w, struct transport *t, usec now, struct
 
 bool worker_flush(struct worker *w, usec now, struct outbox *out)
 {
+    w->now = now;
     check(out->scratch_size >= OUTBOX_SCRATCH_BYTES_MIN && out->sends_max > 0);
     if (!flush_control(w, out))
         return true;
@@ -335,6 +339,7 @@ static void tick_transport(struct worker *w, struct transport *t, usec now)
         next = MIN(next, report_to_publisher(w, t, now));
         next = MIN(next, report_to_viewer(w, t, now));
         next = MIN(next, bandwidth_tick(w, t, now));
+        next = MIN(next, observation_tick(w, t, now));
     }
     if (t->state == TRANSPORT_FAILED) {
         worker_tell_transport(w, t, TRANSPORT_EVENT_FAILED, now);
@@ -346,6 +351,7 @@ static void tick_transport(struct worker *w, struct transport *t, usec now)
 
 void worker_tick(struct worker *w, usec now)
 {
+    w->now = now;
     uint32_t at = 0;
     for (struct transport *t; (t = pool_walk(&w->transports, &at)) != NULL;) {
         if (t->bandwidth.is_due && t->state == TRANSPORT_CONNECTED)
@@ -361,7 +367,9 @@ void worker_tick(struct worker *w, usec now)
     for (struct room *room; (room = pool_walk(&w->rooms, &at)) != NULL;) {
         if (room->speakers_at <= now)
             room_tick(w, room, now);
-        next = MIN(next, room->speakers_at);
+        if (room->scores_at <= now)
+            observation_tell_scores(w, room);
+        next = MIN(next, MIN(room->speakers_at, room->scores_at));
     }
     for (size_t i = 0; i < w->transports.touched; i++)
         next = MIN(next, w->deadlines[i]);
@@ -427,6 +435,7 @@ bool worker_next_request(struct worker *w, struct association_request *ret)
 void worker_notice(struct worker *w, const struct association_notice *n, usec now)
 {
     const struct association_place *place = association_port_find(&w->port, n->association);
+    w->now = now;
     if (place == NULL)
         return;
     struct transport *t = pool_at(&w->transports, place->transport);

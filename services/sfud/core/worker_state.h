@@ -6,6 +6,7 @@
 
 #include "core/association_port.h"
 #include "core/hash_index.h"
+#include "core/packet_ring.h"
 #include "core/room.h"
 #include "core/slot.h"
 #include "core/track.h"
@@ -46,12 +47,14 @@ struct worker {
     struct worker_stats stats;
     uint8_t hash_key[16];
     uint64_t random_state;
+    usec now; /* of the newest call, for records of packets */
 
     /* pools and the ways into them */
     struct pool transports, rooms, tracks, slots, encodings, payloads;
     struct hash_index by_address, by_ufrag, by_participant, by_room;
     struct send_record *records; /* SLOT_LOG_COUNT for each place of the pool `slots` */
     struct bwe_sent *sent;       /* BWE_HISTORY for each place of the pool `transports` */
+    struct packet_ring *rings;   /* by place in the pool `transports` */
 
     /* the pass */
     struct pass_packet packets[PASS_DATAGRAMS_MAX];
@@ -102,6 +105,23 @@ void worker_forget_waiting(struct worker *w, struct transport *t);
 void worker_push_event(struct worker *w, const struct event *e);
 void worker_tell_transport(struct worker *w, const struct transport *t, enum transport_event what,
                            usec now);
+
+static inline struct packet_ring *worker_ring(const struct worker *w, handle transport)
+{
+    return &w->rings[handle_index(transport)];
+}
+
+/* One packet came from or goes to `addr`: its header is kept for a while.
+ *
+ * packet  of RTCP the plain text; else at least the header as it is on the wire
+ * len     of the whole datagram */
+static inline void worker_record(struct worker *w, handle transport,
+                                 enum packet_direction direction, enum packet_kind kind,
+                                 const struct net_addr *addr, struct bytes packet, size_t len)
+{
+    struct bytes header = bytes_of(packet.data, packet_header_len(kind, packet));
+    packet_ring_add(worker_ring(w, transport), direction, addr, header, len, w->now);
+}
 
 static inline wall_usec worker_wall(const struct worker *w, usec now)
 {

@@ -190,6 +190,18 @@ static void on_speakers(struct control *c, const struct event *e)
         json_pack("{s:s, s:s, s:o}", "op", "speakers", "node", c->node_id, "speakers", list));
 }
 
+static void on_quality(struct control *c, const struct event *e)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list != NULL && i < e->score_count; i++)
+        (void)json_array_append_new(list,
+                                    json_pack("{s:s, s:i}", "participant", e->scores[i].participant,
+                                              "score", (int)e->scores[i].score));
+    publish_media(
+        c, e->room,
+        json_pack("{s:s, s:s, s:o}", "op", "quality", "node", c->node_id, "scores", list));
+}
+
 static void on_event(struct control *c, const struct event *e)
 {
     switch (e->kind) {
@@ -204,6 +216,9 @@ static void on_event(struct control *c, const struct event *e)
                       json_pack("{s:s, s:s, s:s, s:s, s:i}", "op", "layers", "node", c->node_id,
                                 "participant", e->participant, "source", source_name(e->source),
                                 "max", (int)e->layer_max));
+        break;
+    case EVENT_QUALITY:
+        on_quality(c, e);
         break;
     case EVENT_COMMAND_DONE:
         dispatch_on_command_done(c, e);

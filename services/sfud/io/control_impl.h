@@ -52,6 +52,7 @@ struct control {
     double load;
     bool is_gso_told[WORKERS_MAX]; /* logged that it ended */
     uint64_t command_id;
+    size_t inspections; /* snapshots under way */
     bool is_draining, is_leaving;
     bool is_hidden;    /* no registration any more */
     bool is_evacuated; /* everybody was told to join elsewhere */
@@ -68,6 +69,10 @@ void dispatch_on_command_done(struct control *c, const struct event *e);
 /* Posts without an answer to anybody. False: the worker's inbox is full. */
 bool dispatch_post_wall(struct control *c, size_t worker, wall_usec wall_minus_now);
 void dispatch_command_free(struct command *command);
+
+/* inspect.c */
+void inspect_on_command_done(struct control *c, const struct event *e);
+void inspect_command_free(struct command *command);
 
 /* control.c */
 void control_publish(struct control *c, const char *channel, const char *text);

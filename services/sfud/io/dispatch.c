@@ -93,6 +93,10 @@ void dispatch_command_free(struct command *command)
 {
     if (command == NULL)
         return;
+    if (command->kind == COMMAND_SNAPSHOT) {
+        inspect_command_free(command);
+        return;
+    }
     pending_free(command->user);
     free(command);
 }
@@ -421,6 +425,10 @@ static void on_created(struct control *c, const struct command *command, enum er
 void dispatch_on_command_done(struct control *c, const struct event *e)
 {
     struct command *command = e->command;
+    if (command->kind == COMMAND_SNAPSHOT) {
+        inspect_on_command_done(c, e);
+        return;
+    }
     struct pending *p = command->user;
     if (command->kind == COMMAND_TRANSPORT_CREATE)
         on_created(c, command, e->err);

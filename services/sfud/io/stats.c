@@ -135,6 +135,45 @@ static void collect_worker(struct metrics_text *out, const struct stats *s, enum
     }
 }
 
+static void put_histogram(struct metrics_text *out, const struct stats *s,
+                          enum worker_histogram_id id)
+{
+    const struct histogram_info *info = histogram_info(id);
+    double bounds[HISTOGRAM_BOUNDS_MAX];
+    for (size_t i = 0; i < info->bound_count; i++)
+        bounds[i] = (double)info->bounds[i] / info->scale;
+    for (size_t worker = 0; worker < s->worker_count; worker++) {
+        const struct media_thread *thread = s->workers[worker].thread;
+        if (thread == NULL)
+            continue;
+        const struct worker_histogram *h = &thread_worker_stats(thread)->histograms[id];
+        uint64_t counts[HISTOGRAM_BOUNDS_MAX + 1];
+        for (size_t i = 0; i <= info->bound_count; i++)
+            counts[i] = atomic_load_explicit(&h->buckets[i], memory_order_relaxed);
+        uint64_t sum = atomic_load_explicit(&h->sum, memory_order_relaxed);
+        const struct metrics_buckets b = { .bounds = bounds,
+                                           .bound_count = info->bound_count,
+                                           .counts = counts,
+                                           .sum = (double)sum / info->scale };
+        char labels[96];
+        (void)snprintf(labels, sizeof labels, "worker=\"%zu\"%s%s", worker,
+                       info->label != NULL ? "," : "", info->label != NULL ? info->label : "");
+        metrics_text_histogram(out, labels, &b);
+    }
+}
+
+static void collect_histograms(struct metrics_text *out, const struct stats *s)
+{
+    const char *name = "";
+    for (unsigned id = 0; id < HISTOGRAM_COUNT; id++) {
+        const struct histogram_info *info = histogram_info((enum worker_histogram_id)id);
+        if (strcmp(name, info->name) != 0)
+            metrics_text_family(out, info->name, "histogram", info->help);
+        name = info->name;
+        put_histogram(out, s, (enum worker_histogram_id)id);
+    }
+}
+
 static void collect_threads(struct metrics_text *out, const struct stats *s)
 {
     char labels[32];
@@ -178,6 +217,7 @@ static void collect(struct metrics_text *out, void *data)
         name = info->name;
         collect_worker(out, s, (enum worker_stat)stat);
     }
+    collect_histograms(out, s);
     collect_associations(out, s);
     collect_udp(out, s);
     collect_tcp(out, s);

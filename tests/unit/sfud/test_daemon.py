@@ -152,6 +152,18 @@ class Bed:
         return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
                    if line.startswith(name))
 
+    def get(self, path):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}{path}", timeout=10) as f:
+                return f.status, f.read()
+        except urllib.error.HTTPError as e:
+            return e.code, e.read()
+
+    def get_json(self, path):
+        status, body = self.get(path)
+        assert status == 200, (path, status, body)
+        return json.loads(body)
+
     def ready(self):
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/readyz", timeout=5) as f:
@@ -331,6 +343,90 @@ def a_binding_request_is_answered(bed):
     s.close()
 
 
+def statistics_tell_who_is_here(bed):
+    rooms = bed.get_json("/v1/rooms")
+    assert rooms["node"] == NODE and rooms["total"] == 1, rooms
+    here = rooms["rooms"][0]
+    assert here["room"] == "default/standup" and here["worker"] in (0, 1), here
+    assert bed.get_json("/v1/rooms?skip=1")["rooms"] == []
+    room = bed.get_json("/v1/rooms/default/standup")
+    assert room["total"] == here["participants"] == len(room["participants"]) >= 3, room
+    states = {p["participant"]: p["state"] for p in room["participants"]}
+    assert states["p_2"] == "new" and states["p_4"] == "ice", states
+    rest = bed.get_json("/v1/rooms/default/standup?skip=1")
+    assert rest["participants"] == room["participants"][1:] or len(rest["participants"]) == room["total"] - 1
+    one = bed.get_json("/v1/rooms/default/standup/participants/p_4")
+    t = one["transport"]
+    assert one["participant"] == "p_4" and t["state"] == "ice" and t["score"] is None, one
+    assert t["path"]["protocol"] == "udp" and t["path"]["address"].startswith("127.0.0.1:"), t
+    assert t["join"]["check_ms"] >= 0 and t["join"]["dtls_ms"] is None and t["rtt_ms"] is None, t
+    assert t["in"]["packets"] == 1 and t["out"]["packets"] == 1, t
+    assert bed.metric('sfud_join_seconds_count{worker="') == bed.metric('sfud_join_seconds_bucket{worker="0",stage="check",le="+Inf"}') + bed.metric('sfud_join_seconds_bucket{worker="1",stage="check",le="+Inf"}') == 1
+    assert [x["source"] for x in one["tracks"]] == list(SOURCES.values()), one["tracks"]
+    assert len(one["slots"]) == 13 and all(s["shows"] is None for s in one["slots"])
+    slots = [{"mid": one["slots"][-1]["mid"], "track": "p_2/camera", "spatial_max": 1}]
+    assert bed.request("slots.set", room="default/standup", participant="p_4", version=1, slots=slots)[1]["ok"]
+    shown = bed.get_json("/v1/rooms/default/standup/participants/p_4")["slots"][-1]
+    assert shown["shows"]["participant"] == "p_2" and shown["shows"]["here"], shown
+    assert shown["shows"]["spatial_max"] == 1 and shown["flowing"] is False, shown
+    watched = bed.get_json("/v1/rooms/default/standup/participants/p_2")["tracks"][1]
+    assert watched["slots"] == 1 and watched["encodings"] == [], watched
+
+
+def what_is_not_here_is_a_404(bed):
+    for path in ("/v1/rooms/default/nowhere", "/v1/rooms/default", "/v1/rooms/default/standup/participants",
+                 "/v1/rooms/default/standup/participants/p_nobody", "/v1/rooms/default/standup/x",
+                 "/v1/rooms/default/standup/participants/p_nobody/packets.pcap",
+                 "/v1/rooms/default/standup/participants/" + "p" * 64,
+                 "/v1/rooms/default/" + "n" * 240, "/v1/rooms/default/nowhere/participants/p_1"):
+        status, body = bed.get(path)
+        assert status == 404, (path, status, body)
+    for path in ("/v1/rooms/default/standup/participants/%2e%2f", "/v1/rooms/default/%00", "/v1/rooms?skip=x",
+                 "/v1/rooms/default/standup?skip=-1", "/v1/rooms/default/standup?skip=99999999999999999999",
+                 "/v1/rooms/default/" + "n" * 3000):
+        status, body = bed.get(path)
+        assert status in (400, 404), (path, status, body)
+    request = urllib.request.Request(f"http://127.0.0.1:{bed.admin}/v1/rooms", data=b"{}")
+    try:
+        urllib.request.urlopen(request, timeout=5)
+        raise AssertionError("POST was taken")
+    except urllib.error.HTTPError as e:
+        assert e.code == 405
+    assert bed.sfud.poll() is None
+
+
+def many_may_look_at_once(bed):
+    """Beyond the limit they are told so; nobody is left without an answer."""
+    from concurrent.futures import ThreadPoolExecutor
+    with ThreadPoolExecutor(40) as pool:
+        answers = list(pool.map(lambda i: bed.get("/v1/rooms/default/standup/participants/p_4")[0], range(200)))
+    assert set(answers) <= {200, 503} and 200 in answers, answers
+    assert bed.get("/v1/rooms/default/standup")[0] == 200
+
+
+def packet_headers_can_be_had_as_pcap(bed):
+    path = "/v1/rooms/default/standup/participants/p_4/packets.pcap"
+    status, file = bed.get(path)
+    assert status == 200 and file[:4] == b"\xa1\xb2\xc3\xd4", (status, file[:24])
+    at, packets = 24, []
+    while at < len(file):
+        seconds, _, kept, length = struct.unpack(">IIII", file[at:at + 16])
+        packets.append((seconds, length, file[at + 16:at + 16 + kept]))
+        at += 16 + kept
+    assert at == len(file) and len(packets) == 2, packets
+    check, answer = (p[2] for p in packets)
+    assert all(abs(p[0] - time.time()) < 60 for p in packets)
+    assert check[0] == answer[0] == 0x45 and check[12:16] == check[16:20] == bytes((127, 0, 0, 1))
+    assert check[20:22] == answer[22:24] and check[22:24] == answer[20:22], "ports, there and back"
+    assert check[28:30] == b"\0\1" and answer[28:30] == b"\1\1" and check[36:48] == answer[36:48], "STUN"
+    assert packets[0][1] > len(check), "the rest is not kept"
+    empty = bed.get("/v1/rooms/default/standup/participants/p_2/packets.pcap")[1]
+    assert len(empty) == 24
+    if shutil.which("tcpdump"):
+        text = subprocess.run(["tcpdump", "-nr", "-"], input=file, capture_output=True, check=True).stdout
+        assert text.count(b"UDP, length") == 2, text
+
+
 def draining_refuses_new_rooms_and_can_be_undone(bed):
     assert bed.request("node.drain")[1]["ok"]
     assert wait_for("draining", lambda: bed.node()["draining"])
@@ -464,6 +560,8 @@ def main():
                      errors_have_names, expired_requests_are_dropped,
                      slots_tracks_updates_and_removal_are_answered, many_rooms_use_all_workers,
                      stray_datagrams_are_counted_drops, a_binding_request_is_answered,
+                     statistics_tell_who_is_here, what_is_not_here_is_a_404, many_may_look_at_once,
+                     packet_headers_can_be_had_as_pcap,
                      draining_refuses_new_rooms_and_can_be_undone, a_stopped_redis_is_survived,
                      a_new_redis_is_survived, reload_changes_the_log_level,
                      sigterm_sends_participants_elsewhere,
