@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/sctp.h"
+
+#include "core/pool.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <usrsctp.h>
+
+#define COMMON_HEADER_LEN 12 /* which the library does not count */
+
+/* A packet or message in a queue. */
+struct parcel {
+    struct parcel *next;
+    struct sctp_message message; /* data is behind it */
+    size_t len;
+    uint8_t data[];
+};
+
+struct parcels {
+    struct parcel *first, *last;
+    struct parcel *taken; /* handed out last: its view lives */
+};
+
+struct sctp {
+    handle self;
+    struct socket *socket;
+    enum sctp_state state;
+    struct parcels out, in;
+    uint8_t
+        partial[SCTP_MESSAGE_MAX]; /* of one message; the library delivers one after the other */
+    size_t partial_len;
+};
+
+/* The library names associations by a pointer that it may still use after their end: ours are
+ * handles, which then name nobody. */
+static struct pool associations;
+
+static struct sctp *find(const void *address)
+{
+    struct sctp **at = pool_at(&associations, (handle)(uintptr_t)address);
+    return at == NULL ? NULL : *at;
+}
+
+/* ---- queues ---- */
+
+static struct parcel *parcels_push(struct parcels *p, struct bytes data)
+{
+    struct parcel *new = malloc(sizeof *new + data.len);
+    if (new == NULL)
+        return NULL;
+    *new = (struct parcel){ .len = data.len };
+    if (data.len > 0)
+        memcpy(new->data, data.data, data.len);
+    if (p->last != NULL)
+        p->last->next = new;
+    else
+        p->first = new;
+    p->last = new;
+    return new;
+}
+
+static struct parcel *parcels_pop(struct parcels *p)
+{
+    free(p->taken);
+    p->taken = p->first;
+    if (p->taken == NULL)
+        return NULL;
+    p->first = p->taken->next;
+    if (p->first == NULL)
+        p->last = NULL;
+    return p->taken;
+}
+
+/* ---- what the library calls ---- */
+
+static int on_output(void *address, void *packet, size_t len, uint8_t tos, uint8_t set_df)
+{
+    struct sctp *s = find(address);
+    if (s != NULL)
+        (void)parcels_push(&s->out, bytes_of(packet, len)); /* without memory: lost on the way */
+    return 0;
+}
+
+static void on_reset(struct sctp *s, const struct sctp_stream_reset_event *e, size_t len)
+{
+    if ((e->strreset_flags & SCTP_STREAM_RESET_INCOMING_SSN) == 0)
+        return;
+    size_t count = (len - sizeof *e) / sizeof e->strreset_stream_list[0];
+    for (size_t i = 0; i < count; i++) {
+        struct parcel *p = parcels_push(&s->in, bytes_of(NULL, 0));
+        if (p != NULL)
+            p->message =
+                (struct sctp_message){ .stream = e->strreset_stream_list[i], .is_reset = true };
+        sctp_close_stream(s, e->strreset_stream_list[i]);
+    }
+}
+
+static void on_notification(struct sctp *s, const union sctp_notification *n, size_t len)
+{
+    if (n->sn_header.sn_length != len)
+        return;
+    if (n->sn_header.sn_type == SCTP_STREAM_RESET_EVENT) {
+        on_reset(s, &n->sn_strreset_event, len);
+    } else if (n->sn_header.sn_type == SCTP_ASSOC_CHANGE) {
+        bool is_up = n->sn_assoc_change.sac_state == SCTP_COMM_UP ||
+                     n->sn_assoc_change.sac_state == SCTP_RESTART;
+        s->state = is_up ? SCTP_CONNECTED : SCTP_ENDED;
+    }
+}
+
+static void on_part(struct sctp *s, struct bytes part, const struct sctp_rcvinfo *info,
+                    bool is_last)
+{
+    if (s->partial_len + part.len > sizeof s->partial) {
+        s->state = SCTP_ENDED;
+        return;
+    }
+    memcpy(s->partial + s->partial_len, part.data, part.len);
+    s->partial_len += part.len;
+    if (!is_last)
+        return;
+    struct parcel *p = parcels_push(&s->in, bytes_of(s->partial, s->partial_len));
+    if (p != NULL)
+        p->message =
+            (struct sctp_message){ .stream = info->rcv_sid, .ppid = ntohl(info->rcv_ppid) };
+    s->partial_len = 0;
+}
+
+static int on_receive(struct socket *socket, union sctp_sockstore from, void *data, size_t len,
+                      struct sctp_rcvinfo info, int flags, void *address)
+{
+    struct sctp *s = find(address);
+    if (s != NULL && data != NULL && (flags & MSG_NOTIFICATION) != 0)
+        on_notification(s, data, len);
+    else if (s != NULL && data != NULL && s->state != SCTP_ENDED)
+        on_part(s, bytes_of(data, len), &info, (flags & MSG_EOR) != 0);
+    free(data);
+    return 1;
+}
+
+/* ---- the stack ---- */
+
+void sctp_stack_begin(void)
+{
+    check(pool_init(&associations, SCTP_ASSOCIATIONS_MAX, sizeof(struct sctp *)) == OK);
+    usrsctp_init_nothreads(0, on_output, NULL);
+    (void)usrsctp_sysctl_set_sctp_blackhole(2);  /* silence for packets of no association */
+    (void)usrsctp_sysctl_set_sctp_ecn_enable(0); /* DTLS hides the bits */
+    (void)usrsctp_sysctl_set_sctp_asconf_enable(0);
+    (void)usrsctp_sysctl_set_sctp_auth_enable(0);
+    (void)usrsctp_sysctl_set_sctp_nr_outgoing_streams_default(SCTP_STREAMS);
+}
+
+void sctp_stack_end(void)
+{
+    (void)usrsctp_finish();
+    pool_done(&associations);
+}
+
+void sctp_stack_tick(usec elapsed)
+{
+    usrsctp_handle_timers((uint32_t)(elapsed / 1000));
+}
+
+/* ---- one association ---- */
+
+static bool set_option(struct socket *so, int level, int name, const void *value, size_t len)
+{
+    return usrsctp_setsockopt(so, level, name, value, (socklen_t)len) == 0;
+}
+
+static bool subscribe(struct socket *so, uint16_t event)
+{
+    const struct sctp_event e = { .se_assoc_id = SCTP_ALL_ASSOC, .se_type = event, .se_on = 1 };
+    return set_option(so, IPPROTO_SCTP, SCTP_EVENT, &e, sizeof e);
+}
+
+static bool configure(struct socket *so)
+{
+    const struct linger linger = { .l_onoff = 1 };
+    const int one = 1, out = SCTP_SEND_BUFFER, in = SCTP_RECEIVE_BUFFER;
+    const struct sctp_assoc_value reset = { .assoc_id = SCTP_ALL_ASSOC,
+                                            .assoc_value = SCTP_ENABLE_RESET_STREAM_REQ };
+    const struct sctp_initmsg init = { .sinit_num_ostreams = SCTP_STREAMS,
+                                       .sinit_max_instreams = SCTP_STREAMS };
+    /* By default a run of losses silences a channel for up to a minute. */
+    const struct sctp_rtoinfo rto = {
+        .srto_assoc_id = SCTP_FUTURE_ASSOC, .srto_initial = 500, .srto_min = 200, .srto_max = 2000
+    };
+    return usrsctp_set_non_blocking(so, 1) == 0 &&
+           set_option(so, IPPROTO_SCTP, SCTP_RTOINFO, &rto, sizeof rto) &&
+           set_option(so, SOL_SOCKET, SO_LINGER, &linger, sizeof linger) &&
+           set_option(so, SOL_SOCKET, SO_SNDBUF, &out, sizeof out) &&
+           set_option(so, SOL_SOCKET, SO_RCVBUF, &in, sizeof in) &&
+           set_option(so, IPPROTO_SCTP, SCTP_NODELAY, &one, sizeof one) &&
+           set_option(so, IPPROTO_SCTP, SCTP_ENABLE_STREAM_RESET, &reset, sizeof reset) &&
+           set_option(so, IPPROTO_SCTP, SCTP_INITMSG, &init, sizeof init) &&
+           subscribe(so, SCTP_ASSOC_CHANGE) && subscribe(so, SCTP_STREAM_RESET_EVENT);
+}
+
+/* The path's size is known: DTLS_MTU. Nothing is probed. */
+static bool fix_packet_size(struct socket *so, const struct sockaddr_conn *address)
+{
+    struct sctp_paddrparams p = { .spp_flags = SPP_PMTUD_DISABLE,
+                                  .spp_pathmtu = SCTP_PACKET_MAX - COMMON_HEADER_LEN };
+    memcpy(&p.spp_address, address, sizeof *address);
+    return set_option(so, IPPROTO_SCTP, SCTP_PEER_ADDR_PARAMS, &p, sizeof p);
+}
+
+/* Both sides connect at the same time (RFC 8841 §9.3 leaves it to us; RFC 9260 §5.2 resolves it).
+ */
+static bool open_socket(struct sctp *s, uint16_t port)
+{
+    void *address = (void *)(uintptr_t)s->self;
+    struct sockaddr_conn a = { .sconn_family = AF_CONN,
+                               .sconn_port = htons(port),
+                               .sconn_addr = address };
+    s->socket = usrsctp_socket(AF_CONN, SOCK_STREAM, IPPROTO_SCTP, on_receive, NULL, 0, address);
+    if (s->socket == NULL || !configure(s->socket))
+        return false;
+    if (usrsctp_bind(s->socket, (struct sockaddr *)&a, sizeof a) != 0)
+        return false;
+    if (usrsctp_connect(s->socket, (struct sockaddr *)&a, sizeof a) != 0 && errno != EINPROGRESS)
+        return false;
+    return fix_packet_size(s->socket, &a);
+}
+
+struct sctp *sctp_new(uint16_t port)
+{
+    handle h;
+    struct sctp **place = pool_take(&associations, &h);
+    if (place == NULL)
+        return NULL;
+    struct sctp *s = *place = calloc(1, sizeof *s);
+    if (s == NULL) {
+        pool_give(&associations, h);
+        return NULL;
+    }
+    s->self = h;
+    usrsctp_register_address((void *)(uintptr_t)h);
+    if (open_socket(s, port))
+        return s;
+    sctp_free(s);
+    return NULL;
+}
+
+void sctp_free(struct sctp *s)
+{
+    if (s == NULL)
+        return;
+    if (s->socket != NULL)
+        usrsctp_close(s->socket);
+    usrsctp_deregister_address((void *)(uintptr_t)s->self);
+    pool_give(&associations, s->self);
+    while (parcels_pop(&s->out) != NULL || parcels_pop(&s->in) != NULL)
+        continue;
+    free(s);
+}
+
+enum sctp_state sctp_state(const struct sctp *s)
+{
+    return s->state;
+}
+
+void sctp_receive(struct sctp *s, struct bytes packet)
+{
+    usrsctp_conninput((void *)(uintptr_t)s->self, packet.data, packet.len, 0);
+}
+
+bool sctp_next_packet(struct sctp *s, struct bytes *ret)
+{
+    const struct parcel *p = parcels_pop(&s->out);
+    if (p != NULL)
+        *ret = bytes_of(p->data, p->len);
+    return p != NULL;
+}
+
+bool sctp_next_message(struct sctp *s, struct sctp_message *ret)
+{
+    const struct parcel *p = parcels_pop(&s->in);
+    if (p == NULL)
+        return false;
+    *ret = p->message;
+    ret->data = bytes_of(p->data, p->len);
+    return true;
+}
+
+enum err sctp_send(struct sctp *s, uint16_t stream, uint32_t ppid, const struct sctp_manner *manner,
+                   struct bytes data)
+{
+    if (s->state != SCTP_CONNECTED)
+        return ERR_BAD_STATE;
+    struct sctp_sendv_spa how = {
+        .sendv_flags = SCTP_SEND_SNDINFO_VALID,
+        .sendv_sndinfo = { .snd_sid = stream, .snd_ppid = htonl(ppid), .snd_flags = SCTP_EOR }
+    };
+    if (!manner->ordered)
+        how.sendv_sndinfo.snd_flags |= SCTP_UNORDERED;
+    if (manner->reliability != DCEP_RELIABLE) {
+        how.sendv_flags |= SCTP_SEND_PRINFO_VALID;
+        how.sendv_prinfo.pr_policy =
+            manner->reliability == DCEP_RETRANSMITS ? SCTP_PR_SCTP_RTX : SCTP_PR_SCTP_TTL;
+        how.sendv_prinfo.pr_value = manner->limit;
+    }
+    ssize_t sent =
+        usrsctp_sendv(s->socket, data.data, data.len, NULL, 0, &how, sizeof how, SCTP_SENDV_SPA, 0);
+    if (sent == (ssize_t)data.len)
+        return OK;
+    return sent < 0 && (errno == EWOULDBLOCK || errno == EAGAIN) ? ERR_FULL : ERR_SYSTEM;
+}
+
+void sctp_close_stream(struct sctp *s, uint16_t stream)
+{
+    uint8_t memory[sizeof(struct sctp_reset_streams) + sizeof(uint16_t)] = { 0 };
+    struct sctp_reset_streams r = { .srs_flags = SCTP_STREAM_RESET_OUTGOING,
+                                    .srs_number_streams = 1 };
+    memcpy(memory, &r, sizeof r);
+    memcpy(memory + offsetof(struct sctp_reset_streams, srs_stream_list), &stream, sizeof stream);
+    /* One that is under way already is enough. */
+    (void)set_option(s->socket, IPPROTO_SCTP, SCTP_RESET_STREAMS, memory, sizeof memory);
+}
