@@ -29,8 +29,8 @@ JSON = [r"json_\w+", r"jansson_\w+"]
 # allocate for themselves. No socket, clock, thread or file.
 BOTS = [r"asprintf|__asprintf_chk", r"sin|cos|fmin|fmax|__u?(div|mod)ti3", r"yaml_\w+", r"opus_\w+", r"srtp_\w+"]
 
-# SCTP of data channels: a library that is bytes and time (no threads: usrsctp_init_nothreads; no sockets: AF_CONN), but
-# with a global state, which belongs to the association thread.
+# SCTP of data channels: a library without threads (usrsctp_init_nothreads) and sockets (AF_CONN) of its own, but with a global
+# state and a look at the wall clock. Both belong to the association thread; core/sctp alone knows it.
 SCTP = [r"usrsctp_\w+"]
 
 ALLOWED = {

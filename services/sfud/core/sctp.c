@@ -31,7 +31,10 @@ struct sctp {
     uint8_t
         partial[SCTP_MESSAGE_MAX]; /* of one message; the library delivers one after the other */
     size_t partial_len;
+    uint64_t wants_reset; /* streams, a bit each: our half is still to be closed */
+    uint64_t is_closing;  /* we began it: the participant's half will follow */
 };
+_Static_assert(SCTP_STREAMS <= 64, "a bit each");
 
 /* The library names associations by a pointer that it may still use after their end: ours are
  * handles, which then name nobody. */
@@ -83,18 +86,48 @@ static int on_output(void *address, void *packet, size_t len, uint8_t tos, uint8
     return 0;
 }
 
+/* One request may be under way at a time; what does not get through is tried again with the next
+ * tick. */
+static void send_resets(struct sctp *s)
+{
+    struct {
+        struct sctp_reset_streams head;
+        uint16_t streams[SCTP_STREAMS];
+    } r = { .head = { .srs_flags = SCTP_STREAM_RESET_OUTGOING } };
+    uint16_t list[SCTP_STREAMS];
+    for (uint16_t i = 0; i < SCTP_STREAMS; i++) {
+        if (s->wants_reset >> i & 1)
+            list[r.head.srs_number_streams++] = i;
+    }
+    size_t len = r.head.srs_number_streams * sizeof list[0];
+    if (len == 0)
+        return;
+    memcpy((uint8_t *)&r + offsetof(struct sctp_reset_streams, srs_stream_list), list, len);
+    if (usrsctp_setsockopt(s->socket, IPPROTO_SCTP, SCTP_RESET_STREAMS, &r,
+                           (socklen_t)(sizeof r.head + len)) == 0)
+        s->wants_reset = 0;
+}
+
+static void on_reset_stream(struct sctp *s, uint16_t stream)
+{
+    struct parcel *p = parcels_push(&s->in, bytes_of(NULL, 0));
+    if (p != NULL)
+        p->message = (struct sctp_message){ .stream = stream, .is_reset = true };
+    if (stream >= SCTP_STREAMS)
+        return;
+    uint64_t bit = 1ull << stream;
+    if ((s->is_closing & bit) == 0)
+        s->wants_reset |= bit; /* with the next tick: not inside of the library's call */
+    s->is_closing &= ~bit;
+}
+
 static void on_reset(struct sctp *s, const struct sctp_stream_reset_event *e, size_t len)
 {
     if ((e->strreset_flags & SCTP_STREAM_RESET_INCOMING_SSN) == 0)
         return;
     size_t count = (len - sizeof *e) / sizeof e->strreset_stream_list[0];
-    for (size_t i = 0; i < count; i++) {
-        struct parcel *p = parcels_push(&s->in, bytes_of(NULL, 0));
-        if (p != NULL)
-            p->message =
-                (struct sctp_message){ .stream = e->strreset_stream_list[i], .is_reset = true };
-        sctp_close_stream(s, e->strreset_stream_list[i]);
-    }
+    for (size_t i = 0; i < count; i++)
+        on_reset_stream(s, e->strreset_stream_list[i]);
 }
 
 static void on_notification(struct sctp *s, const union sctp_notification *n, size_t len)
@@ -162,6 +195,9 @@ void sctp_stack_end(void)
 void sctp_stack_tick(usec elapsed)
 {
     usrsctp_handle_timers((uint32_t)(elapsed / 1000));
+    uint32_t at = 0;
+    for (struct sctp **s; (s = pool_walk(&associations, &at)) != NULL;)
+        send_resets(*s);
 }
 
 /* ---- one association ---- */
@@ -313,11 +349,9 @@ enum err sctp_send(struct sctp *s, uint16_t stream, uint32_t ppid, const struct 
 
 void sctp_close_stream(struct sctp *s, uint16_t stream)
 {
-    uint8_t memory[sizeof(struct sctp_reset_streams) + sizeof(uint16_t)] = { 0 };
-    struct sctp_reset_streams r = { .srs_flags = SCTP_STREAM_RESET_OUTGOING,
-                                    .srs_number_streams = 1 };
-    memcpy(memory, &r, sizeof r);
-    memcpy(memory + offsetof(struct sctp_reset_streams, srs_stream_list), &stream, sizeof stream);
-    /* One that is under way already is enough. */
-    (void)set_option(s->socket, IPPROTO_SCTP, SCTP_RESET_STREAMS, memory, sizeof memory);
+    if (stream >= SCTP_STREAMS)
+        return;
+    s->wants_reset |= 1ull << stream;
+    s->is_closing |= 1ull << stream;
+    send_resets(s);
 }

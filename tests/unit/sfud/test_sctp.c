@@ -1,4 +1,5 @@
-/* Two ends of SCTP in one process, on a virtual clock and a network that may lose.
+/* Two ends of SCTP in one process, on a virtual clock and a network that may lose. Where it
+ * does, time is real: the library looks at the wall clock before it repeats.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "core/sctp.h"
@@ -6,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -119,14 +121,17 @@ static void a_message_arrives_whole_with_stream_and_kind(void **state)
 static void reliable_messages_arrive_in_order_over_loss(void **state)
 {
     lose_each = 7;
-    for (uint32_t i = 0; i < 1000; i++) {
+    for (uint32_t i = 0; i < 300; i++) {
         assert_int_equal(send_number(&a, i, 100, &reliable), OK);
         if (i % 50 == 0)
             wait(MILLIS(20));
     }
-    wait(SECONDS(60));
-    assert_int_equal(b.received_count, 1000);
-    for (uint32_t i = 0; i < 1000; i++)
+    for (size_t i = 0; i < 2000 && b.received_count < 300; i++) {
+        usleep((useconds_t)SCTP_TICK);
+        wait(SCTP_TICK);
+    }
+    assert_int_equal(b.received_count, 300);
+    for (uint32_t i = 0; i < 300; i++)
         assert_int_equal(b.received[i], i);
 }
 

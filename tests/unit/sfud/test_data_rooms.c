@@ -1,0 +1,340 @@
+/* Rooms of application data: participants with SCTP of their own, on a virtual clock.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "core/data_rooms.h"
+
+#include "core/sctp.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { PEOPLE = 4, PORT = 5000, STREAM = 0 };
+
+struct person {
+    struct data_member *member;
+    struct sctp *sctp;
+    bool is_deaf; /* packets to it are lost */
+    /* what came */
+    size_t count, error_count, open_count, reset_count;
+    uint32_t next_number; /* of numbered messages, if they are in order */
+    bool is_out_of_order;
+    uint8_t kind;
+    char name[64];
+    char payload[64];
+    struct dcep_open opened;
+    char opened_label[DATA_LABEL_MAX + 1];
+};
+
+static struct data_rooms *rooms;
+static struct person people[PEOPLE];
+static usec now;
+
+static const struct sctp_manner reliable = { .reliability = DCEP_RELIABLE, .ordered = true };
+static const struct sctp_manner lossy = { .reliability = DCEP_RETRANSMITS };
+
+static void take_letter(struct person *p, struct bytes m)
+{
+    assert_true(m.len >= 2 && m.len >= 2u + m.data[1]);
+    p->kind = m.data[0];
+    size_t payload_len = m.len - 2 - m.data[1];
+    snprintf(p->name, sizeof p->name, "%.*s", (int)m.data[1], (const char *)m.data + 2);
+    snprintf(p->payload, sizeof p->payload, "%.*s", (int)MIN(payload_len, sizeof p->payload - 1),
+             (const char *)m.data + 2 + m.data[1]);
+    if (p->kind == DATA_ERROR) {
+        p->error_count++;
+        return;
+    }
+    p->count++;
+    if (payload_len >= 4)
+        p->is_out_of_order |= load_be32(m.data + 2 + m.data[1]) != p->next_number++;
+}
+
+static void take(struct person *p)
+{
+    struct sctp_message m;
+    struct dcep_message control;
+    while (p->sctp != NULL && sctp_next_message(p->sctp, &m)) {
+        p->reset_count += m.is_reset;
+        if (!m.is_reset && m.ppid == DCEP_PPID_BINARY)
+            take_letter(p, m.data);
+        if (m.is_reset || m.ppid != DCEP_PPID_CONTROL || dcep_parse(m.data, &control) != OK ||
+            control.kind != DCEP_OPEN)
+            continue;
+        p->open_count++;
+        p->opened = control.open;
+        snprintf(p->opened_label, sizeof p->opened_label, "%.*s", (int)control.open.label.len,
+                 (const char *)control.open.label.data);
+        uint8_t ack = 2;
+        assert_int_equal(
+            sctp_send(p->sctp, m.stream, DCEP_PPID_CONTROL, &reliable, bytes_of(&ack, 1)), OK);
+    }
+}
+
+static void settle(void)
+{
+    for (bool any = true; any;) {
+        any = false;
+        for (size_t i = 0; i < PEOPLE; i++) {
+            struct person *p = &people[i];
+            struct bytes d;
+            while (p->sctp != NULL && sctp_next_packet(p->sctp, &d)) {
+                any = true;
+                data_member_receive(p->member, d, now);
+            }
+            while (p->member != NULL && data_member_next_packet(p->member, &d)) {
+                any = true;
+                if (p->sctp != NULL && !p->is_deaf)
+                    sctp_receive(p->sctp, d);
+            }
+            take(p);
+        }
+    }
+}
+
+static void wait(usec duration)
+{
+    settle();
+    for (usec end = now + duration; now < end;) {
+        now += SCTP_TICK;
+        data_rooms_tick(rooms, now);
+        settle();
+    }
+}
+
+static struct person *join(size_t i, uint64_t room, bool is_allowed)
+{
+    struct person *p = &people[i];
+    struct data_member_params params = {
+        .room = room, .is_allowed = is_allowed, .sctp_port = PORT, .max_message_size = 262144
+    };
+    snprintf(params.participant, sizeof params.participant, "p_%zu", i);
+    p->member = data_member_new(rooms, &params, now);
+    p->sctp = sctp_new(PORT);
+    return p;
+}
+
+static void open_channel(struct person *p, uint16_t stream, const char *label,
+                         const struct sctp_manner *manner)
+{
+    uint8_t message[128];
+    struct writer w = writer_of(message, sizeof message);
+    const struct dcep_open o = { .reliability = manner->reliability,
+                                 .ordered = manner->ordered,
+                                 .label = bytes_of_str(label) };
+    assert_int_equal(dcep_write_open(&o, &w), OK);
+    assert_int_equal(
+        sctp_send(p->sctp, stream, DCEP_PPID_CONTROL, &reliable, bytes_of(message, writer_len(&w))),
+        OK);
+}
+
+static void say_bytes(struct person *p, uint16_t stream, const struct sctp_manner *manner,
+                      const char *to, struct bytes payload)
+{
+    static uint8_t message[SCTP_MESSAGE_MAX];
+    struct writer w = writer_of(message, sizeof message);
+    writer_u8(&w, DATA_BYTES);
+    writer_u8(&w, (uint8_t)strlen(to));
+    writer_put(&w, bytes_of_str(to));
+    writer_put(&w, payload);
+    assert_false(w.failed);
+    assert_int_equal(
+        sctp_send(p->sctp, stream, DCEP_PPID_BINARY, manner, bytes_of(message, writer_len(&w))),
+        OK);
+}
+
+static void say(struct person *p, const char *to, const char *payload)
+{
+    say_bytes(p, STREAM, &reliable, to, bytes_of_str(payload));
+    wait(MILLIS(50));
+}
+
+static int start(void **state)
+{
+    now = SECONDS(5);
+    memset(people, 0, sizeof people);
+    rooms = data_rooms_new(now);
+    for (size_t i = 0; i < 3; i++)
+        join(i, 1, true);
+    join(3, 2, true); /* another room */
+    wait(SECONDS(1));
+    for (size_t i = 0; i < PEOPLE; i++) {
+        if (sctp_state(people[i].sctp) != SCTP_CONNECTED)
+            return 1;
+        open_channel(&people[i], STREAM, "chat", &reliable);
+    }
+    wait(MILLIS(100));
+    return 0;
+}
+
+static int stop(void **state)
+{
+    for (size_t i = 0; i < PEOPLE; i++)
+        sctp_free(people[i].sctp);
+    data_rooms_free(rooms);
+    return 0;
+}
+
+static void a_message_to_the_room_reaches_all_but_its_sender(void **state)
+{
+    say(&people[0], "", "hello");
+    assert_int_equal(people[0].count, 0);
+    for (size_t i = 1; i < 3; i++) {
+        assert_int_equal(people[i].count, 1);
+        assert_string_equal(people[i].name, "p_0"); /* who said it */
+        assert_string_equal(people[i].payload, "hello");
+        assert_int_equal(people[i].open_count, 0); /* in the channel it has */
+    }
+    assert_int_equal(people[3].count, 0); /* another room */
+}
+
+static void a_message_to_one_reaches_nobody_else(void **state)
+{
+    say(&people[0], "p_2", "you");
+    assert_int_equal(people[1].count, 0);
+    assert_int_equal(people[2].count, 1);
+    say(&people[0], "p_3", "in another room");
+    assert_int_equal(people[3].count, 0);
+    assert_int_equal(people[0].error_count, 1);
+    assert_string_equal(people[0].name, DATA_ERROR_NOT_FOUND);
+    assert_string_equal(people[0].payload, "p_3");
+}
+
+static void a_channel_is_opened_for_who_has_none(void **state)
+{
+    open_channel(&people[0], 2, "cursor", &lossy);
+    wait(MILLIS(50));
+    say_bytes(&people[0], 2, &lossy, "", bytes_of_str("1,2"));
+    wait(MILLIS(50));
+    assert_int_equal(people[1].count, 1);
+    assert_int_equal(people[1].open_count, 1);
+    assert_string_equal(people[1].opened_label, "cursor");
+    assert_int_equal(people[1].opened.reliability, DCEP_RETRANSMITS);
+    assert_false(people[1].opened.ordered);
+    say_bytes(&people[0], 2, &lossy, "", bytes_of_str("3,4"));
+    wait(MILLIS(50));
+    assert_int_equal(people[1].count, 2);
+    assert_int_equal(people[1].open_count, 1);
+}
+
+static void a_thousand_messages_arrive_in_order(void **state)
+{
+    for (uint32_t i = 0; i < 1000; i++) {
+        uint8_t number[4];
+        store_be32(number, i);
+        say_bytes(&people[0], STREAM, &reliable, "", bytes_of(number, 4));
+        if (i % 100 == 0)
+            wait(MILLIS(20));
+    }
+    wait(SECONDS(1));
+    for (size_t i = 1; i < 3; i++) {
+        assert_int_equal(people[i].count, 1000);
+        assert_false(people[i].is_out_of_order);
+    }
+}
+
+static void who_has_no_grant_is_refused(void **state)
+{
+    sctp_free(people[3].sctp);
+    data_member_free(people[3].member);
+    people[3] = (struct person){ .sctp = NULL };
+    join(3, 1, false);
+    wait(SECONDS(1));
+    open_channel(&people[3], STREAM, "chat", &reliable);
+    say(&people[3], "", "psst");
+    assert_int_equal(people[0].count, 0);
+    assert_string_equal(people[3].name, DATA_ERROR_FORBIDDEN);
+    say(&people[0], "", "hello"); /* but it may listen */
+    assert_int_equal(people[3].count, 1);
+}
+
+static void more_than_the_rate_is_refused_and_others_are_not_affected(void **state)
+{
+    for (size_t i = 0; i < DATA_MESSAGES_BURST + 500; i++) {
+        say_bytes(&people[0], STREAM, &reliable, "", bytes_of_str("x"));
+        if (i % 200 == 0)
+            settle();
+    }
+    settle();
+    assert_true(people[0].error_count >= 400);
+    assert_string_equal(people[0].name, DATA_ERROR_RATE_LIMITED);
+    assert_in_range(people[1].count, DATA_MESSAGES_BURST, DATA_MESSAGES_BURST + 100);
+    size_t before = people[2].count;
+    say(&people[1], "p_2", "me too");
+    assert_int_equal(people[2].count, before + 1);
+}
+
+static void who_is_slow_loses_the_channel_and_nobody_else_does(void **state)
+{
+    static uint8_t big[8000];
+    people[1].is_deaf = true;
+    for (size_t i = 0; i < 100; i++) {
+        say_bytes(&people[0], STREAM, &reliable, "", bytes_of(big, sizeof big));
+        wait(MILLIS(40)); /* within the rate */
+    }
+    assert_int_equal(people[0].error_count, 0);
+    assert_int_equal(people[2].count, 100);
+    assert_int_equal(atomic_load(&data_rooms_stats(rooms)->closed_slow), 1);
+    people[1].is_deaf = false;
+    size_t before = people[1].count;
+    for (size_t i = 0; i < 2000 && people[1].reset_count == 0; i++) {
+        usleep((useconds_t)SCTP_TICK); /* the library looks at the wall clock, too */
+        wait(SCTP_TICK);
+    }
+    assert_true(people[1].count > before); /* what was sent before is still to come */
+    assert_int_equal(people[1].reset_count, 1);
+    assert_true(people[1].count < 100);
+    before = people[1].count;
+    say(&people[0], "", "not for you");
+    assert_int_equal(people[1].count, before);
+    open_channel(&people[1], 4, "chat", &reliable);
+    wait(MILLIS(100));
+    say(&people[0], "", "again");
+    assert_string_equal(people[1].payload, "again");
+}
+
+static void what_has_no_envelope_is_refused(void **state)
+{
+    static const uint8_t cut[] = { DATA_BYTES, 10, 'p' };
+    for (size_t len = 1; len <= sizeof cut; len++)
+        assert_int_equal(
+            sctp_send(people[0].sctp, STREAM, DCEP_PPID_BINARY, &reliable, bytes_of(cut, len)), OK);
+    wait(MILLIS(50));
+    assert_int_equal(people[0].error_count, 3);
+    assert_string_equal(people[0].name, DATA_ERROR_BAD_REQUEST);
+    assert_int_equal(people[1].count, 0);
+}
+
+static void channels_have_an_end(void **state)
+{
+    for (uint16_t i = 1; i < 2 * DATA_CHANNELS_MAX; i++) {
+        char label[16];
+        snprintf(label, sizeof label, "topic-%u", i);
+        open_channel(&people[0], (uint16_t)(2 * i), label, &reliable);
+    }
+    wait(SECONDS(1));
+    assert_int_equal(people[0].reset_count, DATA_CHANNELS_MAX); /* those were closed */
+    say(&people[0], "", "the first still works");
+    assert_int_equal(people[1].count, 1);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+    const struct CMUnitTest tests[] = {
+        TEST(a_message_to_the_room_reaches_all_but_its_sender),
+        TEST(a_message_to_one_reaches_nobody_else),
+        TEST(a_channel_is_opened_for_who_has_none),
+        TEST(a_thousand_messages_arrive_in_order),
+        TEST(who_has_no_grant_is_refused),
+        TEST(more_than_the_rate_is_refused_and_others_are_not_affected),
+        TEST(who_is_slow_loses_the_channel_and_nobody_else_does),
+        TEST(what_has_no_envelope_is_refused),
+        TEST(channels_have_an_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
