@@ -15,6 +15,7 @@ enum {
     /* The estimate that raises everybody: what they take, over the budget's share and the
      * allocator's headroom. */
     DEMAND_PC = 100 * 100 * 100 / (BUDGET_PC * (100 - ALLOCATOR_HEADROOM_PC)) + 1,
+    PLENTY_PC = 130,        /* of the demand: nobody needs to be held back */
     LOSS_UNCONTROLLED = 26, /* of 256: those who tell nothing else are controlled from 10 % on */
 };
 
@@ -283,6 +284,13 @@ static struct budget budget_of(const struct bandwidth *b)
     return (struct budget){ bps, b->bwe.cut_at == USEC_NEVER ? UINT64_MAX : 2 * bps };
 }
 
+/* There is so much that nobody was raised in vain. */
+static void release_holds(struct division *d)
+{
+    for (size_t i = 0; i < d->count; i++)
+        d->ladders[i].is_held = false;
+}
+
 void bandwidth_divide(struct worker *w, struct transport *t, usec now)
 {
     struct bandwidth *b = &t->bandwidth;
@@ -292,9 +300,11 @@ void bandwidth_divide(struct worker *w, struct transport *t, usec now)
     b->divided_bps = bwe_estimate_bps(&b->bwe);
     b->audio_bps = count_audio(w, t);
     b->divide_at = d.count == 0 ? USEC_NEVER : now + DIVIDE_INTERVAL;
-    struct budget budget = budget_of(b);
-    b->spent_bps = allocator_divide(d.ladders, d.count, &budget, d.rungs);
     b->demand_bps = allocator_demand(d.ladders, d.count);
+    struct budget budget = budget_of(b);
+    if (budget.bps > b->demand_bps / 100 * PLENTY_PC)
+        release_holds(&d);
+    b->spent_bps = allocator_divide(d.ladders, d.count, &budget, d.rungs);
     for (size_t i = 0; i < d.count; i++)
         apply(w, d.slots[i], &d.ladders[i], d.rungs[i], now);
     uint64_t demand = (b->demand_bps + b->audio_bps) / 100 * DEMAND_PC;

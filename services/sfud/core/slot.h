@@ -35,7 +35,7 @@ enum {
 /* A slot that was lowered is not raised again at once; longer, if it was raised a moment before. */
 #define SLOT_FLAP_TIME SECONDS(10)
 #define SLOT_HOLD_MIN  SECONDS(1)
-#define SLOT_HOLD_MAX  SECONDS(8)
+#define SLOT_HOLD_MAX  SECONDS(4)
 
 struct slot {
     /* given */
