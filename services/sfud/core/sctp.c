@@ -86,25 +86,29 @@ static int on_output(void *address, void *packet, size_t len, uint8_t tos, uint8
     return 0;
 }
 
+static bool set_option(struct socket *so, int level, int name, const void *value, size_t len)
+{
+    return usrsctp_setsockopt(so, level, name, value, (socklen_t)len) == 0;
+}
+
 /* One request may be under way at a time; what does not get through is tried again with the next
  * tick. */
 static void send_resets(struct sctp *s)
 {
-    struct {
-        struct sctp_reset_streams head;
-        uint16_t streams[SCTP_STREAMS];
-    } r = { .head = { .srs_flags = SCTP_STREAM_RESET_OUTGOING } };
-    uint16_t list[SCTP_STREAMS];
+    /* A head and a list behind it, as the library wants it. */
+    _Alignas(struct sctp_reset_streams)
+        uint8_t memory[sizeof(struct sctp_reset_streams) + SCTP_STREAMS * sizeof(uint16_t)];
+    struct sctp_reset_streams head = { .srs_flags = SCTP_STREAM_RESET_OUTGOING };
+    uint8_t *list = memory + offsetof(struct sctp_reset_streams, srs_stream_list);
     for (uint16_t i = 0; i < SCTP_STREAMS; i++) {
         if (s->wants_reset >> i & 1)
-            list[r.head.srs_number_streams++] = i;
+            memcpy(list + sizeof i * head.srs_number_streams++, &i, sizeof i);
     }
-    size_t len = r.head.srs_number_streams * sizeof list[0];
-    if (len == 0)
+    if (head.srs_number_streams == 0)
         return;
-    memcpy((uint8_t *)&r + offsetof(struct sctp_reset_streams, srs_stream_list), list, len);
-    if (usrsctp_setsockopt(s->socket, IPPROTO_SCTP, SCTP_RESET_STREAMS, &r,
-                           (socklen_t)(sizeof r.head + len)) == 0)
+    memcpy(memory, &head, offsetof(struct sctp_reset_streams, srs_stream_list));
+    size_t len = sizeof head + head.srs_number_streams * sizeof(uint16_t);
+    if (set_option(s->socket, IPPROTO_SCTP, SCTP_RESET_STREAMS, memory, len))
         s->wants_reset = 0;
 }
 
@@ -201,11 +205,6 @@ void sctp_stack_tick(usec elapsed)
 }
 
 /* ---- one association ---- */
-
-static bool set_option(struct socket *so, int level, int name, const void *value, size_t len)
-{
-    return usrsctp_setsockopt(so, level, name, value, (socklen_t)len) == 0;
-}
 
 static bool subscribe(struct socket *so, uint16_t event)
 {
