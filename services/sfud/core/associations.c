@@ -203,7 +203,7 @@ void associations_receive(struct associations *a, size_t worker,
     size_t index = handle_index(r->association);
     check(worker < a->config.worker_count && index < a->places_per_worker);
     struct association *as = &a->places[worker * a->places_per_worker + index];
-    if (r->kind != ASSOCIATION_OPEN && as->self != r->association) {
+    if (r->association == 0 || (r->kind != ASSOCIATION_OPEN && as->self != r->association)) {
         associations_add(a, ASSOCIATIONS_DROP_STALE, 1);
         return;
     }
