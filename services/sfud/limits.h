@@ -106,7 +106,8 @@ enum {
 #define ENCODING_FORGET_TIME        SECONDS(60) /* its memory goes back to the pool */
 #define RTCP_REPORT_INTERVAL        SECONDS(1)  /* SR and RR; well below 5 % of any call */
 #define RTCP_FIRST_REPORT_TIME      MILLIS(200) /* lip sync wants a sender report soon */
-#define SPEAKERS_INTERVAL_MIN       MILLIS(250) /* at most 4 events a second (protocol.md) */
+#define SPEAKERS_INTERVAL_MIN       MILLIS(250) /* at most 4 events a second (protocol.md) … */
+#define SPEAKERS_INTERVAL_NEW       MILLIS(100) /* … but slots wait for a new voice */
 #define SPEAKER_TICK                MILLIS(50)
 #define PACKET_CACHE_TIME           MILLIS(1000)
 /* Dynacast. Turning a layer on costs a keyframe, and a picture that comes late. */

@@ -52,8 +52,9 @@ struct event {
         struct event_score scores[SCORES_MAX];       /* QUALITY */
     };
     size_t speaker_count, score_count;
-    enum source source; /* LAYERS */
-    int8_t layer_max;   /* LAYERS: highest that any slot wants; -1: none */
+    char dominant[PARTICIPANT_KEY_MAX + 1]; /* SPEAKERS: "" nobody yet */
+    enum source source;                     /* LAYERS */
+    int8_t layer_max;                       /* LAYERS: highest that any slot wants; -1: none */
     /* COMMAND_DONE: the command given to worker_command(), owned by the receiver of the event
      * again. Its results (struct command's `ret_` fields) are filled in if err is OK. */
     struct command *command;

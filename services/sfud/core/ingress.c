@@ -285,8 +285,10 @@ static void hear(struct worker *w, struct arrival *a, usec now)
     if (a->track->source != SOURCE_MICROPHONE ||
         (a->ext.present & RTP_EXT_BIT(RTP_EXT_AUDIO_LEVEL)) == 0)
         return;
+    bool spoke = a->track->meter.speaks;
     speaker_meter_push(&a->track->meter, a->ext.audio_level, now);
-    room_on_level(w, pool_at(&w->rooms, a->t->room), now);
+    dominant_meter_push(&a->track->dominance, a->ext.audio_level, now);
+    room_on_level(w, pool_at(&w->rooms, a->t->room), a->track->meter.speaks && !spoke, now);
 }
 
 static bool keep_copy(struct worker *w, struct arrival *a, const struct pass_packet *p, usec now)

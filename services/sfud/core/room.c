@@ -95,16 +95,23 @@ void room_on_track(struct worker *w, struct room *room, struct track *track, use
     }
 }
 
-void room_on_level(struct worker *w, struct room *room, usec now)
+void room_on_level(struct worker *w, struct room *room, bool begins, usec now)
 {
-    if (room->speakers_at != USEC_NEVER)
+    if (room->speakers_at != USEC_NEVER && !begins)
         return;
-    room->speakers_at = now + SPEAKER_TICK;
+    room->speakers_at = MIN(room->speakers_at, begins ? now : now + SPEAKER_TICK);
     w->next_deadline = MIN(w->next_deadline, room->speakers_at);
 }
 
+static struct track *microphone_of(const struct worker *w, handle transport)
+{
+    const struct transport *t = pool_at(&w->transports, transport);
+    return t == NULL ? NULL : find_track(w, t, SOURCE_MICROPHONE);
+}
+
 /* Those who speak now. Returns whether anybody is heard at all. */
-static bool collect(struct worker *w, struct room *room, usec now, struct speaker_list *ret)
+static bool collect(struct worker *w, struct room *room, usec now, struct speaker_list *ret,
+                    struct dominant_race *race)
 {
     bool heard = false;
     list_for_each(link, &room->participants)
@@ -114,11 +121,33 @@ static bool collect(struct worker *w, struct room *room, usec now, struct speake
         if (track == NULL || !track->meter.started)
             continue;
         speaker_meter_tick(&track->meter, now);
+        dominant_meter_tick(&track->dominance, now);
         heard = heard || track->meter.started;
-        if (track->meter.speaks && !track->muted)
+        if (track->muted)
+            continue;
+        if (track->meter.speaks)
             speaker_list_add(ret, t->self, speaker_meter_level(&track->meter));
+        if (t->self != room->dominant)
+            dominant_race_enter(race, t->self, &track->dominance);
     }
     return heard;
+}
+
+static struct dominant_race race_of(const struct worker *w, const struct room *room, usec now)
+{
+    struct track *track = microphone_of(w, room->dominant);
+    if (track == NULL || track->muted)
+        return (struct dominant_race){ .incumbent = DOMINANT_NOBODY };
+    dominant_meter_tick(&track->dominance, now);
+    return (struct dominant_race){ .incumbent = dominant_meter_score(&track->dominance) };
+}
+
+static void follow(const struct worker *w, struct room *room, const struct dominant_race *race)
+{
+    handle next = pool_at(&w->transports, room->dominant) == NULL ? 0 : room->dominant;
+    next = race->winner != 0 ? race->winner : next;
+    room->dominant_changed = room->dominant_changed || next != room->dominant;
+    room->dominant = next;
 }
 
 static void tell(struct worker *w, struct room *room)
@@ -134,21 +163,29 @@ static void tell(struct worker *w, struct room *room)
         memcpy(to->participant, t->participant, sizeof to->participant);
         to->level = s->level;
     }
+    const struct transport *dominant = pool_at(&w->transports, room->dominant);
+    if (dominant != NULL)
+        memcpy(e.dominant, dominant->participant, sizeof e.dominant);
     worker_push_event(w, &e);
 }
 
 void room_tick(struct worker *w, struct room *room, usec now)
 {
     struct speaker_list next = { .count = 0 };
-    bool heard = collect(w, room, now, &next);
+    struct dominant_race race = race_of(w, room, now);
+    bool heard = collect(w, room, now, &next, &race);
+    follow(w, room, &race);
     room->speakers_at = heard || next.count > 0 ? now + SPEAKER_TICK : USEC_NEVER;
-    if (room->was_told && now - room->told_at < SPEAKERS_INTERVAL_MIN) {
-        room->speakers_at = MIN(room->speakers_at, room->told_at + SPEAKERS_INTERVAL_MIN);
+    usec interval =
+        speaker_list_has_new(&room->told, &next) ? SPEAKERS_INTERVAL_NEW : SPEAKERS_INTERVAL_MIN;
+    if (room->was_told && now - room->told_at < interval) {
+        room->speakers_at = MIN(room->speakers_at, room->told_at + interval);
         return;
     }
-    if (!speaker_list_update(&room->told, &next))
+    if (!speaker_list_update(&room->told, &next) && !room->dominant_changed)
         return;
     room->was_told = true;
+    room->dominant_changed = false;
     room->told_at = now;
     tell(w, room);
 }

@@ -23,8 +23,10 @@ struct room {
     struct speaker_list told;
     usec told_at;
     bool was_told;
-    usec speakers_at; /* when to look again; USEC_NEVER: nobody is heard */
-    usec scores_at;   /* when to tell new scores; USEC_NEVER: there are none */
+    handle dominant; /* transport; 0: nobody yet. Stays until somebody follows, or they leave */
+    bool dominant_changed; /* since told_at */
+    usec speakers_at;      /* when to look again; USEC_NEVER: nobody is heard */
+    usec scores_at;        /* when to tell new scores; USEC_NEVER: there are none */
 };
 
 struct room *room_find(const struct worker *w, const char *key);
@@ -42,8 +44,9 @@ struct track *room_find_track(const struct worker *w, const char *room_key, cons
 /* A track appeared: slots that wait for it get it. */
 void room_on_track(struct worker *w, struct room *room, struct track *track, usec now);
 
-/* An audio level was measured: the list of speakers is due soon. */
-void room_on_level(struct worker *w, struct room *room, usec now);
+/* An audio level was measured: the list of speakers is due soon; at once if somebody begins to
+ * speak, since viewers wait to hear them. */
+void room_on_level(struct worker *w, struct room *room, bool begins, usec now);
 /* Tells a change of speakers, if there is one. */
 void room_tick(struct worker *w, struct room *room, usec now);
 

@@ -76,6 +76,15 @@ static const struct speaker *find(const struct speaker_list *l, handle who)
     return NULL;
 }
 
+bool speaker_list_has_new(const struct speaker_list *told, const struct speaker_list *next)
+{
+    for (size_t i = 0; i < next->count; i++) {
+        if (find(told, next->speakers[i].who) == NULL)
+            return true;
+    }
+    return false;
+}
+
 /* The place somebody had; newcomers come last. */
 static size_t place(const struct speaker_list *l, handle who)
 {

@@ -54,6 +54,9 @@ struct speaker_list {
 /* Adds a candidate to a list that is being built: at most SPEAKERS_MAX, the loudest stay. */
 void speaker_list_add(struct speaker_list *l, handle who, uint8_t level);
 
+/* Somebody speaks who did not. */
+bool speaker_list_has_new(const struct speaker_list *told, const struct speaker_list *next);
+
 /* Puts `next`, as built, into the order that keeps incumbents of `told` in place unless they are
  * overtaken by SPEAKER_OVERTAKE_STEP. True if it is worth telling, and told is then next. */
 bool speaker_list_update(struct speaker_list *told, struct speaker_list *next);

@@ -8,6 +8,7 @@
 
 #include "common/list.h"
 #include "core/command.h"
+#include "core/dominant.h"
 #include "core/encoding.h"
 #include "core/speaker.h"
 
@@ -40,6 +41,7 @@ struct track {
     uint32_t ever_active;                  /* … or has sent before */
     struct list slots;                     /* slot.in_track: who watches */
     struct speaker_meter meter;            /* microphones */
+    struct dominant_meter dominance;       /* microphones */
     struct track_demand demand;            /* video */
 };
 

@@ -185,9 +185,10 @@ static void on_speakers(struct control *c, const struct event *e)
         (void)json_array_append_new(list, json_pack("{s:s, s:i}", "participant",
                                                     e->speakers[i].participant, "level",
                                                     (int)e->speakers[i].level));
-    publish_media(
-        c, e->room,
-        json_pack("{s:s, s:s, s:o}", "op", "speakers", "node", c->node_id, "speakers", list));
+    publish_media(c, e->room,
+                  json_pack("{s:s, s:s, s:o, s:s?}", "op", "speakers", "node", c->node_id,
+                            "speakers", list, "dominant",
+                            e->dominant[0] == '\0' ? NULL : e->dominant));
 }
 
 static void on_quality(struct control *c, const struct event *e)

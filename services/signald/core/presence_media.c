@@ -18,7 +18,7 @@ static void send_speakers(struct presence *p)
     p->speakers_at = p->hub->now;
 }
 
-static void on_speakers(struct presence *p, const json_t *list)
+static void on_speakers(struct presence *p, const json_t *list, const json_t *dominant)
 {
     json_t *speakers = json_array();
     size_t i;
@@ -32,7 +32,9 @@ static void on_speakers(struct presence *p, const json_t *list)
                                   json_pack("{s:s,s:I}", "participant", id, "level", level));
     }
     json_decref(p->speakers);
-    p->speakers = json_pack("{s:s,s:o}", "op", "speakers", "speakers", speakers);
+    const struct member *m = room_find(&p->room, json_string_value(dominant));
+    p->speakers = json_pack("{s:s,s:o,s:s?}", "op", "speakers", "speakers", speakers, "dominant",
+                            m == NULL ? NULL : m->id);
     if (p->speakers_at == 0 || p->hub->now - p->speakers_at >= SPEAKERS_PERIOD)
         send_speakers(p);
     if (room_on_speakers(&p->room, list, p->hub->now))
@@ -105,7 +107,7 @@ void presence_on_media(struct presence *p, const json_t *event)
     if (op == NULL)
         return;
     if (strcmp(op, "speakers") == 0 && json_is_array(speakers))
-        on_speakers(p, speakers);
+        on_speakers(p, speakers, json_object_get(event, "dominant"));
     else if (strcmp(op, "transport") == 0)
         on_transport(p, event);
     else if (strcmp(op, "layers") == 0)

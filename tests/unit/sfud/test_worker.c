@@ -520,6 +520,74 @@ static void the_room_is_told_who_speaks(void **state)
     assert_int_equal(last->speaker_count, 0);
 }
 
+static const struct event *last_speakers(void)
+{
+    for (size_t i = call.event_count; i-- > 0;) {
+        if (call.events[i].kind == EVENT_SPEAKERS)
+            return &call.events[i];
+    }
+    return NULL;
+}
+
+/* Syllables of a voice in a quiet room. */
+static void talk(struct stream *s, usec ms)
+{
+    for (usec t = 0; t < ms; t += 20) {
+        s->audio_level = t % 240 < 180 ? 25 : 60;
+        stream_send_audio(s);
+        call_flush(&call);
+        call_wait(&call, MILLIS(20));
+    }
+    s->audio_level = 127;
+}
+
+static void the_room_is_told_whose_turn_it_is(void **state)
+{
+    struct stream other;
+    stream_audio(&other, scene.b, AUDIO_SSRC + 1);
+    talk(&scene.audio, 400); /* "yes" */
+    assert_string_equal(last_speakers()->speakers[0].participant, "p_a");
+    assert_string_equal(last_speakers()->dominant, "");
+    talk(&scene.audio, 2000);
+    assert_string_equal(last_speakers()->dominant, "p_a");
+    talk(&other, 400);
+    assert_string_equal(last_speakers()->dominant, "p_a");
+    talk(&other, 3000);
+    assert_string_equal(last_speakers()->dominant, "p_b");
+    call_wait(&call, SECONDS(3)); /* silence */
+    assert_int_equal(last_speakers()->speaker_count, 0);
+    assert_string_equal(last_speakers()->dominant, "p_b");
+    call_leave(scene.b);
+    talk(&scene.audio, 400);
+    assert_string_equal(last_speakers()->dominant, "");
+}
+
+static void a_new_voice_is_told_at_once(void **state)
+{
+    struct stream other;
+    stream_audio(&other, scene.b, AUDIO_SSRC + 1);
+    talk(&scene.audio, 1000);
+    usec worst = 0;
+    for (int turn = 0; turn < 10; turn++) {
+        usec from = call.now;
+        call.event_count = 0;
+        const struct event *e = NULL;
+        for (int i = 0; i < 20 && e == NULL; i++) {
+            other.audio_level = 25;
+            stream_send_audio(&other);
+            talk(&scene.audio, 20);
+            e = last_speakers();
+            e = e != NULL && e->speaker_count == 2 ? e : NULL;
+        }
+        assert_non_null(e);
+        worst = MAX(worst, call.now - from);
+        talk(&scene.audio, 1500); /* the other one has ended */
+        assert_int_equal(last_speakers()->speaker_count, 1);
+    }
+    print_message("a new voice is told after at most %lld ms\n", (long long)(worst / 1000));
+    assert_true(worst <= MILLIS(200));
+}
+
 /* What the publisher was told last about its camera; 9: nothing yet. */
 static int told_layers(void)
 {
@@ -850,6 +918,8 @@ int main(void)
         TEST(publishers_get_reports_and_transport_feedback),
         TEST(sender_reports_keep_audio_and_video_in_step),
         TEST(the_room_is_told_who_speaks),
+        TEST(the_room_is_told_whose_turn_it_is),
+        TEST(a_new_voice_is_told_at_once),
         TEST(a_publisher_is_told_which_layers_are_watched),
         TEST(a_publisher_that_did_not_hear_is_told_again),
         TEST(silence_is_told_and_then_ends_the_transport),

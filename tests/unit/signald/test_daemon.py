@@ -474,8 +474,10 @@ def people_of_two_signalds_meet(c):
     redis = Redis(c.redis_port)
     redis("PUBLISH", "cc:{default/meet}:media", json.dumps(
         {"op": "speakers", "node": "sfud-1",
-         "speakers": [{"participant": jb["participant"], "level": 20}]}))
-    assert a.event("speakers")["speakers"][0]["level"] == 20
+         "speakers": [{"participant": jb["participant"], "level": 20}],
+         "dominant": jb["participant"]}))
+    m = a.event("speakers")
+    assert m["speakers"][0]["level"] == 20 and m["dominant"] == jb["participant"]
     redis("PUBLISH", "cc:{default/meet}:media", json.dumps(
         {"op": "transport", "node": "sfud-1", "participant": ja["participant"],
          "state": "connected"}))

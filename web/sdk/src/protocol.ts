@@ -152,7 +152,7 @@ export type ServerEvent =
   | { op: 'room-state'; seq: number; participants: WireParticipant[] }
   | { op: 'slots'; slots: WireSlot[] }
   | ({ op: 'chat' } & WireChat)
-  | { op: 'speakers'; speakers: Speaker[] }
+  | { op: 'speakers'; speakers: Speaker[]; dominant?: string | null }
   | { op: 'layers'; source: 'camera' | 'screen'; max: number }
   | { op: 'quality'; scores: QualityScore[] }
   | { op: 'media'; state: 'connected' | 'disconnected' | 'failed' }

@@ -175,6 +175,10 @@ export class Room extends Emitter<RoomEvents> {
   get speakers(): readonly Speaker[] {
     return this.#state.speakers;
   }
+  /** Whose turn it is: the participant worth a large picture, perhaps oneself. Stays when they fall silent; null before anybody spoke for a second. */
+  get dominant(): string | null {
+    return this.#state.dominant;
+  }
   get chat(): readonly ChatMessage[] {
     return this.#state.chat;
   }

@@ -52,6 +52,7 @@ export class RoomState {
   seq = 0;
   slots: readonly WireSlot[] = [];
   speakers: readonly Speaker[] = [];
+  dominant: string | null = null;
   chat: readonly ChatMessage[] = [];
   /** In the order of joining. */
   participants: ReadonlyMap<string, Participant> = new Map();
@@ -90,6 +91,7 @@ export class RoomState {
       }
       case 'speakers':
         this.speakers = event.speakers;
+        this.dominant = event.dominant ?? null;
         return changes;
       default:
         return changes;
@@ -165,6 +167,7 @@ export class RoomState {
     map.delete(id);
     this.participants = map;
     this.speakers = this.speakers.filter((s) => s.participant !== id);
+    if (this.dominant === id) this.dominant = null;
     changes.push({ type: 'left', participant, reason });
   }
 

@@ -7,8 +7,14 @@ import { SpeakerChooser } from './speaker';
 /** −dBov: quieter than this is not speaking. */
 export const AUDIBLE = 70;
 
-/** The other person who is large in speaker view; null before anybody spoke. */
+/**
+ * The other person who is large in speaker view; null before anybody spoke. The server says whose turn it is; the loudest stands in
+ * until it has heard enough to tell.
+ */
 export function useSpeaker(room: Room): string | null {
+  const named = useRef<string | null>(null);
+  if (room.dominant !== null && room.dominant !== room.self?.id) named.current = room.dominant;
+  if (named.current !== null && !room.participants.has(named.current)) named.current = null;
   const chooser = useRef<SpeakerChooser | null>(null);
   chooser.current ??= new SpeakerChooser();
   const [, wake] = useState(0);
@@ -20,7 +26,7 @@ export function useSpeaker(room: Room): string | null {
     const timer = setTimeout(() => wake((n) => n + 1), Math.max(20, due - performance.now() + 5));
     return () => clearTimeout(timer);
   }, [due]);
-  return speaker;
+  return named.current ?? speaker;
 }
 
 export function useUnread(room: Room, reading: boolean): number {
