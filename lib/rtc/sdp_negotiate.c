@@ -197,11 +197,11 @@ static enum err accept_in_our_order(struct negotiation *g, const struct sdp_medi
 static enum err decide_codecs(struct negotiation *g, const struct sdp_media *m,
                               struct negotiated_media *nm)
 {
-    if (m->kind == MEDIA_AUDIO)
-        return accept_in_our_order(g, m, g->policy->audio_order, nm);
+    const enum codec *order =
+        m->kind == MEDIA_AUDIO ? g->policy->audio_order : g->policy->video_order;
     if (role_of(m->direction) == ROLE_PUBLISH)
-        return accept_as_offered(g, m, g->policy->video_order, nm);
-    return accept_in_our_order(g, m, g->policy->video_order, nm);
+        return accept_as_offered(g, m, order, nm);
+    return accept_in_our_order(g, m, order, nm);
 }
 
 /* --- the rest of an m-line --- */

@@ -97,7 +97,8 @@ export class Peer extends Emitter<PeerEvents> {
   #codecsFor(source: Source): Codec[] {
     const kind = kindOf(source);
     const chosen = source === 'camera' ? this.#options.cameraCodec : source === 'screen' ? this.#options.screenCodec : undefined;
-    const wanted = this.#wantedCodecs(kind);
+    // Sound that repeats what came before (RFC 2198) survives losses on the way to the server.
+    const wanted = kind === 'audio' ? ['red', 'opus'] : this.#wantedCodecs(kind);
     const ordered = chosen ? [chosen, ...wanted.filter((w) => w.toLowerCase() !== chosen)] : wanted;
     return chooseCodecs(sendableCodecs(kind), ordered);
   }
