@@ -42,6 +42,20 @@ export function remedyForClosing(reason: ClosingReason): Remedy {
   }
 }
 
+/** Why it is over, for people. */
+export function closeMessage(reason: string): string {
+  switch (reason) {
+    case 'removed':
+      return 'A moderator removed you from the room.';
+    case 'replaced':
+      return 'You joined this room from somewhere else.';
+    case 'left':
+      return 'You left the room.';
+    default:
+      return 'The connection to the room was lost.';
+  }
+}
+
 const TOKEN_ERRORS = new Set(['bad-token', 'token-expired']);
 
 export interface ConnectorWork {

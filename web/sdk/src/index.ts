@@ -1,7 +1,8 @@
 // What the SDK offers. Everything else is private.
 // SPDX-License-Identifier: Apache-2.0
 export { ConclaveClient, type ClientOptions, type JoinOptions } from './client.js';
-export { Room, type Quality, type RoomConnection, type RoomEvents, type RoomOptions, type TokenProvider } from './room.js';
+export { Room, type Quality, type RoomEvents, type RoomOptions } from './room.js';
+export { type ConnectionOptions, type RoomConnection, type TokenProvider } from './connection-options.js';
 export { type ChatMessage, type Participant, type Track } from './state.js';
 export { LocalMedia, type LocalMediaOptions, type LocalSource } from './local-media.js';
 export { type VideoCodec } from './layers.js';
