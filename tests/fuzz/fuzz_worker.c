@@ -7,6 +7,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "fuzz_input.h"
 
+#include "core/pcap.h"
+#include "core/snapshot.h"
 #include "core/worker_state.h"
 #include "rtc/demux.h"
 
@@ -310,6 +312,29 @@ static void come_or_go(unsigned who)
         connect_peer(who);
 }
 
+/* Everything that can be asked for, whatever state they are in. */
+static void look(unsigned who)
+{
+    static struct participant_snapshot participant;
+    static struct packets_snapshot packets;
+    static struct room_snapshot room;
+    static uint8_t file[PCAP_SIZE_MAX];
+    struct command *c = new_command(COMMAND_SNAPSHOT, who);
+    c->snapshot.ret_participant = &participant;
+    c->snapshot.ret_packets = &packets;
+    packets.ring.count = 0;
+    run_command(c);
+    struct writer w = writer_of(file, sizeof file);
+    pcap_write(&w, &packets.ring, &bench.peers[who].addr, SECONDS(1700000000));
+    check(!w.failed);
+    c = new_command(COMMAND_SNAPSHOT, who);
+    c->participant[0] = 0;
+    c->snapshot.ret_room = &room;
+    c->snapshot.skip = who;
+    run_command(c);
+    check(room.count <= PEERS);
+}
+
 static void step(struct reader *r)
 {
     static const struct net_addr stranger = { .family = NET_IPV4,
@@ -346,6 +371,7 @@ static void step(struct reader *r)
         break;
     case 8:
         flush();
+        look((unsigned)(bench.now % PEERS));
         break;
     default:
         come_or_go(reader_u8(r) % PEERS);
@@ -373,6 +399,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     for (size_t i = 0; i < 2000 && reader_left(&r) > 0; i++)
         step(&r);
     flush();
+    for (unsigned i = 0; i < PEERS; i++)
+        look(i);
     for (size_t i = 0; i < PEERS; i++) {
         sealer_free(bench.peers[i].sealer);
         opener_free(bench.peers[i].opener);
