@@ -445,6 +445,21 @@ const struct publisher *bot_publisher_find(const struct bot *b, const char *id)
     return k == NULL ? NULL : &k->publisher;
 }
 
+void bot_set_demand(struct bot *b, unsigned leg, const char *source, int max, usec now)
+{
+    b->config.measure->layers_told++;
+    if (b->legs[leg] != NULL && strcmp(source, "camera") == 0)
+        leg_set_demand(b->legs[leg], max, now);
+}
+
+void bot_note_quality(struct bot *b, int score)
+{
+    if (score >= 0 && score < MEASURE_SCORES)
+        b->config.measure->quality_told[score]++;
+    else
+        bot_note_error(b, "bad-message-of-server");
+}
+
 void bot_stream_set(struct bot *b, unsigned leg, const char *mid, const char *publisher_id,
                     const char *source, usec now)
 {

@@ -273,6 +273,8 @@ enum err clip_parse(struct bytes file, unsigned fps, struct clip *ret)
         clip_done(&c);
         return e;
     }
+    for (size_t i = 0; i < c.frame_count; i++)
+        c.byte_count += c.frames[i].data.len;
     *ret = c;
     return OK;
 }
@@ -317,6 +319,14 @@ enum err clip_builtin(enum codec codec, unsigned height, struct clip *ret)
     if (e == OK && codec == CODEC_VP8)
         set_temporal_layers(ret);
     return e;
+}
+
+uint64_t clip_bytes_of_time(const struct clip *c, usec time)
+{
+    if (c->duration == 0 || time <= 0)
+        return 0;
+    double clips = (double)time * CLIP_CLOCK_RATE / USEC_PER_SEC / c->duration;
+    return (uint64_t)(clips * (double)c->byte_count);
 }
 
 struct packetizer_frame clip_to_send(const struct clip *c, size_t index, uint16_t picture_id,

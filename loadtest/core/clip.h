@@ -35,6 +35,7 @@ struct clip {
     uint32_t duration;         /* CLIP_CLOCK_RATE: where the loop starts again */
     struct clip_frame *frames; /* owned */
     size_t frame_count;        /* at least 1; the first is a keyframe */
+    uint64_t byte_count;       /* of all frames */
 };
 
 /* A file in memory, which must outlive the clip: IVF (VP8, VP9, AV1) or H.264 Annex B, told apart
@@ -49,6 +50,9 @@ void clip_done(struct clip *c); /* a zeroed one is fine */
 /* The built-in clip of that codec whose height (180, 360, 720) is nearest. ERR_NOT_FOUND: no such
  * codec. */
 MUST_USE enum err clip_builtin(enum codec codec, unsigned height, struct clip *ret);
+
+/* What so much time of it weighs, on average. */
+uint64_t clip_bytes_of_time(const struct clip *c, usec time);
 
 /* Frame `index` as the packetizer takes it. */
 struct packetizer_frame clip_to_send(const struct clip *c, size_t index, uint16_t picture_id,

@@ -127,6 +127,11 @@ const struct publisher *bot_publisher_find(const struct bot *b, const char *id);
 /* "speakers-3 (bot 17)" → 17; -1: not a bot's name. */
 int bot_index_of_name(const char *name);
 
+/* The server says how far a source of ours is watched: no layer above `max`, -1: none. */
+void bot_set_demand(struct bot *b, unsigned leg, const char *source, int max, usec now);
+/* … that this is news of how well somebody's media gets through, 0 lost … 5 perfect. */
+void bot_note_quality(struct bot *b, int score);
+
 /* What flows in the stream of m-line `mid` from now on; id NULL: nothing. source: "camera",
  * "microphone", "screen", "screen-audio"; NULL: camera or microphone. */
 void bot_stream_set(struct bot *b, unsigned leg, const char *mid, const char *publisher_id,

@@ -187,6 +187,7 @@ static void on_resumed(struct bot *b, json_t *m, usec now)
     struct conclave *c = bot_driver_state(b);
     keep_resume(c, m);
     bot_resumed(b, text_of(m, "signald"), now);
+    bot_set_demand(b, 0, "camera", 2, now); /* until the server says otherwise again */
     on_participants(b, json_object_get(m, "participants"), now);
     on_slots(b, json_object_get(m, "slots"), now);
 }
@@ -217,6 +218,23 @@ static void on_media(struct bot *b, json_t *m, usec now, struct outbound *out)
 {
     if (strcmp(text_of(m, "state"), "failed") == 0)
         bot_must_rejoin(b, "media-failed", now, out);
+}
+
+static void on_layers(struct bot *b, json_t *m, usec now)
+{
+    json_t *max = json_object_get(m, "max");
+    if (json_is_integer(max) && json_integer_value(max) >= -1 && json_integer_value(max) <= 2)
+        bot_set_demand(b, 0, text_of(m, "source"), (int)json_integer_value(max), now);
+    else
+        bot_note_error(b, "bad-message-of-server");
+}
+
+static void on_quality(struct bot *b, json_t *m)
+{
+    json_t *score;
+    size_t i;
+    json_array_foreach(json_object_get(m, "scores"), i, score)
+        bot_note_quality(b, (int)json_integer_value(json_object_get(score, "score")));
 }
 
 static void on_reply(struct bot *b, const char *op, json_t *m, usec now, struct outbound *out)
@@ -253,6 +271,10 @@ static void on_event(struct bot *b, const char *op, json_t *m, usec now, struct 
         on_slots(b, json_object_get(m, "slots"), now);
     else if (strcmp(op, "media") == 0)
         on_media(b, m, now, out);
+    else if (strcmp(op, "layers") == 0)
+        on_layers(b, m, now);
+    else if (strcmp(op, "quality") == 0)
+        on_quality(b, m);
     else if (strcmp(op, "error") == 0)
         bot_note_error(b, text_of(m, "error"));
 }

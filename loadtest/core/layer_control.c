@@ -7,6 +7,7 @@ void layer_control_init(struct layer_control *c, unsigned layers, usec now)
 {
     *c = (struct layer_control){ .count = layers,
                                  .active = layers,
+                                 .watched = LAYER_CONTROL_ALL,
                                  .window_at = now,
                                  .calm_since = now,
                                  .retry_us = LAYER_CONTROL_RETRY_MIN };
@@ -58,4 +59,22 @@ bool layer_control_on_feedback(struct layer_control *c, struct bytes fci, usec n
             c->lost++;
     }
     return now - c->window_at >= LAYER_CONTROL_WINDOW && end_window(c, now);
+}
+
+bool layer_control_on_demand(struct layer_control *c, int max)
+{
+    unsigned count = max < 0 ? 0 : MIN((unsigned)max + 1, (unsigned)LAYER_CONTROL_ALL);
+    bool changed = c->watched != count;
+    c->watched = count;
+    return changed;
+}
+
+bool layer_control_sends(const struct layer_control *c, unsigned layer)
+{
+    return layer < c->active && layer < c->watched;
+}
+
+bool layer_control_is_spared(const struct layer_control *c, unsigned layer)
+{
+    return layer < c->active && layer >= c->watched;
 }

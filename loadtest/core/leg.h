@@ -78,6 +78,7 @@ struct leg {
     struct leg_early *early; /* NULL: none */
     /* derived */
     struct layer_control layers; /* of our camera */
+    usec spared_until;           /* measured so far */
     bool sends;
     uint64_t random_state;
     uint16_t transport_seq;
@@ -114,5 +115,8 @@ struct sink *leg_find_sink(const struct leg *l, const char *mid);
 /* Whether the voice sounds (else comfort noise), and whether media flows at all. */
 void leg_set_voice(struct leg *l, bool speaks);
 void leg_set_sending(struct leg *l, bool sends, usec now);
+/* The server says how far our camera is watched: layers above `max` stop, -1: all of them, and
+ * those that are watched again begin at once, with a keyframe. */
+void leg_set_demand(struct leg *l, int max, usec now);
 
 #endif

@@ -17,6 +17,7 @@ void leg_media_start(struct leg *l, usec now)
         layers += l->sources[i]->kind == MEDIA_VIDEO;
     }
     layer_control_init(&l->layers, layers, now);
+    l->spared_until = now;
 }
 
 static struct sink *sink_of(struct leg *l, const struct rtp_packet *p,
@@ -366,6 +367,21 @@ static usec feedback_interval(const struct leg *l)
     return LEG_FEEDBACK_INTERVAL_US * 5;
 }
 
+/* What layers that are not sent because nobody watches would have cost since the last call. */
+static void measure_spared(struct leg *l, usec now)
+{
+    usec time = now - l->spared_until;
+    unsigned layer = 0;
+    l->spared_until = now;
+    for (unsigned i = 0; i < l->source_count; i++) {
+        const struct source *s = l->sources[i];
+        if (s->kind != MEDIA_VIDEO || !layer_control_is_spared(&l->layers, layer++) || !l->sends)
+            continue;
+        l->config.measure->spared_us += (uint64_t)time;
+        l->config.measure->spared_bytes += clip_bytes_of_time(s->clip, time);
+    }
+}
+
 void leg_media_tick(struct leg *l, usec now, struct outbound *out, leg_note *note, void *data)
 {
     leg_send_due(l, now, out);
@@ -379,6 +395,7 @@ void leg_media_tick(struct leg *l, usec now, struct outbound *out, leg_note *not
         send_feedback(l, now, out);
     }
     if (now >= l->report_at) {
+        measure_spared(l, now);
         l->report_at = now + LEG_REPORT_INTERVAL_US;
         bool active = l->feedback_at != USEC_NEVER;
         for (unsigned i = 0; i < l->source_count; i++)
@@ -407,11 +424,21 @@ void leg_set_voice(struct leg *l, bool speaks)
 void leg_set_sending(struct leg *l, bool sends, usec now)
 {
     unsigned layer = 0;
+    measure_spared(l, now);
     l->sends = sends;
     for (unsigned i = 0; i < l->source_count; i++) {
         struct source *s = l->sources[i];
         bool may = s->kind == MEDIA_AUDIO ? l->config.group->talk != TALK_MUTED
-                                          : layer++ < l->layers.active;
+                                          : layer_control_sends(&l->layers, layer++);
         source_set_active(s, sends && may, now);
     }
+}
+
+void leg_set_demand(struct leg *l, int max, usec now)
+{
+    measure_spared(l, now);
+    if (!layer_control_on_demand(&l->layers, max))
+        return;
+    l->config.measure->layers_changed++;
+    leg_set_sending(l, l->sends, now);
 }

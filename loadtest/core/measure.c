@@ -79,11 +79,15 @@ static void apply_to_counters(const struct operation *op, struct measure *to,
         AT(fir_received),      AT(transport_cc_received),
         AT(remb_received),     AT(srtp_authentication),
         AT(srtp_replay),       AT(malformed),
+        AT(layers_told),       AT(layers_changed),
+        AT(spared_us),         AT(spared_bytes),
 #undef AT
     };
     for (size_t i = 0; i < ARRAY_LEN(counters); i++)
         op->counter((uint64_t *)((char *)to + counters[i]),
                     *(const uint64_t *)((const char *)from + counters[i]));
+    for (size_t i = 0; i < MEASURE_SCORES; i++)
+        op->counter(&to->quality_told[i], from->quality_told[i]);
     for (size_t i = 0; i < CODEC_COUNT; i++) {
         op->counter(&to->codec_packets[i], from->codec_packets[i]);
         op->counter(&to->codec_keyframes[i], from->codec_keyframes[i]);
@@ -255,6 +259,26 @@ static json_t *codecs_to_json(const struct measure *m)
     return codecs;
 }
 
+/* Layers that nobody watched, and that their publishers did not send. */
+static json_t *dynacast_to_json(const struct measure *m)
+{
+    return json_pack("{so so sf so}", "events", number(m->layers_told), "changes",
+                     number(m->layers_changed), "spared_layer_seconds",
+                     (double)m->spared_us / USEC_PER_SEC, "spared_bytes", number(m->spared_bytes));
+}
+
+/* { "0": 3, … "5": 117 } */
+static json_t *quality_to_json(const struct measure *m)
+{
+    json_t *quality = json_object();
+    for (size_t i = 0; i < MEASURE_SCORES; i++) {
+        char key[8];
+        (void)snprintf(key, sizeof(key), "%zu", i);
+        json_object_set_new(quality, key, number(m->quality_told[i]));
+    }
+    return quality;
+}
+
 static json_t *video_to_json(const struct measure *m, const uint16_t heights[MEASURE_LAYERS_MAX])
 {
     const struct measure_media *v = &m->video;
@@ -271,6 +295,7 @@ static json_t *video_to_json(const struct measure *m, const uint16_t heights[MEA
     json_object_set_new(video, "keyframes_received", number(m->keyframes_received));
     json_object_set_new(video, "switch_ms", histogram_to_json(&m->switch_ms));
     json_object_set_new(video, "codecs", codecs_to_json(m));
+    json_object_set_new(video, "dynacast", dynacast_to_json(m));
     return video;
 }
 
@@ -326,5 +351,6 @@ void measure_to_json(const struct measure *m, const uint16_t heights[MEASURE_LAY
     merge_new(result, "audio", audio_to_json(m));
     merge_new(result, "video", video_to_json(m, heights));
     merge_new(result, "feedback", feedback_to_json(m));
+    merge_new(result, "quality", quality_to_json(m));
     merge_new(result, "errors", errors_to_json(m));
 }

@@ -14,6 +14,7 @@ enum {
     MEASURE_STAGES_MAX = 10,
     MEASURE_LAYERS_MAX = 4,
     MEASURE_LAYER_NONE = 3 /* nothing came */,
+    MEASURE_SCORES = 6, /* 0 lost … 5 perfect */
     MEASURE_SIGNAL_ERRORS_MAX = 24
 };
 
@@ -43,6 +44,9 @@ struct measure {
     uint64_t wrong_audio, wrong_video; /* packets of somebody else than signaling says */
 
     uint64_t keyframes_received;
+    /* dynacast: what the server said of our own cameras, and what was not sent because of it */
+    uint64_t layers_told, layers_changed, spared_us, spared_bytes;
+    uint64_t quality_told[MEASURE_SCORES]; /* how often the server said which score of somebody */
     uint64_t codec_packets[CODEC_COUNT], codec_keyframes[CODEC_COUNT];
     struct histogram switch_ms;                                /* view asked → first frame */
     uint64_t layer_us[MEASURE_LAYERS_MAX][MEASURE_LAYERS_MAX]; /* [asked][received] by index */

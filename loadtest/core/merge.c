@@ -406,7 +406,7 @@ static void put_heads(json_t *merged, const struct merge_part *parts, size_t cou
 
 json_t *merge_results(const struct merge_part *parts, size_t count, const json_t *observer)
 {
-    static const char *const SECTIONS[] = { "joins",    "audio",  "video",
+    static const char *const SECTIONS[] = { "joins",    "audio",  "video", "quality",
                                             "feedback", "errors", "tester" };
     check(count > 0);
     json_t *merged = json_object();

@@ -115,7 +115,8 @@ static const struct bot *publisher_of(const struct run *r, const struct sim_slot
     return index < 0 ? NULL : r->sim.bots[index].bot;
 }
 
-/* The layer that should be seen: what was asked for, or the best that is sent. -1: none is sent. */
+/* The layer that should be seen: what was asked for, or the best that the publisher's uplink
+ * carries. That nobody watches it is no reason, for this viewer does. -1: none is sent. */
 static int layer_due(const struct bot *publisher, const struct sim_slot *slot)
 {
     int due = -1;
@@ -123,8 +124,11 @@ static int layer_due(const struct bot *publisher, const struct sim_slot *slot)
     const struct leg *l = publisher->legs[0];
     for (unsigned i = 0; l != NULL && i < l->source_count; i++) {
         const struct source *s = l->sources[i];
-        if (s->kind == MEDIA_VIDEO && index++ <= slot->layer && s->active)
+        if (s->kind != MEDIA_VIDEO)
+            continue;
+        if (index <= slot->layer && index < l->layers.active && l->sends)
             due = s->layer;
+        index++;
     }
     return due;
 }

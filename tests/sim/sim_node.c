@@ -24,10 +24,7 @@ struct sim_node {
     size_t arena_used;
     uint64_t version, joined_count;
     /* what the newest events said, until told */
-    struct {
-        char participant[SIM_NAME_MAX];
-        const char *state;
-    } events[64];
+    struct sim_node_event events[64];
     size_t event_count;
 };
 
@@ -79,11 +76,17 @@ static void take_events(struct sim_node *n, enum err *ret_done)
     while (worker_next_event(n->worker, &e)) {
         if (e.kind == EVENT_COMMAND_DONE && ret_done != NULL)
             *ret_done = e.err;
-        if (e.kind != EVENT_TRANSPORT)
+        if (e.kind != EVENT_TRANSPORT && e.kind != EVENT_LAYERS)
             continue;
         check(n->event_count < ARRAY_LEN(n->events));
-        snprintf(n->events[n->event_count].participant, SIM_NAME_MAX, "%s", e.participant);
-        n->events[n->event_count++].state = transport_event_name(e.transport);
+        bool is_transport = e.kind == EVENT_TRANSPORT;
+        struct sim_node_event *told = &n->events[n->event_count++];
+        *told = (struct sim_node_event){
+            .state = is_transport ? transport_event_name(e.transport) : NULL,
+            .is_camera = e.source == SOURCE_CAMERA,
+            .layer_max = e.layer_max,
+        };
+        snprintf(told->participant, SIM_NAME_MAX, "%s", e.participant);
     }
 }
 
@@ -239,7 +242,7 @@ void sim_node_flush(struct sim_node *n, usec now, sim_node_send *send, sim_node_
     size_t count = n->event_count;
     n->event_count = 0;
     for (size_t i = 0; i < count; i++)
-        told(data, n->events[i].participant, n->events[i].state);
+        told(data, &n->events[i]);
 }
 
 usec sim_node_deadline(const struct sim_node *n)

@@ -37,7 +37,14 @@ void sim_node_set_slots(struct sim_node *n, const char *room, const char *partic
 struct net_addr sim_node_address(void);
 
 typedef void sim_node_send(void *data, const struct net_addr *to, struct bytes datagram);
-typedef void sim_node_told(void *data, const char *participant, const char *media_state);
+/* What the node tells the signaling server. */
+struct sim_node_event {
+    char participant[SIM_NAME_MAX];
+    const char *state; /* of the transport; NULL: it is about layers */
+    bool is_camera;    /* whose … */
+    int layer_max;     /* … layers above this are not watched */
+};
+typedef void sim_node_told(void *data, const struct sim_node_event *event);
 
 /* One datagram from a participant, and what follows from it. */
 void sim_node_receive(struct sim_node *n, const struct net_addr *from, struct bytes datagram,

@@ -374,6 +374,15 @@ void sim_server_on_media(struct sim_server *s, const char *participant, const ch
         say(s, m->socket, json_pack("{ss ss}", "op", "media", "state", state));
 }
 
+void sim_server_on_layers(struct sim_server *s, const char *participant, bool is_camera, int max)
+{
+    struct sim_member *m = sim_server_find(s, participant);
+    if (m != NULL)
+        say(s, m->socket,
+            json_pack("{ss ss si}", "op", "layers", "source", is_camera ? "camera" : "screen",
+                      "max", max));
+}
+
 void sim_server_tick(struct sim_server *s)
 {
     for (size_t i = s->member_count; i-- > 0;) {

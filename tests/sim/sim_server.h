@@ -50,6 +50,7 @@ struct sim_server {
 void sim_server_on_text(struct sim_server *s, unsigned socket, const char *text);
 void sim_server_on_gone(struct sim_server *s, unsigned socket);
 void sim_server_on_media(struct sim_server *s, const char *participant, const char *state);
+void sim_server_on_layers(struct sim_server *s, const char *participant, bool is_camera, int max);
 /* Those whose socket has been gone for 30 s leave. */
 void sim_server_tick(struct sim_server *s);
 usec sim_server_deadline(const struct sim_server *s);

@@ -144,12 +144,15 @@ static void send_down(void *data, const struct net_addr *to, struct bytes datagr
     enter_node(data, true);
 }
 
-static void media_told(void *data, const char *participant, const char *state)
+static void media_told(void *data, const struct sim_node_event *event)
 {
     struct sim *s = data;
     s->server.now = s->now;
     leave_node(s);
-    sim_server_on_media(&s->server, participant, state);
+    if (event->state != NULL)
+        sim_server_on_media(&s->server, event->participant, event->state);
+    else
+        sim_server_on_layers(&s->server, event->participant, event->is_camera, event->layer_max);
     enter_node(s, true);
 }
 

@@ -88,6 +88,48 @@ static void a_clean_network_shows_in_every_figure(void **state)
     }
 }
 
+/* The first in the room asks for the second's camera, that high. */
+static void ask_for_height(unsigned height)
+{
+    char text[200];
+    snprintf(text, sizeof text,
+             "{\"op\":\"view\",\"id\":9999,\"video\":[{\"participant\":\"%s\","
+             "\"source\":\"camera\",\"width\":1280,\"height\":%u}]}",
+             sim.server.members[1].id, height);
+    sim_server_on_text(&sim.server, sim.server.members[0].socket, text);
+}
+
+static void what_nobody_watches_is_not_sent(void **state)
+{
+    sim_init(&sim, meeting, 3);
+    sim_start(&sim);
+    sim_run(&sim, SECONDS(15)); /* 640x360 is watched, of 1280x720 */
+    const struct measure *m = sim.measure;
+    assert_in_range(m->layers_changed, 3, 9);
+    measure_for(SECONDS(10));
+    assert_in_range(m->spared_us, SECONDS(29), SECONDS(31)); /* the top layers of three */
+    assert_true(m->spared_bytes > m->video.sent_bytes);
+    assert_int_equal(m->video.gap_count, 0);
+    assert_no_signal_errors();
+}
+
+static void a_layer_that_is_watched_again_is_sent_at_once(void **state)
+{
+    sim_init(&sim, meeting, 4);
+    sim_start(&sim);
+    sim_run(&sim, SECONDS(15));
+    const struct measure *m = sim.measure;
+    ask_for_height(720);
+    measure_for(SECONDS(3));
+    assert_int_equal(m->layers_changed, 1);
+    assert_in_range(m->layer_us[1][2], SECONDS(2), SECONDS(4)); /* looked at each second */
+    ask_for_height(360);
+    measure_for(SECONDS(15));
+    assert_int_equal(m->layers_changed, 1);
+    assert_true(m->spared_us > 0);
+    assert_no_signal_errors();
+}
+
 static void every_codec_passes_from_bot_to_bot(void **state)
 {
     sim_init(&sim,
@@ -353,6 +395,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(everybody_joins_hears_and_sees),
         TEST(a_clean_network_shows_in_every_figure),
+        TEST(what_nobody_watches_is_not_sent),
+        TEST(a_layer_that_is_watched_again_is_sent_at_once),
         TEST(every_codec_passes_from_bot_to_bot),
         TEST(who_takes_turns_is_heard_by_turns),
         TEST(who_is_muted_is_not_expected),

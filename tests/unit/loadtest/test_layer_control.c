@@ -96,6 +96,25 @@ static void a_little_loss_neither_drops_nor_adds(void **state)
     assert_int_equal(p.control.active, 2);
 }
 
+static void what_nobody_watches_is_spared_whatever_the_path_carries(void **state)
+{
+    struct path p;
+    path_init(&p);
+    assert_true(layer_control_sends(&p.control, 2));
+    assert_true(layer_control_on_demand(&p.control, 0));
+    assert_false(layer_control_on_demand(&p.control, 0));
+    assert_true(layer_control_sends(&p.control, 0));
+    assert_false(layer_control_sends(&p.control, 1));
+    assert_true(layer_control_is_spared(&p.control, 1));
+    assert_true(layer_control_on_demand(&p.control, -1));
+    assert_false(layer_control_sends(&p.control, 0));
+    run(&p, MILLIS(1200), 4); /* the top layer is gone for its own reason now */
+    assert_false(layer_control_is_spared(&p.control, 2));
+    assert_true(layer_control_on_demand(&p.control, 2));
+    assert_true(layer_control_sends(&p.control, 1));
+    assert_false(layer_control_sends(&p.control, 2));
+}
+
 static void garbage_is_ignored(void **state)
 {
     struct layer_control c;
@@ -111,6 +130,7 @@ int main(void)
         cmocka_unit_test(much_loss_drops_layers_one_after_the_other_down_to_one),
         cmocka_unit_test(a_calm_path_gets_its_layers_back_and_waits_longer_each_time),
         cmocka_unit_test(a_little_loss_neither_drops_nor_adds),
+        cmocka_unit_test(what_nobody_watches_is_spared_whatever_the_path_carries),
         cmocka_unit_test(garbage_is_ignored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -198,6 +198,29 @@ static void layers_are_seconds_by_what_was_asked(void **state)
     free(m);
 }
 
+static void what_was_spared_and_how_well_it_goes_are_counted(void **state)
+{
+    struct measure *m = calloc(1, sizeof(*m)), *twice = calloc(1, sizeof(*m));
+    m->layers_told = 7;
+    m->layers_changed = 5;
+    m->spared_us = MILLIS(1500);
+    m->spared_bytes = 1000;
+    m->quality_told[3] = 2;
+    measure_add(twice, m);
+    measure_add(twice, m);
+    json_t *r = to_json(twice);
+    assert_int_equal(integer_at(r, "video", "dynacast", "events"), 14);
+    assert_int_equal(integer_at(r, "video", "dynacast", "changes"), 10);
+    assert_int_equal(integer_at(r, "video", "dynacast", "spared_bytes"), 2000);
+    assert_float_equal(real_at(r, "video", "dynacast", "spared_layer_seconds"), 3, 1e-9);
+    json_t *quality = json_object_get(r, "quality");
+    assert_int_equal(json_integer_value(json_object_get(quality, "3")), 4);
+    assert_int_equal(json_integer_value(json_object_get(quality, "5")), 0);
+    json_decref(r);
+    free(twice);
+    free(m);
+}
+
 static void codecs_are_those_that_arrived(void **state)
 {
     struct measure *m = calloc(1, sizeof(*m));
@@ -266,6 +289,7 @@ int main(void)
         cmocka_unit_test(loss_says_what_retransmission_saved),
         cmocka_unit_test(freezes_are_a_share_of_the_time_watched),
         cmocka_unit_test(layers_are_seconds_by_what_was_asked),
+        cmocka_unit_test(what_was_spared_and_how_well_it_goes_are_counted),
         cmocka_unit_test(codecs_are_those_that_arrived),
         cmocka_unit_test(stages_and_feedback_have_their_names),
         cmocka_unit_test(what_others_have_written_stays),
