@@ -87,6 +87,31 @@ void leg_on_verdict(struct leg *l, struct sink *s, int speaker, enum ear_verdict
     s->mistoned_hz = verdict == EAR_TONE ? tone_hz(tone) : 0;
 }
 
+/* One of those who take turns has begun to talk: how long until it is heard here. */
+static void note_onset(struct leg *l, struct sink *s, const struct sink_packet *p, usec now)
+{
+    const struct bot_world *w = l->config.world;
+    unsigned speaker = p->has_stamp ? p->stamp.sender : UINT32_MAX;
+    bool quiet = (p->ext->present & RTP_EXT_BIT(RTP_EXT_AUDIO_LEVEL)) == 0 ||
+                 p->ext->audio_level >= QUIET_LEVEL;
+    if (quiet || speaker >= scenario_bot_count(w->scenario))
+        return;
+    struct bot_place place = scenario_place(w->scenario, speaker);
+    const struct group *g = &w->scenario->groups[place.group];
+    usec since = now + w->wall_minus_now - w->started;
+    if (g->talk != TALK_TURNS || since < g->turn_us || !scenario_talks(w->scenario, place, since))
+        return;
+    usec into = since % g->turn_us;
+    uint64_t onset = (uint64_t)(since / g->turn_us) << 32 | speaker;
+    bool known = false;
+    for (unsigned i = 0; i < l->sink_count; i++)
+        known = known || l->sinks[i]->onset == onset;
+    s->onset = onset;
+    if (!known && now - into > l->first_packet_at &&
+        !scenario_talks(w->scenario, place, since - into - 1))
+        histogram_record(&l->config.measure->onset_ms, into / 1000);
+}
+
 /* Undoes RFC 4588: `rtx` becomes the packet that it repeats. */
 static bool unwrap_rtx(struct leg *l, const struct sink *s, struct rtp_packet *p,
                        enum codec *ret_codec)
@@ -158,8 +183,10 @@ static void deliver(struct leg *l, struct sink *s, struct rtp_packet *p,
         sp.has_stamp = !s->mapped; /* a browser's capture time: no tag in it */
     if (s->kind == MEDIA_VIDEO)
         sp.keyframe_start = is_keyframe_start(ext, sp.codec, sp.payload);
-    else
+    else {
         listen(l, s, &sp, ext, now);
+        note_onset(l, s, &sp, now);
+    }
     const struct bot_tap *tap = l->config.world->tap;
     if (tap != NULL)
         tap->received(tap->data, l->config.bot_index, s, &sp, now);

@@ -122,6 +122,7 @@ static void apply(const struct operation *op, struct measure *to, const struct m
     for (size_t i = 0; i < MEASURE_STAGES_MAX; i++)
         op->histogram(&to->stages[i], &from->stages[i]);
     op->histogram(&to->switch_ms, &from->switch_ms);
+    op->histogram(&to->onset_ms, &from->onset_ms);
     apply_to_counters(op, to, from);
     for (size_t i = 0; i < MEASURE_SIGNAL_ERRORS_MAX; i++) {
         if (from->signal_errors[i].count > 0)
@@ -194,6 +195,7 @@ static json_t *audio_to_json(const struct measure *m)
 {
     json_t *audio = media_to_json(&m->audio);
     json_object_set_new(audio, "gaps", gaps_to_json(&m->audio));
+    json_object_set_new(audio, "onset_ms", histogram_to_json(&m->onset_ms));
     json_object_set_new(audio, "tones",
                         json_pack("{so so so so s[]}", "checked", number(m->tones_checked), "right",
                                   number(m->tones_right), "wrong", number(m->tones_wrong), "silent",

@@ -41,6 +41,7 @@ struct measure {
 
     /* audio heard, decoded from samples */
     uint64_t tones_checked, tones_right, tones_wrong, tones_silent;
+    struct histogram onset_ms;         /* a turn has begun → its voice arrives at a listener */
     uint64_t wrong_audio, wrong_video; /* packets of somebody else than signaling says */
 
     uint64_t keyframes_received;

@@ -145,6 +145,7 @@ static const struct media_row MEDIA_ROWS[] = {
     { "  longest", "audio.gaps.longest_ms", "video.freezes.longest_ms", UNIT_US, 1e3, 0 },
     { "  altogether", "audio.gaps.total_ms", "video.freezes.total_ms", UNIT_US, 1e3, 0 },
     { "  share of the time", NULL, "video.freezes.ratio", UNIT_SHARE, 1, 0 },
+    { "talks until heard p95", "audio.onset_ms", NULL, UNIT_US, 1e3, 95 },
     { "view asked until shown p95", NULL, "video.switch_ms", UNIT_US, 1e3, 95 },
 };
 

@@ -54,6 +54,7 @@ struct sink {
     bool steady;                       /* audio: the publisher never pauses */
     uint16_t asked_height;
     usec mapped_at; /* since when */
+    uint64_t onset; /* audio: the newest turn whose beginning was heard here, and whose; 0: none */
     usec wanted_at; /* when it was asked for; USEC_NEVER: no measurement of a switch is open */
     /* derived */
     struct receive_stats stats;

@@ -220,6 +220,8 @@ static const struct slo_metric METRICS[] = {
       read_share, "video.pairs.shown", "video.pairs.expected" },
     { "asked_layer", UNIT_SHARE, true, "slot time in which the layer that was asked for arrived",
       read_number, "video.asked_share", "video.loss.expected", 1 },
+    { "onset_p95", UNIT_US, false, "somebody begins to talk until they are heard, 95th percentile",
+      read_percentile, "audio.onset_ms", NULL, 1000, 95 },
     { "switch_p95", UNIT_US, false, "view asked until its first frame, 95th percentile",
       read_percentile, "video.switch_ms", NULL, 1000, 95 },
     { "freezes", UNIT_SHARE, false, "time in which video stood still (freeze_ratio is the same)",

@@ -52,6 +52,7 @@ static struct measure *measured(uint64_t seed)
     for (size_t i = 0; i < MEASURE_STAGES_MAX; i++)
         fill_histogram(&m->stages[i], 40, 500000);
     fill_histogram(&m->switch_ms, 30, 2000);
+    fill_histogram(&m->onset_ms, 30, 2000);
     for (uint64_t *word = &m->nack_sent; word <= &m->malformed; word++)
         *word = dice(5000);
     m->tones_checked = dice(900);

@@ -236,6 +236,72 @@ static void who_speaks_takes_the_slot_of_who_has_just_stopped(void **state)
     room_done(&s.room);
 }
 
+/* {"speakers"} as the media node tells them. */
+static void hear(struct scene *s, const char *ids, usec now)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; ids[i] != 0; i++)
+        json_array_append_new(
+            list, json_pack("{s:s,s:i}", "participant", (char[]){ ids[i], 0 }, "level", 30));
+    (void)room_on_speakers(&s->room, list, now);
+    json_decref(list);
+    s->viewer.now = now;
+}
+
+static bool is_heard(const struct scene *s, char id)
+{
+    for (size_t i = 0; i < 5; i++)
+        if (s->slots[i].is_audio && s->slots[i].participant[0] == id)
+            return true;
+    return false;
+}
+
+/* Sixty microphones are open; five people speak in turns, and one begins while another ends. Three
+ * slots: each voice is heard at once, and only the one that has been silent for longest gives way.
+ */
+static void five_people_who_take_turns_share_three_slots(void **state)
+{
+    static const char members[] = "abcdeABCDEFGHIJKLMNOPQRSTUVWXYZfghijklmnopqrstuvwxyz01234567";
+    static const char *const turns[] = { "a", "ab", "b", "bc", "c", "cd", "d", "de", "e", "ea" };
+    struct scene s;
+    init(&s, members);
+    s.slots[2].is_audio = true;
+    for (const char *id = members; *id != 0; id++)
+        show(&s, (char[]){ *id, 0 }, SOURCE_MICROPHONE);
+    assign(&s);
+    size_t changes = 0, voices = 0;
+    for (size_t i = 0; i < 100; i++) {
+        const char *now = turns[i % 10];
+        bool was_heard = is_heard(&s, now[strlen(now) - 1]);
+        hear(&s, now, SECONDS(10) + (usec)i * MILLIS(700));
+        enum slot_change change = assign(&s);
+        voices += !was_heard;
+        changes += change == SLOT_CHANGE_TRACK;
+        for (const char *id = now; *id != 0; id++)
+            assert_true(is_heard(&s, *id));
+    }
+    assert_int_equal(changes, voices); /* nothing changes but for a voice that was not heard */
+    assert_in_range(changes, 40, 50);  /* five in turns: each comes back when three others were */
+    room_done(&s.room);
+}
+
+/* All at once: the first three stay. */
+static void five_people_who_speak_at_once_do_not_flap(void **state)
+{
+    struct scene s;
+    init(&s, "abcde");
+    s.slots[2].is_audio = true;
+    for (const char *id = "abcde"; *id != 0; id++)
+        show(&s, (char[]){ *id, 0 }, SOURCE_MICROPHONE);
+    hear(&s, "abcde", SECONDS(10));
+    assign(&s);
+    for (int i = 1; i < 100; i++) {
+        hear(&s, i % 2 ? "edcba" : "cabed", SECONDS(10) + i * MILLIS(250));
+        assert_int_equal(assign(&s), SLOT_CHANGE_NONE);
+    }
+    room_done(&s.room);
+}
+
 static void screen_audio_is_heard_before_microphones(void **state)
 {
     struct scene s;
@@ -289,6 +355,8 @@ int main(void)
         cmocka_unit_test(who_spoke_last_gets_an_audio_slot_and_others_keep_theirs),
         cmocka_unit_test(an_audio_slot_does_not_flap_between_people_who_speak_at_once),
         cmocka_unit_test(who_speaks_takes_the_slot_of_who_has_just_stopped),
+        cmocka_unit_test(five_people_who_take_turns_share_three_slots),
+        cmocka_unit_test(five_people_who_speak_at_once_do_not_flap),
         cmocka_unit_test(screen_audio_is_heard_before_microphones),
         cmocka_unit_test(the_smallest_sufficient_layer_is_asked_for),
         cmocka_unit_test(another_size_is_for_the_node_only),
