@@ -4,8 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Rises within about 4 packets, falls within about 16: onsets matter more than ends. */
-enum { ATTACK_SHIFT = 2, RELEASE_SHIFT = 4 };
+/* Rises within about 2 packets, falls within about 16: onsets matter more than ends. A click is
+ * loud for a packet or two, a voice for longer. */
+enum { ATTACK_SHIFT = 1, RELEASE_SHIFT = 4, LOUD_PACKETS_MIN = 3 };
 
 /* A level that comes after a pause (DTX) stands for the pause, too: falling counts in packet times,
  * or comfort noise every 400 ms would let a voice ring on for seconds. */
@@ -40,7 +41,8 @@ void speaker_meter_push(struct speaker_meter *m, uint8_t level, usec now)
     m->heard_at = now;
     if (m->level_q8 <= SPEAKER_OFF_LEVEL << 8)
         m->loud_at = now;
-    if (m->level_q8 <= SPEAKER_ON_LEVEL << 8)
+    m->loud_count = level <= SPEAKER_OFF_LEVEL ? (uint8_t)MIN(m->loud_count + 1, UINT8_MAX) : 0;
+    if (m->level_q8 <= SPEAKER_ON_LEVEL << 8 && m->loud_count >= LOUD_PACKETS_MIN)
         m->speaks = true;
     speaker_meter_tick(m, now);
 }

@@ -24,9 +24,10 @@ enum {
 struct speaker_meter {
     bool started;
     bool speaks;
-    int32_t level_q8; /* smoothed -dBov * 256 */
-    usec loud_at;     /* last time it was above SPEAKER_OFF_LEVEL */
-    usec heard_at;    /* last packet */
+    uint8_t loud_count; /* packets in a row, at least as loud as SPEAKER_OFF_LEVEL */
+    int32_t level_q8;   /* smoothed -dBov * 256 */
+    usec loud_at;       /* last time it was above SPEAKER_OFF_LEVEL */
+    usec heard_at;      /* last packet */
 };
 
 /* One packet's level, 0 loudest … 127. */
