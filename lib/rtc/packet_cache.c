@@ -122,7 +122,7 @@ enum err send_log_serve(struct send_log *l, uint16_t out_seq, usec now, usec rtt
         return ERR_EXPIRED;
     if (r->resend_count >= RESEND_MAX)
         return ERR_FULL;
-    usec spacing = MAX((usec)RESEND_INTERVAL_MIN_US, rtt_us);
+    usec spacing = MAX((usec)RESEND_INTERVAL_MIN_US, rtt_us / 4 * 3);
     if (r->resend_count > 0 && now - r->resent_at < spacing)
         return ERR_BAD_STATE;
     r->resend_count++;

@@ -19,7 +19,7 @@ enum {
     SEND_LOG_AUDIO_COUNT = 128,
     SEND_PATCH_MAX = 8,
     RESEND_MAX = 3,
-    RESEND_INTERVAL_MIN_US = 20000, /* spacing is max(this, rtt) */
+    RESEND_INTERVAL_MIN_US = 20000, /* spacing is max(this, 3/4 of the rtt): round trips vary */
 };
 
 struct cached_packet {

@@ -15,6 +15,7 @@ enum {
     /* The estimate that raises everybody: what they take, over the budget's share and the
      * allocator's headroom. */
     DEMAND_PC = 100 * 100 * 100 / (BUDGET_PC * (100 - ALLOCATOR_HEADROOM_PC)) + 1,
+    FLOOD_PC = 150,         /* of the budget: so much more flows */
     PLENTY_PC = 130,        /* of the demand: nobody needs to be held back */
     LOSS_UNCONTROLLED = 26, /* of 256: those who tell nothing else are controlled from 10 % on */
 };
@@ -260,8 +261,14 @@ static void note_change(struct worker *w, struct slot *slot, int from, int to, u
     stats_count(&w->stats, to < 0 ? STAT_SLOTS_PAUSED : STAT_LAYERS_LOWERED);
 }
 
-static void apply(struct worker *w, struct slot *slot, const struct ladder *l, int rung, usec now)
+/* is_flooded: what flows is far beyond what gets through. Then a slot that is lowered does not go
+ * on with its larger layer until the keyframe of the smaller one comes, which would have to queue
+ * behind it. */
+static void apply(struct worker *w, struct slot *slot, const struct ladder *l, int rung,
+                  bool is_flooded, usec now)
 {
+    bool must_stop = is_flooded && rung >= 0 && l->current >= 0 &&
+                     l->rungs[rung].spatial < l->rungs[l->current].spatial;
     if (slot->has_target && rung != l->current)
         note_change(w, slot, l->current, rung, now);
     slot->has_target = true;
@@ -271,6 +278,8 @@ static void apply(struct worker *w, struct slot *slot, const struct ladder *l, i
         slot->target_temporal = l->rungs[rung].temporal;
         slot->target_bps = l->rungs[rung].bps;
     }
+    if (must_stop)
+        forwarder_stop(&slot->forwarder);
     slot_select(w, slot, now);
 }
 
@@ -282,6 +291,16 @@ static struct budget budget_of(const struct bandwidth *b)
     uint64_t usable = b->divided_bps / 100 * BUDGET_PC;
     uint64_t bps = usable > b->audio_bps ? usable - b->audio_bps : 0;
     return (struct budget){ bps, b->bwe.cut_at == USEC_NEVER ? UINT64_MAX : 2 * bps };
+}
+
+static uint64_t flowing_bps(const struct division *d)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < d->count; i++) {
+        const struct ladder *l = &d->ladders[i];
+        sum += l->current < 0 ? 0 : l->rungs[l->current].bps;
+    }
+    return sum;
 }
 
 /* There is so much that nobody was raised in vain. */
@@ -302,11 +321,12 @@ void bandwidth_divide(struct worker *w, struct transport *t, usec now)
     b->divide_at = d.count == 0 ? USEC_NEVER : now + DIVIDE_INTERVAL;
     b->demand_bps = allocator_demand(d.ladders, d.count);
     struct budget budget = budget_of(b);
+    bool is_flooded = flowing_bps(&d) > budget.bps / 100 * FLOOD_PC;
     if (budget.bps > b->demand_bps / 100 * PLENTY_PC)
         release_holds(&d);
     b->spent_bps = allocator_divide(d.ladders, d.count, &budget, d.rungs);
     for (size_t i = 0; i < d.count; i++)
-        apply(w, d.slots[i], &d.ladders[i], d.rungs[i], now);
+        apply(w, d.slots[i], &d.ladders[i], d.rungs[i], is_flooded, now);
     uint64_t demand = (b->demand_bps + b->audio_bps) / 100 * DEMAND_PC;
     bwe_set_demand(&b->bwe, demand, b->spent_bps + b->audio_bps, now);
 }

@@ -7,6 +7,7 @@
 enum {
     HEADER_SIZE_MAX = 320,  /* fixed header and our extensions */
     PADDING_SIZE_MAX = 255, /* RFC 3550 §5.1: its length is one byte */
+    RESEND_TWICE_LOSS = 8,  /* of 256, as the viewer reports it */
     PADDING_REPEATS = 16,   /* recent packets that may be sent once more instead */
 };
 /* A layer that can be reached by a keyframe only is asked for at most so often by one viewer. */

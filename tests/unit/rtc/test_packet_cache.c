@@ -97,10 +97,10 @@ static void lost_packet_is_served_three_times_with_spacing(void **state)
     sent(65536 + 5);
     assert_int_equal(send_log_serve(&send_log, 5, 0, MILLIS(50), &r), OK);
     assert_int_equal(r->source_seq, 65536 + 105);
-    assert_int_equal(send_log_serve(&send_log, 5, MILLIS(49), MILLIS(50), &r), ERR_BAD_STATE);
-    assert_int_equal(send_log_serve(&send_log, 5, MILLIS(50), MILLIS(50), &r), OK);
-    assert_int_equal(send_log_serve(&send_log, 5, MILLIS(69), 0, &r), ERR_BAD_STATE);
-    assert_int_equal(send_log_serve(&send_log, 5, MILLIS(70), 0, &r), OK);
+    assert_int_equal(send_log_serve(&send_log, 5, MILLIS(35), MILLIS(48), &r), ERR_BAD_STATE);
+    assert_int_equal(send_log_serve(&send_log, 5, MILLIS(36), MILLIS(48), &r), OK);
+    assert_int_equal(send_log_serve(&send_log, 5, MILLIS(55), 0, &r), ERR_BAD_STATE);
+    assert_int_equal(send_log_serve(&send_log, 5, MILLIS(56), 0, &r), OK);
     assert_int_equal(send_log_serve(&send_log, 5, SECONDS(9), 0, &r), ERR_FULL);
 }
 
