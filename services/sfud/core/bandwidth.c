@@ -333,15 +333,20 @@ void bandwidth_divide(struct worker *w, struct transport *t, usec now)
 
 /* ---- probing */
 
-/* The slot whose RTX stream carries the padding. */
+/* The slot whose RTX stream carries the padding: one that has sent something that can be repeated,
+ * if there is one. */
 static struct slot *padding_slot(const struct worker *w, const struct transport *t)
 {
+    struct slot *found = NULL;
     for (size_t i = 0; i < t->params.media_count; i++) {
         struct slot *slot = slot_at(w, t, i);
-        if (slot != NULL && slot->rtx_ssrc != 0 && slot->rtx_format != SLOT_NO_FORMAT)
+        if (slot == NULL || slot->rtx_ssrc == 0)
+            continue;
+        if (slot->rtx_format != SLOT_NO_FORMAT)
             return slot;
+        found = found == NULL ? slot : found;
     }
-    return NULL;
+    return found;
 }
 
 static void probe(struct worker *w, struct transport *t, usec now)

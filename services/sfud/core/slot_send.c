@@ -482,12 +482,23 @@ static size_t repeat(struct departure *d, unsigned back)
     return source == NULL ? 0 : send_again(d, r, source);
 }
 
+/* Nothing has to have been sent before: any RTX format of the m-line does for padding. */
+static uint8_t padding_format(const struct transport *t, const struct slot *slot)
+{
+    const struct media_params *m = &t->params.media[slot->media_index];
+    for (size_t i = 0; i < m->payload_type_count && slot->rtx_format == SLOT_NO_FORMAT; i++) {
+        if (t->params.formats[m->payload_types[i]].codec == CODEC_RTX)
+            return m->payload_types[i];
+    }
+    return slot->rtx_format;
+}
+
 static size_t pad(struct departure *d, uint8_t size)
 {
     struct slot *slot = d->slot;
     uint8_t padding[UINT8_MAX] = { 0 };
     padding[size - 1] = size;
-    struct rtp_packet h = { .payload_type = slot->rtx_format,
+    struct rtp_packet h = { .payload_type = padding_format(d->t, slot),
                             .seq = (uint16_t)slot->rtx_index,
                             .timestamp = slot->forwarder.out_timestamp,
                             .ssrc = slot->rtx_ssrc,
@@ -505,7 +516,7 @@ size_t slot_send_padding(struct worker *w, struct transport *t, struct slot *slo
     struct departure d = {
         .w = w, .t = t, .slot = slot, .out = out, .now = now, .cluster = p->cluster
     };
-    if (slot->rtx_ssrc == 0 || slot->rtx_format == SLOT_NO_FORMAT || t->sealer == NULL ||
+    if (slot->rtx_ssrc == 0 || padding_format(t, slot) == SLOT_NO_FORMAT || t->sealer == NULL ||
         transport_destination(t) == NULL || !reserve(&d, DATAGRAM_SIZE_MAX))
         return 0;
     size_t size = p->wanted > PADDING_SIZE_MAX ? repeat(&d, p->back % PADDING_REPEATS) : 0;
