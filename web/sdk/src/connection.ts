@@ -9,7 +9,7 @@ import { watchNetwork } from './ice-restart.js';
 import { MediaPath } from './media-path.js';
 import { Peer, type Offer } from './peer.js';
 import { CloseCode, type ClosingReason, type ServerEvent, type Snapshot } from './protocol.js';
-import { Signaling } from './signaling.js';
+import { Signaling, type SignalingOptions } from './signaling.js';
 import { SocketDoubt } from './socket-doubt.js';
 import { withTimeout } from './timeout.js';
 import type { Timeline } from './timeline.js';
@@ -44,6 +44,8 @@ export interface ConnectionEvents {
 }
 
 const STUCK_JOIN_MS = 1500;
+/** How long the first socket of a resume may take to open, in ms, and some round trips. */
+const QUICK_OPEN_MS = 500;
 
 export class Connection extends Emitter<ConnectionEvents> {
   /** Of this page, for statistics. */
@@ -59,6 +61,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   #suspicion = false;
   /** The socket of a join that is under way. */
   #joining: { signaling: Signaling; since: number } | null = null;
+  #lastRtt: number | null = null;
   #resumeToken = '';
   #signald: string | null = null;
   #node: string | null = null;
@@ -198,7 +201,8 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#connect(remedy.do, remedy.do === 'rejoin' || remedy.immediately).then(
       (how) => {
         if (how === 'resumed') this.#path?.resumed();
-        if (how !== 'kept') this.emit('reconnected', { rejoined: how === 'joined' });
+        // A socket alone is not the call: that is back with media.
+        if (how !== 'kept') void (this.#mediaLost || this.emit('reconnected', { rejoined: how === 'joined' }));
         else if (this.#signaling) this.#mediaBack();
         // The socket broke while we still tried to join, and media are back: keep them.
         else this.#recover({ do: 'resume', immediately: true });
@@ -250,12 +254,14 @@ export class Connection extends Emitter<ConnectionEvents> {
   }
 
   async #resume(): Promise<void> {
-    const signaling = await this.#openSignaling();
+    const signaling = await this.#reopenSignaling();
     try {
       const resumed = await signaling.request('resume', { resume: this.#resumeToken, seq: this.host.seq() });
       if (this.#state === 'closed') throw new ConclaveError('closed', 'The room was closed.');
       this.#dropSignaling(false);
       this.counts.resumes += 1;
+      // One word for both: else people were told that the connection is back, then lost, then back.
+      if (this.#path?.isSilent) this.#mediaLost = true;
       this.#adoptSession(signaling, resumed, true);
       this.#online(true);
     } catch (error) {
@@ -264,10 +270,20 @@ export class Connection extends Emitter<ConnectionEvents> {
     }
   }
 
-  async #openSignaling(): Promise<Signaling> {
-    const signaling = await Signaling.open(this.options.url, this.options.signaling);
+  async #openSignaling(options: SignalingOptions = {}): Promise<Signaling> {
+    const signaling = await Signaling.open(this.options.url, { ...this.options.signaling, ...options });
     this.timeline.mark('ws');
     return signaling;
+  }
+
+  /** What TCP sends first is repeated after a second only; lost in a network that just changes, it is better sent anew. */
+  async #reopenSignaling(): Promise<Signaling> {
+    try {
+      return await this.#openSignaling({ openTimeoutMs: QUICK_OPEN_MS + 4 * (this.#lastRtt ?? 0) });
+    } catch (error) {
+      if (codeOf(error) !== 'timeout') throw error;
+      return this.#openSignaling();
+    }
   }
 
   async #newPeer(): Promise<{ peer: Peer; offer: Offer }> {
@@ -284,6 +300,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#signald = snapshot.signald ?? null;
     this.#node = snapshot.node ?? this.#node;
     signaling.on('event', (event) => signaling === this.#signaling && this.#handle(event));
+    signaling.on('rtt', (rtt) => (this.#lastRtt = rtt));
     signaling.on('error', (error) => signaling === this.#signaling && this.emit('error', error));
     signaling.on('closed', ({ code }) => {
       if (signaling !== this.#signaling) return;
@@ -331,7 +348,7 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   #online(repeatAll: boolean): void {
     this.host.online(repeatAll);
-    this.#setState('connected');
+    if (!this.#mediaLost) this.#setState('connected');
   }
 
   // ---- what happens ---------------------------------------------------------------------------------------------
@@ -379,7 +396,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     const signaling = this.#signaling;
     if (!signaling) return;
     const isCondemned = () => signaling === this.#signaling && !this.#connector && (isOther || !this.#path?.isAlive);
-    void this.#doubt.judge(signaling, isCondemned);
+    void this.#doubt.judge(signaling, isOther, isCondemned);
   }
 
   // ---- media ----------------------------------------------------------------------------------------------------

@@ -24,6 +24,11 @@ export interface RestartOptions {
   backoff?: BackoffOptions;
 }
 
+/** Browsers say in several ways, one after the other, that the network is another: so long after an offer it is the same one. */
+const SAME_CHANGE_MS = 500;
+/** If it was not, media do not flow by then. */
+const RECHECK_MS = 1500;
+
 /**
  * One for each RTCPeerConnection. A restart is made before the old path is broken: while that works nobody notices, so
  * asking too often costs a message, asking too late costs seconds.
@@ -41,6 +46,8 @@ export class IceRestarter {
   /** Wanted, but there was no socket: when there is one. */
   #waiting = false;
   #answered = false;
+  #offeredAt = -Infinity;
+  #recheck: ReturnType<typeof setTimeout> | null = null;
 
   constructor(
     private readonly work: RestartWork,
@@ -64,6 +71,14 @@ export class IceRestarter {
 
   /** Another network, another address: whatever is under way was for the old one. */
   networkChanged(): void {
+    if (this.#stopped) return;
+    if (this.#running && performance.now() - this.#offeredAt < SAME_CHANGE_MS) {
+      this.#recheck ??= setTimeout(() => {
+        this.#recheck = null;
+        if (!this.work.isHealthy()) this.networkChanged();
+      }, RECHECK_MS);
+      return;
+    }
     this.#changed = true;
     this.begin();
   }
@@ -90,6 +105,7 @@ export class IceRestarter {
   stop(): void {
     this.#stopped = true;
     this.#stopTimer();
+    if (this.#recheck) clearTimeout(this.#recheck);
     this.#sleeper.wake();
   }
 
@@ -109,6 +125,7 @@ export class IceRestarter {
         attempt = 0;
       }
       let wait = this.#connectMs;
+      this.#offeredAt = performance.now();
       try {
         await this.work.restart({ anew, attempt });
         anew = this.#answered = true;

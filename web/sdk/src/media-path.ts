@@ -43,19 +43,24 @@ export class MediaPath {
     this.#restarter = new IceRestarter(
       {
         isPossible: () => !this.#stopped && work.isPossible(),
-        isHealthy: () => !work.isLost() && ['connected', 'completed'].includes(peer.pc.iceConnectionState),
+        isHealthy: () => !work.isLost() && this.#watch.health === 'alive' && ['connected', 'completed'].includes(peer.pc.iceConnectionState),
         giveUp: () => work.failed(),
         restart: ({ anew, attempt }) => this.#restart(anew, attempt),
       },
       options.iceRestart,
     );
-    const interval = options.mediaWatch?.intervalMs ?? 500;
+    const interval = options.mediaWatch?.intervalMs ?? 250;
     this.#timer = interval ? setInterval(() => void this.#sample(), interval) : null;
   }
 
   /** Something arrived between the last two samples. */
   get isAlive(): boolean {
     return this.#watch.isAlive;
+  }
+
+  /** Packets must arrive, and do not. */
+  get isSilent(): boolean {
+    return this.#watch.health !== 'alive' || (!this.#watch.isAlive && this.work.isBusy());
   }
 
   noteIce(state: RTCIceConnectionState): void {
@@ -106,11 +111,12 @@ export class MediaPath {
       if (this.work.isLost()) this.work.back();
       return;
     }
-    if (health !== 'quiet') this.work.lost();
+    if (health === 'lost' || health === 'dead') this.work.lost();
     // Without a socket, or with a silent one, it is our network: resuming comes first.
     if (!this.work.isPossible()) return;
-    this.#restarter.begin();
     this.work.doubtSocket();
+    if (health === 'silent') return;
+    this.#restarter.begin();
     if (health !== 'dead' || this.#restarter.isPromising) return;
     if (!(await this.work.signalingAnswers())) return;
     if (!this.#stopped && this.work.isPossible()) this.work.suspected();

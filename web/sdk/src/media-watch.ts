@@ -11,13 +11,14 @@ export interface MediaSample {
   busy: boolean;
 }
 
-/** `quiet`: look whether the network is still there. `lost`: say so. `dead`: waiting longer is no use. */
-export type MediaHealth = 'alive' | 'quiet' | 'lost' | 'dead';
+/** `silent`: ask whether the server is still there. `quiet`: look for another way. `lost`: say so. `dead`: waiting longer is no use. */
+export type MediaHealth = 'alive' | 'silent' | 'quiet' | 'lost' | 'dead';
 
 export interface MediaWatchOptions {
-  /** Between samples, in ms; 0 turns the watch off. Default 500. */
+  /** Between samples, in ms; 0 turns the watch off. Default 250. */
   intervalMs?: number;
-  /** Silence in ms until media count as quiet, as lost and as dead, when packets must come. */
+  /** Silence in ms until media count as silent, quiet, lost and dead, when packets must come. */
+  silentMs?: number;
   quietMs?: number;
   lostMs?: number;
   deadMs?: number;
@@ -29,13 +30,17 @@ const IDLE_MS = 6000;
 const LONGEST_STEP_MS = 2000;
 
 export class MediaWatch {
+  readonly #silentMs: number;
   readonly #quietMs: number;
   readonly #lostMs: number;
   readonly #deadMs: number;
   #last: { at: number; arrived: number } | null = null;
   #silent = 0;
+  /** Of the last sample. */
+  health: MediaHealth = 'alive';
 
   constructor(options: MediaWatchOptions = {}) {
+    this.#silentMs = options.silentMs ?? 700; // feedback comes ten times a second
     this.#quietMs = options.quietMs ?? 1200; // reports come every second, if nothing else does
     this.#lostMs = options.lostMs ?? 3000;
     this.#deadMs = options.deadMs ?? 6000;
@@ -46,7 +51,11 @@ export class MediaWatch {
     return this.#silent === 0;
   }
 
-  sample({ at, arrived, ice, busy }: MediaSample): MediaHealth {
+  sample(sample: MediaSample): MediaHealth {
+    return (this.health = this.#judge(sample));
+  }
+
+  #judge({ at, arrived, ice, busy }: MediaSample): MediaHealth {
     if (arrived === null) return 'alive';
     const last = this.#last;
     this.#last = { at, arrived };
@@ -57,6 +66,7 @@ export class MediaWatch {
     if (this.#silent >= this.#deadMs + patience) return 'dead';
     if (this.#silent >= this.#lostMs + patience) return 'lost';
     if (ice === 'disconnected' && this.#silent >= 1000) return 'lost';
-    return this.#silent >= this.#quietMs + patience ? 'quiet' : 'alive';
+    if (this.#silent >= this.#quietMs + patience) return 'quiet';
+    return this.#silent >= this.#silentMs + patience ? 'silent' : 'alive';
   }
 }

@@ -11,6 +11,8 @@ export class FakeServer {
   /** Return undefined to stay silent. */
   answers: Record<string, (message: Message, socket: FakeSocket) => Record<string, unknown> | undefined> = {};
   refuseConnections = false;
+  /** So many of the next sockets hear nothing. */
+  deafConnections = 0;
   participants: WireParticipant[] = [];
   slots: WireSlot[] = [];
   joins = 0;
@@ -78,6 +80,7 @@ export class FakeSocket {
   ) {
     server.sockets.push(this);
     queueMicrotask(() => {
+      if (server.deafConnections-- > 0) return;
       if (server.refuseConnections) this.drop(1006);
       else {
         this.readyState = 1;

@@ -78,6 +78,23 @@ describe('an ICE restart', () => {
     expect(w.asked).toEqual(['new 0', 'new 0']);
   });
 
+  it('is made once for a change that is said twice, and again if that was another', async () => {
+    const w = world();
+    w.restarter.networkChanged();
+    await pass(100);
+    w.restarter.networkChanged();
+    await pass(10_000);
+    expect(w.asked).toEqual(['new 0']);
+    w.restarter.networkChanged();
+    await pass(100);
+    w.restarter.networkChanged();
+    w.healthy = false;
+    await pass(2000);
+    w.healthy = true;
+    await pass(10_000);
+    expect(w.asked).toEqual(['new 0', 'new 0', 'new 0']);
+  });
+
   it('is repeated with the same offer while the cluster cannot take it', async () => {
     const w = world();
     w.healthy = false;

@@ -555,15 +555,43 @@ describe('a network that changes', () => {
     const { room, states } = await inCall();
     const { ping, offer } = server.answers;
     server.answers['ping'] = server.answers['offer'] = () => undefined;
-    await pass(2000);
+    await pass(1400);
     expect(server.ops('offer'), 'asked for while it is not sure').toHaveLength(1);
     Object.assign(server.answers, { ping, offer });
-    await pass(500);
+    await pass(400);
     expect(server.ops('resume')).toHaveLength(1);
     expect(server.ops('offer').map((m) => m['sdp'])).toEqual(['offer 1', 'offer 2']);
+    await pass(2000);
+    expect(states, 'a socket alone is not the call').toEqual(['reconnecting']);
     for (let t = 0; t < 6000; t += 250) (pc().arrived! += 1000), await pass(250);
     expect(states).toEqual(['reconnecting', 'connected']);
     expect(await room.stats()).toMatchObject({ joins: 1, resumes: 1 });
+    expect(server.ops('offer')).toHaveLength(2);
+  });
+
+  it('is said by the browser: a socket that does not answer is left before media are missed, however soon after another', async () => {
+    vi.stubGlobal('navigator', {});
+    vi.stubGlobal('window', new EventTarget());
+    await inCall();
+    const { ping } = server.answers;
+    for (let change = 1; change <= 2; change++) {
+      server.answers['ping'] = () => undefined;
+      window.dispatchEvent(new Event('online'));
+      await pass(800);
+      server.answers['ping'] = ping!;
+      expect(server.ops('resume')).toHaveLength(change);
+      for (let t = 0; t < 4500; t += 250) (pc().arrived! += 1000), await pass(250);
+    }
+    vi.unstubAllGlobals();
+  });
+
+  it('loses the first knock of a new socket: it knocks again before TCP does', async () => {
+    const { states } = await inCall();
+    server.deafConnections = 1;
+    server.socket.drop(1006);
+    for (let t = 0; t < 1000; t += 200) (pc().arrived! += 1000), await pass(200);
+    expect(server.sockets).toHaveLength(3);
+    expect(states).toEqual(['reconnecting', 'connected']);
   });
 
   it('breaks the socket, too: resume first, then restart', async () => {
