@@ -95,6 +95,8 @@ enum {
 #define TRANSPORT_CONNECT_TIMEOUT   SECONDS(30) /* created, never connected: browsers give up too */
 #define TRANSPORT_DISCONNECTED_TIME SECONDS(5)  /* no authenticated packet: event disconnected */
 #define TRANSPORT_FAILED_TIME       SECONDS(30) /* … event failed, removed (RFC 7675 consent) */
+#define PATH_SILENT_TIME            MILLIS(500) /* nothing authenticated: what we sent may be lost, too */
+#define PATH_CHOICE_TIME            SECONDS(2) /* from their first word on a new path to its nomination */
 #define HANDSHAKE_WAIT_TIME         SECONDS(20) /* for a turn; then the participant gave up, too */
 #define RESTART_INTERVAL_MIN        SECONDS(5)  /* DTLS restarts on the participant's own wish */
 #define REKEY_TIME                  SECONDS(3)  /* what was sealed with the keys before may come */

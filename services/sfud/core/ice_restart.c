@@ -77,6 +77,19 @@ enum err transport_restart_ice(struct worker *w, struct transport *t,
     return OK;
 }
 
+/* After silence a new path has missed something; one that takes over from a good one has not. */
+static void refresh_pictures(struct worker *w, const struct transport *t, usec now)
+{
+    bool was_silent = now - t->authenticated_at >= PATH_SILENT_TIME ||
+                      (t->silence_ended_at != 0 && now - t->silence_ended_at < PATH_CHOICE_TIME);
+    if (t->state != TRANSPORT_CONNECTED || !was_silent)
+        return;
+    for (size_t i = 0; i < t->params.media_count; i++) {
+        if (t->params.media[i].role == MEDIA_SLOT && t->media[i] != 0)
+            slot_on_path_changed(w, pool_at(&w->slots, t->media[i]), now);
+    }
+}
+
 enum err transport_receive_check(struct worker *w, struct transport *t,
                                  const struct stun_message *m, const struct net_addr *from,
                                  usec now, struct writer *response)
@@ -88,6 +101,8 @@ enum err transport_receive_check(struct worker *w, struct transport *t,
     enum err err = ice_lite_receive(&t->ice, m, from, now, response, &event);
     if (was_restarting && !ice_lite_is_restarting(&t->ice))
         remove(w, t, old);
+    if (err == OK && event == ICE_EVENT_SELECTED)
+        refresh_pictures(w, t, now);
     if (err == OK)
         worker_wake(w, t->self, ice_lite_deadline(&t->ice));
     return err;

@@ -191,6 +191,14 @@ void slot_on_connected(struct worker *w, struct slot *slot, usec now)
         bandwidth_change(w, pool_at(&w->transports, slot->transport));
 }
 
+void slot_on_path_changed(struct worker *w, struct slot *slot, usec now)
+{
+    struct track *track = pool_at(&w->tracks, slot->track);
+    struct encoding *e = pool_at(&w->encodings, slot->forwarder.wanted);
+    if (slot->kind == MEDIA_VIDEO && track != NULL && e != NULL)
+        track_want_keyframe(w, track, e, now);
+}
+
 void slot_on_keyframe_request(struct worker *w, struct slot *slot, usec now)
 {
     struct track *track = pool_at(&w->tracks, slot->track);

@@ -110,6 +110,10 @@ void slot_select(struct worker *w, struct slot *slot, usec now);
 /* The viewer's transport can take media now: a keyframe that came before was not for it. */
 void slot_on_connected(struct worker *w, struct slot *slot, usec now);
 
+/* The viewer has come back by another path: what was sent over the one before is lost. Browsers
+ * miss it only when they have seen no picture for 3 s. */
+void slot_on_path_changed(struct worker *w, struct slot *slot, usec now);
+
 /* The viewer asked for a keyframe (PLI or FIR). */
 void slot_on_keyframe_request(struct worker *w, struct slot *slot, usec now);
 

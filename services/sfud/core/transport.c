@@ -458,6 +458,8 @@ void transport_restart_dtls(struct worker *w, struct transport *t,
 
 void transport_on_authentic(struct worker *w, struct transport *t, usec now)
 {
+    if (now - t->authenticated_at >= PATH_SILENT_TIME)
+        t->silence_ended_at = now;
     t->authenticated_at = now;
     if (t->is_disconnected) {
         t->is_disconnected = false;

@@ -73,6 +73,7 @@ struct transport {
     enum err failure;
     usec created_at;
     usec authenticated_at; /* last packet that was surely from the participant */
+    usec silence_ended_at; /* the first such packet after PATH_SILENT_TIME; 0: there was none */
     struct transport_address addresses[ICE_REMOTE_MAX]; /* validated and in the worker's index */
     size_t address_count;
     struct transport_address dtls_from;

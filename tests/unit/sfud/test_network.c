@@ -24,7 +24,9 @@ static struct scene {
     size_t audio_sent;
 } scene;
 
-static const struct net_addr elsewhere = { .family = NET_IPV4, .ip = { 198, 51, 100, 7 }, .port = 6000 };
+static const struct net_addr elsewhere = { .family = NET_IPV4,
+                                           .ip = { 198, 51, 100, 7 },
+                                           .port = 6000 };
 
 static int start(void **state)
 {
@@ -124,6 +126,25 @@ static void a_viewers_restart_loses_nothing(void **state)
     assert_int_equal(client_count(b, video_ssrc()) > 200, 1);
     expect_nothing_lost();
     assert_int_equal(stat_of(STAT_ICE_RESTARTS), 1);
+}
+
+/* Browsers ask for a keyframe themselves, but not before 3 s without a picture. */
+static void a_viewer_who_was_away_gets_a_keyframe_with_their_new_path(void **state)
+{
+    publish(1000, 3);
+    struct client *a = scene.a, *b = scene.b;
+    uint32_t h = scene.camera[1].ssrc;
+    client_forget(a);
+    b->other = elsewhere;
+    assert_int_equal(call_restart(b, 1), OK);
+    call_wait(&call, MILLIS(700)); /* nothing of either */
+    call_check_from(b, &elsewhere, false);
+    call_flush(&call);
+    assert_int_equal(client_count_pli(a, h), 0); /* it would go the old way */
+    call_wait(&call, MILLIS(100));
+    call_check_from(b, &elsewhere, true);
+    call_flush(&call);
+    assert_int_equal(client_count_pli(a, h), 1);
 }
 
 static void a_publishers_restart_loses_nothing_that_is_on_its_way(void **state)
@@ -392,6 +413,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
     const struct CMUnitTest tests[] = {
         TEST(a_viewers_restart_loses_nothing),
+        TEST(a_viewer_who_was_away_gets_a_keyframe_with_their_new_path),
         TEST(a_publishers_restart_loses_nothing_that_is_on_its_way),
         TEST(old_credentials_are_refused_after_a_restart),
         TEST(the_same_offer_again_is_the_same_restart),
