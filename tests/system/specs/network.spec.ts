@@ -81,7 +81,7 @@ test('another interface takes over when the one in use goes', async () => {
   console.log(`interface gone, another one there: longest gap between frames ${gap.toFixed(0)} ms; ${before} -> ${(await ada.stats()).transport.localCandidate}`);
   expect(await joins(), 'the participant and its connection are the same').toBe(1);
   await ben.expectMediaOf('Ada');
-  expect(gap, 'below 3 s, and as much for a busy machine').toBeLessThan(6000);
+  expect(gap).toBeLessThan(3000);
 });
 
 test('a network that is away for some seconds, and comes back as another', async () => {
