@@ -78,17 +78,21 @@ void bot_expect_clear(struct bot *b)
 
 struct candidate {
     const struct publisher *publisher;
+    usec spoke_at;
     unsigned rank;
 };
 
 static int by_rank(const void *a, const void *b)
 {
-    unsigned x = ((const struct candidate *)a)->rank, y = ((const struct candidate *)b)->rank;
-    return (x > y) - (x < y);
+    const struct candidate *x = a, *y = b;
+    if (x->spoke_at != y->spoke_at)
+        return x->spoke_at > y->spoke_at ? -1 : 1;
+    return (x->rank > y->rank) - (x->rank < y->rank);
 }
 
 /* Everybody looks at those who come after themselves, so that all are looked at equally. Those who
- * are not bots come first: they are being tested with. */
+ * are not bots come first: they are being tested with. With watch-speakers, who spoke last comes
+ * before all others. */
 static size_t rank_cameras(struct bot *b, struct candidate *all)
 {
     size_t count = 0;
@@ -102,7 +106,9 @@ static size_t rank_cameras(struct bot *b, struct candidate *all)
         unsigned me = b->config.index - b->room_first;
         unsigned rank = p->bot < 0 ? 0 : 1 + (member + b->room_bots - me) % b->room_bots;
         rank = strcmp(p->id, echoed) == 0 ? 0 : rank + 1;
-        all[count++] = (struct candidate){ .publisher = p, .rank = rank };
+        all[count++] = (struct candidate){ .publisher = p,
+                                           .spoke_at = b->publishers[i].spoke_at,
+                                           .rank = rank };
     }
     qsort(all, count, sizeof *all, by_rank);
     return count;
@@ -309,6 +315,21 @@ static void look_at_voices(struct bot *b, usec now)
         count_presence(&b->voice_presence, slot < heard);
 }
 
+/* Who has talked for a while must be seen by those who follow the speakers. */
+static void look_at_speakers(struct bot *b, usec now)
+{
+    struct measure *m = b->config.measure;
+    for (unsigned i = 0; i < b->room_bots && b->group->watch_speakers; i++) {
+        unsigned index = b->room_first + i;
+        const struct group *g = bot_group_of(b, (int)index);
+        if (index == b->config.index || g == NULL || g->video == VIDEO_OFF ||
+            !talks_steadily(b, index, now) || !is_known(b, index, now))
+            continue;
+        m->speaker_s_expected++;
+        m->speaker_s_shown += flowing(b, MEDIA_VIDEO, index, now) != NULL;
+    }
+}
+
 static void look_at_cameras(struct bot *b, usec now)
 {
     for (size_t i = 0; i < b->asked_count; i++) {
@@ -405,6 +426,7 @@ void bot_expect_look(struct bot *b, usec now)
     if (b->group->audio_slots > 0)
         look_at_voices(b, now);
     look_at_cameras(b, now);
+    look_at_speakers(b, now);
     look_at_others(b, now);
 }
 

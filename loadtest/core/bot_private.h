@@ -20,7 +20,8 @@ enum {
 struct known_publisher {
     struct publisher publisher; /* its name is NULL: see below */
     usec since;
-    char *name; /* owned; only of a bot with bot_media, NULL: unknown */
+    usec spoke_at; /* the server named it as a speaker; 0: never */
+    char *name;    /* owned; only of a bot with bot_media, NULL: unknown */
 };
 
 struct asked {

@@ -310,6 +310,7 @@ char *bot_leg_offer(struct bot *b, unsigned leg, enum leg_shape shape, usec now,
     if (text == NULL)
         return NULL;
     struct writer w = writer_of(text, LEG_SDP_SIZE - 1);
+    b->config.measure->offers++;
     if (leg_write_offer(l, &w) != OK) {
         free(text);
         return NULL;
@@ -339,6 +340,7 @@ char *bot_leg_offered(struct bot *b, unsigned leg, struct bytes sdp, usec now, s
     if (text == NULL)
         return NULL;
     struct writer w = writer_of(text, LEG_SDP_SIZE - 1);
+    b->config.measure->offers++;
     if (leg_on_offer(l, sdp, now, &w) != OK) {
         bot_fail(b, "bad-sdp", l->failure_text, now, out);
         free(text);
@@ -407,6 +409,7 @@ void bot_publisher_set(struct bot *b, const struct publisher *publisher, usec no
         }
         k = &b->publishers[b->publisher_count++];
         k->since = now;
+        k->spoke_at = 0;
         k->name = b->media == NULL || publisher->name == NULL ? NULL : strdup(publisher->name);
     }
     memcpy(&k->publisher, p, sizeof *p);
@@ -450,6 +453,19 @@ void bot_set_demand(struct bot *b, unsigned leg, const char *source, int max, us
     b->config.measure->layers_told++;
     if (b->legs[leg] != NULL && strcmp(source, "camera") == 0)
         leg_set_demand(b->legs[leg], max, now);
+}
+
+/* Only a new face is a reason to ask anew: the others are shown already, and may stay where they
+ * are. */
+void bot_note_speaker(struct bot *b, const char *id, usec now)
+{
+    struct known_publisher *k = find(b, id);
+    if (k == NULL || !b->group->watch_speakers)
+        return;
+    k->spoke_at = now;
+    bool is_first = b->asked_count > 0 && strcmp(b->asked[0].id, id) == 0;
+    if (!is_first)
+        b->view_at = MIN(b->view_at, now + BOT_VIEW_CALM_US);
 }
 
 void bot_note_quality(struct bot *b, int score)

@@ -129,6 +129,8 @@ int bot_index_of_name(const char *name);
 
 /* The server says how far a source of ours is watched: no layer above `max`, -1: none. */
 void bot_set_demand(struct bot *b, unsigned leg, const char *source, int max, usec now);
+/* The server names who speaks, the loudest last. */
+void bot_note_speaker(struct bot *b, const char *id, usec now);
 /* … that this is news of how well somebody's media gets through, 0 lost … 5 perfect. */
 void bot_note_quality(struct bot *b, int score);
 

@@ -229,6 +229,13 @@ static void on_layers(struct bot *b, json_t *m, usec now)
         bot_note_error(b, "bad-message-of-server");
 }
 
+static void on_speakers(struct bot *b, json_t *m, usec now)
+{
+    const json_t *speakers = json_object_get(m, "speakers");
+    for (size_t i = json_array_size(speakers); i-- > 0;)
+        bot_note_speaker(b, text_of(json_array_get(speakers, i), "participant"), now);
+}
+
 static void on_quality(struct bot *b, json_t *m)
 {
     json_t *score;
@@ -273,6 +280,8 @@ static void on_event(struct bot *b, const char *op, json_t *m, usec now, struct 
         on_media(b, m, now, out);
     else if (strcmp(op, "layers") == 0)
         on_layers(b, m, now);
+    else if (strcmp(op, "speakers") == 0)
+        on_speakers(b, m, now);
     else if (strcmp(op, "quality") == 0)
         on_quality(b, m);
     else if (strcmp(op, "error") == 0)

@@ -68,19 +68,35 @@ static void apply_to_counters(const struct operation *op, struct measure *to,
 {
     static const size_t counters[] = {
 #define AT(field) offsetof(struct measure, field)
-        AT(join_started),      AT(join_done),
-        AT(join_failed),       AT(tones_checked),
-        AT(tones_right),       AT(tones_wrong),
-        AT(tones_silent),      AT(wrong_audio),
-        AT(wrong_video),       AT(keyframes_received),
-        AT(nack_sent),         AT(pli_sent),
-        AT(transport_cc_sent), AT(receiver_reports_sent),
-        AT(nack_received),     AT(pli_received),
-        AT(fir_received),      AT(transport_cc_received),
-        AT(remb_received),     AT(srtp_authentication),
-        AT(srtp_replay),       AT(malformed),
-        AT(layers_told),       AT(layers_changed),
-        AT(spared_us),         AT(spared_bytes),
+        AT(join_started),
+        AT(join_done),
+        AT(join_failed),
+        AT(tones_checked),
+        AT(tones_right),
+        AT(tones_wrong),
+        AT(tones_silent),
+        AT(wrong_audio),
+        AT(wrong_video),
+        AT(keyframes_received),
+        AT(nack_sent),
+        AT(pli_sent),
+        AT(transport_cc_sent),
+        AT(receiver_reports_sent),
+        AT(nack_received),
+        AT(pli_received),
+        AT(fir_received),
+        AT(transport_cc_received),
+        AT(remb_received),
+        AT(srtp_authentication),
+        AT(srtp_replay),
+        AT(malformed),
+        AT(layers_told),
+        AT(layers_changed),
+        AT(speaker_s_expected),
+        AT(speaker_s_shown),
+        AT(offers),
+        AT(spared_us),
+        AT(spared_bytes),
 #undef AT
     };
     for (size_t i = 0; i < ARRAY_LEN(counters); i++)
@@ -298,6 +314,9 @@ static json_t *video_to_json(const struct measure *m, const uint16_t heights[MEA
     json_object_set_new(video, "switch_ms", histogram_to_json(&m->switch_ms));
     json_object_set_new(video, "codecs", codecs_to_json(m));
     json_object_set_new(video, "dynacast", dynacast_to_json(m));
+    json_object_set_new(
+        video, "speakers",
+        two("seconds_expected", m->speaker_s_expected, "seconds_shown", m->speaker_s_shown));
     return video;
 }
 
@@ -349,7 +368,9 @@ static void merge_new(json_t *result, const char *key, json_t *more)
 void measure_to_json(const struct measure *m, const uint16_t heights[MEASURE_LAYERS_MAX],
                      json_t *result)
 {
-    merge_new(result, "joins", json_pack("{so}", "stages", stages_to_json(m)));
+    merge_new(result, "joins",
+              json_pack("{so so so}", "stages", stages_to_json(m), "started",
+                        number(m->join_started), "offers", number(m->offers)));
     merge_new(result, "audio", audio_to_json(m));
     merge_new(result, "video", video_to_json(m, heights));
     merge_new(result, "feedback", feedback_to_json(m));

@@ -37,6 +37,7 @@ struct measure_media {
 struct measure {
     struct measure_media audio, video;
     struct histogram stages[MEASURE_STAGES_MAX]; /* by enum join_stage; last: total */
+    uint64_t offers;                             /* descriptions that began a negotiation */
     uint64_t join_started, join_done, join_failed;
 
     /* audio heard, decoded from samples */
@@ -49,6 +50,7 @@ struct measure {
     uint64_t layers_told, layers_changed, spared_us, spared_bytes;
     uint64_t quality_told[MEASURE_SCORES]; /* how often the server said which score of somebody */
     uint64_t codec_packets[CODEC_COUNT], codec_keyframes[CODEC_COUNT];
+    uint64_t speaker_s_expected, speaker_s_shown;              /* seconds in which somebody spoke */
     struct histogram switch_ms;                                /* view asked → first frame */
     uint64_t layer_us[MEASURE_LAYERS_MAX][MEASURE_LAYERS_MAX]; /* [asked][received] by index */
 

@@ -262,6 +262,9 @@ static void add_group(json_t *groups, const json_t *group)
     json_int_t bots =
         json_integer_value(json_object_get(to, "bots")) + whole(positive(group, "bots"));
     json_object_set_new(to, "bots", json_integer(bots));
+    if (json_object_get(to, "joins") == NULL && json_object_get(group, "joins") != NULL)
+        json_object_set_new(to, "joins", json_object());
+    add_objects(json_object_get(to, "joins"), json_object_get(group, "joins"), "joins");
     add_objects(json_object_get(to, "audio"), json_object_get(group, "audio"), "audio");
     add_objects(json_object_get(to, "video"), json_object_get(group, "video"), "video");
 }

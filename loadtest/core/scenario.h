@@ -73,6 +73,7 @@ struct group {
     uint16_t watch_width, watch_height; /* of the first `watch_large`, or of all if 0 */
     unsigned watch_large;               /* how many are asked for at that size … */
     uint16_t thumb_width, thumb_height; /* … and the size of the others */
+    bool watch_speakers;                /* who spoke last comes first */
     usec scroll_us;                     /* another page of cameras every …; 0: never */
     double listen_share;                /* 0..1: of received audio decoded for its tone */
     char record_dir[SCENARIO_TEXT_MAX]; /* write what is received here; "" = no */

@@ -67,6 +67,8 @@ static void check_receiving(struct examiner *x, struct group *g)
         refuse_key(x, "watch-large", "are more cameras than it watches ('watch')");
     needs(x, "watch-size", g->watch > 0, "is for groups that watch cameras");
     needs(x, "scroll", g->watch > 0 || g->scroll_us == 0, "is for groups that watch cameras");
+    needs(x, "watch-speakers", g->watch > 0 || !g->watch_speakers,
+          "is for groups that watch cameras");
     needs(x, "thumb-size", g->watch_large > 0, "is for groups with 'watch-large'");
     needs(x, "listen", g->audio_slots > 0 || g->listen_share == 0,
           "is for groups that have audio-slots");

@@ -66,6 +66,8 @@ static const struct scenario_key of_group[] = {
       "How many are asked for at `watch-size`; the others at `thumb-size`. 0: all." },
     { "thumb-size", VALUE_SIZE, G(thumb_width), "320x180", 1, 16384,
       "With `watch-large`: the size of the others." },
+    { "watch-speakers", VALUE_BOOL, G(watch_speakers), "no", 0, 0,
+      "Asks for those first whom the server named as speakers last." },
     { "scroll", VALUE_DURATION, G(scroll_us), "0", 100e3, DAY,
       "Turns to another page of cameras every so often. 0: never." },
     { "listen", VALUE_SHARE, G(listen_share), "10%", 0, 0,

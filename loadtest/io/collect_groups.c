@@ -61,9 +61,9 @@ json_t *collect_groups_json(struct collected_groups *before, struct collected_gr
         measure_subtract(&after->groups[i], &before->groups[i]);
         measure_to_json(&after->groups[i], heights, all);
         json_array_append_new(
-            ret, json_pack("{ss si sO sO}", "name", after->scenario->groups[i].name, "bots",
-                           (int)after->bots[i], "audio", json_object_get(all, "audio"), "video",
-                           json_object_get(all, "video")));
+            ret, json_pack("{ss si sO sO sO}", "name", after->scenario->groups[i].name, "bots",
+                           (int)after->bots[i], "joins", json_object_get(all, "joins"), "audio",
+                           json_object_get(all, "audio"), "video", json_object_get(all, "video")));
         json_decref(all);
     }
     return ret;

@@ -104,6 +104,8 @@ static void put_measures(struct run *r, json_t *result)
     plateau = r->after;
     engine_snapshot_subtract(&plateau, &r->before);
     memcpy(plateau.measure.stages, r->after.measure.stages, sizeof plateau.measure.stages);
+    plateau.measure.join_started = r->after.measure.join_started;
+    plateau.measure.offers = r->after.measure.offers;
     uint16_t heights[MEASURE_LAYERS_MAX];
     collect_heights(r->scenario, heights);
     measure_to_json(&plateau.measure, heights, result);
