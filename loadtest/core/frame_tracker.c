@@ -5,7 +5,7 @@
 
 void frame_tracker_init(struct frame_tracker *t)
 {
-    *t = (struct frame_tracker){ .broken = true, .hole_at = USEC_NEVER };
+    *t = (struct frame_tracker){ .keyframe = -1, .broken = true, .hole_at = USEC_NEVER };
     for (size_t i = 0; i < FRAME_TRACKER_PACKETS; i++)
         t->ring[i].seq = -1;
 }
@@ -27,8 +27,8 @@ static unsigned advance(struct frame_tracker *t, usec now)
     return frames;
 }
 
-/* Skips the hole at head, and with it all that cannot be shown without it: a keyframe that has begun
- * is not kept waiting by further holes before it. */
+/* Skips the hole at head, and with it all that cannot be shown without it: a keyframe that has
+ * begun is not kept waiting by further holes before it. */
 static unsigned give_up(struct frame_tracker *t, usec now)
 {
     t->broken = true;
@@ -42,6 +42,17 @@ static unsigned give_up(struct frame_tracker *t, usec now)
         break;
     }
     return advance(t, now);
+}
+
+/* All of the newest keyframe is there, and what is before it is not. */
+static bool has_whole_keyframe_behind_hole(const struct frame_tracker *t)
+{
+    if (t->hole_at == USEC_NEVER || t->keyframe <= t->head)
+        return false;
+    int64_t seq = t->keyframe;
+    while (seq <= t->newest && PLACE(t, seq)->seq == seq && !PLACE(t, seq)->frame_end)
+        seq++;
+    return seq <= t->newest && PLACE(t, seq)->seq == seq;
 }
 
 unsigned frame_tracker_on_packet(struct frame_tracker *t, int64_t seq, bool keyframe_start,
@@ -68,7 +79,14 @@ unsigned frame_tracker_on_packet(struct frame_tracker *t, int64_t seq, bool keyf
     PLACE(t, seq)->seq = seq;
     PLACE(t, seq)->keyframe_start = keyframe_start;
     PLACE(t, seq)->frame_end = frame_end;
+    if (keyframe_start)
+        t->keyframe = MAX(t->keyframe, seq);
     frames += advance(t, now);
+    if (has_whole_keyframe_behind_hole(t)) {
+        t->head = t->keyframe;
+        t->hole_at = USEC_NEVER;
+        frames += advance(t, now);
+    }
     return frames;
 }
 

@@ -3,7 +3,8 @@
  * No decoding: a frame is whole if all its packets are there, and can be shown if nothing between
  * it and the last keyframe is missing. Packets may come late (reordered, or again by RTX): then the
  * frames behind the hole become whole together. A hole that stays is given up, and nothing can be
- * shown until the next keyframe. Pure.
+ * shown until the next keyframe; a whole keyframe waits for no hole before it, as in browsers.
+ * Pure.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef LOADTEST_FRAME_TRACKER_H
@@ -19,6 +20,7 @@ enum {
 struct frame_tracker {
     int64_t head; /* extended sequence number of the next packet in order */
     int64_t newest;
+    int64_t keyframe; /* where the newest one begins; -1: none */
     bool started;
     bool broken;  /* waits for a keyframe */
     usec hole_at; /* when the hole at head was first seen; USEC_NEVER: no hole */

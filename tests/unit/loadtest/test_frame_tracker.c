@@ -69,14 +69,24 @@ static void a_hole_that_stays_needs_a_keyframe(void **state)
     assert_int_equal(packet(6, END), 1);
 }
 
-static void a_keyframe_behind_an_old_hole_is_shown_when_the_hole_is_given_up(void **state)
+static void a_whole_keyframe_waits_for_no_hole_before_it(void **state)
 {
     assert_int_equal(packet(1, KEY_ALONE), 1);
-    assert_int_equal(packet(3, END), 0);
-    assert_int_equal(packet(4, KEY_ALONE), 0);
+    for (int64_t seq = 3; seq < 40; seq += 2)
+        assert_int_equal(packet(seq, END), 0);
+    assert_int_equal(packet(41, KEY), 0);
+    assert_int_equal(packet(42, END), 1);
+    assert_int_equal(packet(43, END), 1);
+    assert_int_equal(packet(39, END), 0);
+}
+
+static void a_keyframe_with_a_hole_waits_for_what_is_missing_of_it(void **state)
+{
+    assert_int_equal(packet(1, KEY_ALONE), 1);
+    assert_int_equal(packet(3, KEY), 0);
     assert_int_equal(packet(5, END), 0);
-    now += FRAME_TRACKER_PATIENCE_US;
-    assert_int_equal(frame_tracker_tick(&t, now), 2);
+    assert_int_equal(packet(6, END), 0);
+    assert_int_equal(packet(4, MIDDLE), 2);
 }
 
 /* Patience is for what can still be shown, not for each hole anew. */
@@ -86,9 +96,9 @@ static void a_keyframe_behind_many_holes_waits_for_the_first_one_only(void **sta
     for (int64_t seq = 3; seq < 40; seq += 2)
         assert_int_equal(packet(seq, END), 0);
     assert_int_equal(packet(41, KEY), 0);
-    assert_int_equal(packet(42, END), 0);
     now += FRAME_TRACKER_PATIENCE_US;
-    assert_int_equal(frame_tracker_tick(&t, now), 1);
+    assert_int_equal(frame_tracker_tick(&t, now), 0);
+    assert_int_equal(packet(42, END), 1);
 }
 
 static void while_broken_holes_before_a_keyframe_are_not_waited_for(void **state)
@@ -139,8 +149,8 @@ int main(void)
         cmocka_unit_test_setup(a_frame_is_shown_with_its_last_packet, set_up),
         cmocka_unit_test_setup(a_late_packet_frees_the_frames_behind_it, set_up),
         cmocka_unit_test_setup(a_hole_that_stays_needs_a_keyframe, set_up),
-        cmocka_unit_test_setup(a_keyframe_behind_an_old_hole_is_shown_when_the_hole_is_given_up,
-                               set_up),
+        cmocka_unit_test_setup(a_whole_keyframe_waits_for_no_hole_before_it, set_up),
+        cmocka_unit_test_setup(a_keyframe_with_a_hole_waits_for_what_is_missing_of_it, set_up),
         cmocka_unit_test_setup(a_keyframe_behind_many_holes_waits_for_the_first_one_only, set_up),
         cmocka_unit_test_setup(while_broken_holes_before_a_keyframe_are_not_waited_for, set_up),
         cmocka_unit_test_setup(more_holes_than_it_remembers_need_a_keyframe, set_up),
