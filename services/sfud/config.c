@@ -58,7 +58,7 @@ enum config_next sfud_config_load(int argc, char *const *argv, struct sfud_confi
           .max = WORKERS_MAX },
         { .key = "media-port",
           .type = CONFIG_UINT,
-          .fallback = "40000",
+          .fallback = "30000", /* below the ports that the kernel gives to connections */
           .help = "UDP and TCP port of the first worker; worker i has media-port + i. 0: any free "
                   "port.",
           .group = "Media",
