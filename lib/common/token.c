@@ -49,9 +49,9 @@ static json_t *grant_to_json(const struct token_grant *grant)
     json_t *publish = publish_to_json(grant->publish);
     if (publish == NULL)
         return NULL;
-    return json_pack("{ss so sb sb sb}", "room", grant->room, "publish", publish, "subscribe",
-                     (int)grant->subscribe, "moderate", (int)grant->moderate, "admin",
-                     (int)grant->admin);
+    return json_pack("{ss so sb sb sb sb}", "room", grant->room, "publish", publish, "subscribe",
+                     (int)grant->subscribe, "data", (int)grant->data, "moderate",
+                     (int)grant->moderate, "admin", (int)grant->admin);
 }
 
 json_t *token_claims_to_json(const struct token_claims *claims)
@@ -134,10 +134,15 @@ static bool take_grant(const json_t *json, struct token_grant *ret)
     *ret = (struct token_grant){ 0 };
     if (json == NULL)
         return true;
-    return json_is_object(json) && take_text(json, "room", true, ret->room, sizeof ret->room) &&
-           take_publish(json_object_get(json, "publish"), &ret->publish) &&
-           take_bool(json, "subscribe", &ret->subscribe) &&
-           take_bool(json, "moderate", &ret->moderate) && take_bool(json, "admin", &ret->admin);
+    bool ok = json_is_object(json) && take_text(json, "room", true, ret->room, sizeof ret->room) &&
+              take_publish(json_object_get(json, "publish"), &ret->publish) &&
+              take_bool(json, "subscribe", &ret->subscribe) &&
+              take_bool(json, "data", &ret->data) && take_bool(json, "moderate", &ret->moderate) &&
+              take_bool(json, "admin", &ret->admin);
+    /* Tokens of issuers that do not know of it. */
+    if (ok && json_object_get(json, "data") == NULL)
+        ret->data = ret->publish != 0;
+    return ok;
 }
 
 static bool take_kind(const json_t *json, enum token_kind *ret)

@@ -34,6 +34,7 @@ struct token_grant {
     char room[ROOM_NAME_BYTES_MAX + 1]; /* a room name, or "*" */
     unsigned publish;                   /* mask of enum token_publish */
     bool subscribe;
+    bool data; /* to send in data channels */
     bool moderate;
     bool admin;
 };
@@ -46,7 +47,7 @@ struct token_grant {
 /* A plain value: copy it, keep it; nothing to free.
  * On the wire: {"iss","sub","name","org","kind":"user"|"guest","sid","jti","iat","exp",
  * "aud" (only if set),"grant":{"room":"*","publish":["microphone",…],"subscribe":true,
- * "moderate":false,"admin":false}}. iat and exp are whole seconds there. */
+ * "data":true,"moderate":false,"admin":false}}. iat and exp are whole seconds there. */
 struct token_claims {
     char iss[TOKEN_ISSUER_MAX + 1];
     char aud[TOKEN_ISSUER_MAX + 1]; /* "" = none */
@@ -67,7 +68,8 @@ bool token_grant_covers_room(const struct token_grant *grant, const char *room);
 /* The claims as a new JSON object (caller json_decref()s), or NULL without memory. */
 MUST_USE json_t *token_claims_to_json(const struct token_claims *claims);
 /* Every member is checked for type, length and UTF-8; unknown members are ignored, a missing grant
- * member is the weakest (no room, nothing published, false). ERR_MALFORMED. */
+ * member is the weakest (no room, nothing published, false), but who may publish anything may send
+ * data unless it says no. ERR_MALFORMED. */
 MUST_USE enum err token_claims_from_json(const json_t *json, struct token_claims *ret);
 
 /* Signs.

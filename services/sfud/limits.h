@@ -54,6 +54,10 @@ enum {
     /* Of one participant: a handshake has a dozen, repetitions included; more is a flood. */
     ASSOCIATION_DATAGRAMS_PER_SEC = 32,
     ASSOCIATION_DATAGRAMS_BURST = 64,
+    /* The same with data channels: what data_rooms.h lets somebody send, and one acknowledgement
+     * for every second packet of what others send. */
+    ASSOCIATION_DATA_PER_SEC = 1500,
+    ASSOCIATION_DATA_BURST = 3000,
     /* Handshakes that OpenSSL holds state of (60 KiB each, 200 with fragments): a core completes
      * 500 in a second, and each takes two round trips. More wait for their turn. */
     HANDSHAKES_RUNNING_MAX = 256,

@@ -15,7 +15,9 @@ bool grant_is_admin(const struct grant_policy *policy, const char *username)
 
 struct token_grant grant_of_guest(void)
 {
-    return (struct token_grant){ .room = "*", .publish = TOKEN_PUBLISH_ALL, .subscribe = true };
+    return (struct token_grant){
+        .room = "*", .publish = TOKEN_PUBLISH_ALL, .subscribe = true, .data = true
+    };
 }
 
 struct token_grant grant_of_user(const struct grant_policy *policy, const char *username)

@@ -28,11 +28,21 @@ enum association_request_kind {
     ASSOCIATION_CLOSE,
 };
 
+/* What a participant with data channels is in core/data_rooms.h. */
+struct association_data {
+    uint16_t sctp_port; /* 0: it has none, and the rest does not matter */
+    uint32_t max_message_size;
+    bool is_allowed; /* to send */
+    handle room;     /* in the worker: who has the same hears the others */
+    char participant[PARTICIPANT_KEY_MAX + 1];
+};
+
 /* Worker to engine. */
 struct association_request {
     enum association_request_kind kind;
     handle association;
     enum dtls_role role;
+    struct association_data data_channels; /* OPEN; it stays for the association's life */
     struct dtls_fingerprint expected[DTLS_FINGERPRINTS_MAX]; /* one must match */
     size_t expected_count;
     uint16_t len;

@@ -45,7 +45,7 @@ static void mark(struct association_port *p, struct association_place *place)
 }
 
 handle association_port_open(struct association_port *p, handle transport,
-                             const struct transport_address *to, usec now)
+                             const struct transport_address *to, bool has_data, usec now)
 {
     handle h;
     struct association_place *place = pool_take(&p->places, &h);
@@ -54,8 +54,9 @@ handle association_port_open(struct association_port *p, handle transport,
     *place = (struct association_place){
         .self = h, .transport = transport, .to = *to, .wants_open = true
     };
-    token_bucket_init(&place->rate, ASSOCIATION_DATAGRAMS_PER_SEC, ASSOCIATION_DATAGRAMS_BURST,
-                      now);
+    token_bucket_init(&place->rate,
+                      has_data ? ASSOCIATION_DATA_PER_SEC : ASSOCIATION_DATAGRAMS_PER_SEC,
+                      has_data ? ASSOCIATION_DATA_BURST : ASSOCIATION_DATAGRAMS_BURST, now);
     list_link_init(&place->marked);
     mark(p, place);
     return h;

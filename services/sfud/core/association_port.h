@@ -37,9 +37,9 @@ MUST_USE enum err association_port_init(struct association_port *p, size_t parti
 void association_port_done(struct association_port *p);
 size_t association_port_memory(size_t participants_max);
 
-/* A new association; 0 when all places are taken. */
+/* A new association; 0 when all places are taken. Data channels are more datagrams. */
 handle association_port_open(struct association_port *p, handle transport,
-                             const struct transport_address *to, usec now);
+                             const struct transport_address *to, bool has_data, usec now);
 /* Its next handshake, with the transport's present fingerprints. */
 void association_port_restart(struct association_port *p, handle association);
 /* The transport goes, or needs it no more. to: where the goodbye goes. */

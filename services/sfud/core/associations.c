@@ -58,6 +58,7 @@ struct associations *associations_new(const struct associations_config *config)
         list_init(&a->ready[i]);
     list_init(&a->waiting);
     list_init(&a->runnable);
+    list_init(&a->with_data);
     a->next_deadline = USEC_NEVER;
     return a;
 }
@@ -76,6 +77,7 @@ void association_wake(struct associations *a, const struct association *as, usec
 
 static void release(struct associations *a, struct association *as)
 {
+    association_data_end(as);
     dtls_free(handshake_leave(a, as));
     dtls_free(as->dtls);
     list_remove(&as->ready);
@@ -92,6 +94,7 @@ void associations_free(struct associations *a)
         if (a->places[i].self != 0)
             release(a, &a->places[i]);
     }
+    data_rooms_free(a->data);
     free(a->places);
     free(a->deadlines);
     free(a->ready);
@@ -107,9 +110,11 @@ static void follow_established(struct associations *a, struct association *as)
     case DTLS_CONNECTED:
         break;
     case DTLS_CLOSED:
+        association_data_end(as);
         as->has_ended = true;
         break;
     case DTLS_FAILED:
+        association_data_end(as);
         as->has_failed = true;
         as->reason = dtls_failure(as->dtls);
         break;
@@ -142,6 +147,7 @@ static void receive_datagram(struct associations *a, struct association *as, str
         handshake_keep(a, as, datagram);
     } else if (is_connected) {
         dtls_receive(as->dtls, datagram, now);
+        association_data_take(a, as, now);
         follow_established(a, as);
     } else {
         associations_add(a, as->dtls == NULL ? ASSOCIATIONS_DROP_NO_HELLO : ASSOCIATIONS_DROP_STALE,
@@ -163,8 +169,9 @@ static void open_association(struct associations *a, struct association *as,
                              const struct association_request *r, usec now)
 {
     check(as->self == 0); /* the worker waits for our CLOSED */
-    *as = (struct association){ .self = r->association };
+    *as = (struct association){ .self = r->association, .data_channels = r->data_channels };
     list_link_init(&as->ready);
+    list_link_init(&as->in_data);
     list_link_init(&as->handshake.link);
     set_expected(as, r);
     associations_add(a, ASSOCIATIONS_OPEN, 1);
@@ -188,6 +195,7 @@ static void restart_association(struct associations *a, struct association *as,
 
 static void close_association(struct associations *a, struct association *as)
 {
+    association_data_end(as);
     dtls_free(handshake_leave(a, as));
     if (as->dtls != NULL)
         dtls_close(as->dtls);
@@ -254,12 +262,15 @@ void associations_tick(struct associations *a, usec now)
     for (size_t i = 0; i < HANDSHAKE_STEPS_PER_TURN && !list_is_empty(&a->runnable); i++)
         handshake_step(
             a, list_entry(list_pop_front(&a->runnable), struct association, handshake.link), now);
+    associations_data_tick(a, now);
 }
 
 usec associations_next_deadline(const struct associations *a)
 {
     bool can_admit = a->running_count < HANDSHAKES_RUNNING_MAX && !list_is_empty(&a->waiting);
-    return can_admit || !list_is_empty(&a->runnable) ? 0 : a->next_deadline;
+    if (can_admit || !list_is_empty(&a->runnable))
+        return 0;
+    return MIN(a->next_deadline, associations_data_next_deadline(a));
 }
 
 /* ---- notices ---- */

@@ -99,6 +99,8 @@ void handshakes_admit(struct associations *a, usec now)
             handshake_fail(a, as, ERR_SYSTEM);
             continue;
         }
+        if (as->data_channels.sctp_port != 0)
+            dtls_keep(h->dtls);
         association_wake(a, as, dtls_deadline(h->dtls));
         make_runnable(a, as);
     }
@@ -134,6 +136,7 @@ static void promote(struct associations *a, struct association *as, usec now)
     as->dtls = handshake_leave(a, as);
     associations_add(a, ASSOCIATIONS_DONE, 1);
     association_wake(a, as, dtls_deadline(as->dtls));
+    association_data_connected(a, as, now);
 }
 
 void handshake_follow(struct associations *a, struct association *as, usec now)

@@ -6,6 +6,7 @@
 
 #include "common/list.h"
 #include "core/associations.h"
+#include "core/data_rooms.h"
 #include "core/dtls_record.h"
 
 struct input; /* a datagram that waits for its handshake's turn */
@@ -34,8 +35,10 @@ struct association {
     enum dtls_role role;
     struct dtls_fingerprint expected[DTLS_FINGERPRINTS_MAX];
     size_t expected_count;
+    struct association_data data_channels;
     /* owned */
-    struct dtls *dtls; /* done: connected, or failed and with an alert to send */
+    struct data_member *member; /* NULL: no data channels, or not connected, or their end */
+    struct dtls *dtls;          /* done: connected, or failed and with an alert to send */
     struct handshake handshake;
     /* derived */
     uint8_t hello[DTLS_RANDOM_LEN]; /* of the newest handshake's client */
@@ -46,6 +49,7 @@ struct association {
     enum err reason;
     bool has_keys, has_failed, has_ended, has_closed; /* to be told */
     struct list_link ready;                           /* in its worker's list */
+    struct list_link in_data;                         /* has a member */
 };
 
 struct associations {
@@ -55,9 +59,12 @@ struct associations {
     struct association *places; /* worker after worker */
     usec *deadlines;            /* by place */
     struct list *ready;         /* by worker: with something to tell */
+    struct data_rooms *data;    /* from the first participant with data channels on */
     /* derived */
     size_t places_per_worker, place_count;
     struct list waiting, runnable; /* handshakes */
+    struct list with_data;         /* associations that have a member */
+    bool has_packets;              /* a member may have some to send */
     size_t running_count, waiting_count;
     usec next_deadline;
     struct associations_stats stats;
@@ -92,5 +99,18 @@ void handshake_keep(struct associations *a, struct association *as, struct bytes
 void handshake_fail(struct associations *a, struct association *as, enum err why);
 /* Takes it apart, but for its dtls, which is given back. */
 struct dtls *handshake_leave(struct associations *a, struct association *as);
+
+/* associations_data.c */
+
+/* A handshake is done: SCTP begins over it, or goes on. */
+void association_data_connected(struct associations *a, struct association *as, usec now);
+/* What has come in records of DTLS. */
+void association_data_take(struct associations *a, struct association *as, usec now);
+/* No data of this association any more. */
+void association_data_end(struct association *as);
+/* SCTP's timers, and all that is to be sent. */
+void associations_data_tick(struct associations *a, usec now);
+/* 0: there are packets to send. */
+usec associations_data_next_deadline(const struct associations *a);
 
 #endif

@@ -24,7 +24,19 @@
     X(DROP_STALE, "sfud_association_datagrams_dropped_total", "reason=\"stale\"", false,           \
       "DTLS datagrams that no handshake or association could use, by reason")                      \
     X(DROP_NO_HELLO, "sfud_association_datagrams_dropped_total", "reason=\"no-hello\"", false, "") \
-    X(DROP_FULL, "sfud_association_datagrams_dropped_total", "reason=\"full\"", false, "")
+    X(DROP_FULL, "sfud_association_datagrams_dropped_total", "reason=\"full\"", false, "")         \
+    X(DATA_MEMBERS, "sfud_data_participants", NULL, true, "Participants with data channels")       \
+    X(DATA_IN, "sfud_data_messages_total", "direction=\"in\"", false,                              \
+      "Messages of data channels; each is sent to everybody it is for")                            \
+    X(DATA_OUT, "sfud_data_messages_total", "direction=\"out\"", false, "")                        \
+    X(DATA_ERRORS, "sfud_data_errors_total", NULL, false,                                          \
+      "Messages of data channels that were refused, and the sender told")                          \
+    X(DATA_DROPPED, "sfud_data_dropped_total", NULL, false,                                        \
+      "Messages that a receiver was too slow for")                                                 \
+    X(DATA_CLOSED, "sfud_data_channels_closed_total", NULL, false,                                 \
+      "Reliable channels closed since their receiver was too slow")                                \
+    X(DATA_LOST, "sfud_data_packets_lost_total", NULL, false,                                      \
+      "SCTP packets that found no room on their way out; SCTP repeats them")
 
 enum associations_stat {
 #define X(id, name, label, gauge, help) ASSOCIATIONS_##id,

@@ -50,6 +50,13 @@ struct media_params {
     uint32_t ssrc, rtx_ssrc;
 };
 
+/* Its data channels. They are decided on by the first offer. */
+struct data_params {
+    uint16_t sctp_port; /* 0: none */
+    uint32_t max_message_size;
+    bool is_allowed; /* by the grant: to send */
+};
+
 /* A participant's transport as negotiated: built by negotiation.h. About 15 KiB. */
 struct transport_params {
     char local_ufrag[SDP_UFRAG_MAX + 1]; /* ours: unique in the worker */
@@ -63,6 +70,7 @@ struct transport_params {
     char cname[SDP_ID_MAX + 1]; /* ours, toward this participant */
     struct media_params media[TRANSPORT_MEDIA_MAX];
     size_t media_count;
+    struct data_params data;
 };
 
 /* One slot of slots.set. */

@@ -246,6 +246,13 @@ static bool read_letter(struct bytes message, struct letter *ret)
     return true;
 }
 
+_Static_assert(DATA_PAYLOAD_MAX + DATA_ENVELOPE_MAX <= SCTP_MESSAGE_MAX, "in any envelope");
+
+static bool is_too_long_for(const struct data_member *to, const struct letter *l)
+{
+    return 2 + l->name.len + l->payload.len > to->params.max_message_size;
+}
+
 static enum err send_letter(struct data_member *to, const struct channel *c, const struct letter *l)
 {
     uint8_t message[SCTP_MESSAGE_MAX + DATA_ENVELOPE_MAX];
@@ -254,7 +261,7 @@ static enum err send_letter(struct data_member *to, const struct channel *c, con
     writer_u8(&w, (uint8_t)l->name.len);
     writer_put(&w, l->name);
     writer_put(&w, l->payload);
-    if (w.failed || writer_len(&w) > to->params.max_message_size)
+    if (w.failed)
         return ERR_FULL;
     struct sctp_manner manner = c->manner;
     manner.ordered |= !c->is_acked;
@@ -277,7 +284,7 @@ static void deliver(struct data_member *to, const struct channel *like, const st
     struct channel *c = find_like(to, like);
     if (c == NULL)
         c = open_like(to, like);
-    if (c == NULL || c->is_closed) {
+    if (c == NULL || c->is_closed || is_too_long_for(to, l)) {
         count(&stats->dropped_slow);
         return;
     }
@@ -326,6 +333,8 @@ static void on_message(struct data_member *m, const struct sctp_message *message
         tell_error(m, c, DATA_ERROR_RATE_LIMITED, bytes_of(NULL, 0));
     else if (message->ppid != DCEP_PPID_BINARY || !read_letter(message->data, &l))
         tell_error(m, c, DATA_ERROR_BAD_REQUEST, bytes_of(NULL, 0));
+    else if (l.payload.len > DATA_PAYLOAD_MAX)
+        tell_error(m, c, DATA_ERROR_TOO_LARGE, l.name);
     else if (route(m, c, &l) == 0 && l.name.len > 0)
         tell_error(m, c, DATA_ERROR_NOT_FOUND, l.name);
 }

@@ -32,6 +32,7 @@ enum {
     DATA_CHANNELS_MAX = 16, /* of one participant, both sides' together */
     DATA_LABEL_MAX = 64,
     DATA_ENVELOPE_MAX = 2 + PARTICIPANT_KEY_MAX,
+    DATA_PAYLOAD_MAX = 16000, /* with any envelope it fits a message of SCTP_MESSAGE_MAX */
     /* What one participant may send. Cursors of a drawing board at 60 a second, and a few topics;
      * a burst of 2,000 is a document that is loaded. */
     DATA_MESSAGES_PER_SEC = 500,
@@ -45,6 +46,7 @@ enum {
 #define DATA_ERROR_RATE_LIMITED "rate-limited" /* dropped: too many messages, or bytes */
 #define DATA_ERROR_NOT_FOUND    "not-found"    /* nobody of that name is here, or takes data */
 #define DATA_ERROR_BAD_REQUEST  "bad-request"  /* no envelope */
+#define DATA_ERROR_TOO_LARGE    "too-large"    /* more than DATA_PAYLOAD_MAX */
 
 struct data_rooms;
 struct data_member; /* one participant's half */

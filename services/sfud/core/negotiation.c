@@ -2,6 +2,7 @@
 #include "core/negotiation.h"
 
 #include "common/map.h"
+#include "core/sctp.h"
 #include "rtc/ice_lite.h"
 
 #include <stdio.h>
@@ -147,6 +148,9 @@ static void take_transport(const struct negotiation_request *q, const struct neg
     p->ext = n->ext;
     memcpy(p->formats, n->formats, sizeof p->formats);
     memcpy(p->cname, cname, sizeof cname);
+    p->data = (struct data_params){ .sctp_port = n->sctp_port,
+                                    .max_message_size = n->max_message_size,
+                                    .is_allowed = q->data_allowed };
 }
 
 static void name_slots(const struct transport_params *p, struct negotiation_scratch *scratch,
@@ -177,6 +181,7 @@ enum err negotiate(const struct negotiation_request *q, struct negotiation_scrat
     if (err != OK)
         return err;
     struct sdp_policy policy = sdp_policy_default();
+    policy.max_message_size = q->takes_data ? SCTP_MESSAGE_MAX : 0;
     struct negotiated *n = &scratch->negotiated;
     err = sdp_negotiate(&scratch->offer, &policy, n, ret_error);
     if (err == OK)

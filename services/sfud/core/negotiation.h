@@ -20,6 +20,8 @@ struct negotiation_request {
     struct negotiation_source sources[SOURCES_COUNT_MAX];
     size_t source_count;
     uint32_t allowed;    /* SOURCE_BIT mask of the grant */
+    bool takes_data;     /* false for a later offer if the first had no data channels */
+    bool data_allowed;   /* to send, by the grant */
     uint8_t seed[16];    /* random, kept by control as long as the participant lives */
     uint64_t session_id; /* of the answer's o= line; the same for later answers */
     /* Ours; the same for later answers until the participant restarts ICE. */

@@ -426,7 +426,8 @@ void transport_on_notice(struct worker *w, struct transport *t, const struct ass
 static bool start_dtls(struct worker *w, struct transport *t, const struct transport_address *to,
                        usec now)
 {
-    t->association = association_port_open(&w->port, t->self, to, now);
+    t->association =
+        association_port_open(&w->port, t->self, to, t->params.data.sctp_port != 0, now);
     if (t->association == 0) {
         stats_count(&w->stats, STAT_DROP_DTLS_FULL);
         return false;
@@ -445,6 +446,12 @@ void transport_describe_dtls(const struct transport *t, struct association_reque
         r->expected[i].bits = (uint16_t)(from->len * 8);
         memcpy(r->expected[i].hash, from->value, sizeof r->expected[i].hash);
     }
+    const struct data_params *data = &t->params.data;
+    r->data_channels = (struct association_data){ .sctp_port = data->sctp_port,
+                                                  .max_message_size = data->max_message_size,
+                                                  .is_allowed = data->is_allowed,
+                                                  .room = t->room };
+    memcpy(r->data_channels.participant, t->participant, sizeof t->participant);
 }
 
 void transport_restart_dtls(struct worker *w, struct transport *t,

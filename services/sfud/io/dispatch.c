@@ -188,7 +188,7 @@ static size_t candidates_of(const struct control *c, size_t worker,
  * s: what the participant has, or will have; the offer's own are noted. An offer that restarts ICE
  * gives it new credentials; the same offer again finds them there and gets the same. */
 static bool negotiate_request(struct control *c, size_t worker, struct member_secrets *s,
-                              uint32_t allowed, struct bytes *ret_answer)
+                              const struct member *member, struct bytes *ret_answer)
 {
     bool is_later = s->remote_ufrag[0] != 0;
     struct member_secrets next;
@@ -199,7 +199,9 @@ static bool negotiate_request(struct control *c, size_t worker, struct member_se
     struct negotiation_request n = {
         .offer = c->request->sdp,
         .source_count = c->request->source_count,
-        .allowed = allowed,
+        .allowed = is_later ? member->allowed : c->request->allowed,
+        .takes_data = !is_later || member->has_data,
+        .data_allowed = is_later ? member->data_allowed : c->request->data_allowed,
         .session_id = s->session_id,
         .local_ufrag = s->ufrag,
         .local_pwd = s->pwd,
@@ -278,11 +280,13 @@ static void on_create(struct control *c)
     struct member_secrets secrets = fresh_secrets();
     struct bytes sdp;
     size_t worker = member->room->worker;
-    if (negotiate_request(c, worker, &secrets, r->allowed, &sdp) &&
+    if (negotiate_request(c, worker, &secrets, member, &sdp) &&
         (is_new || replace(c, member)) &&
         post_transport(c, worker, COMMAND_TRANSPORT_CREATE, sdp, &member->create_id)) {
         member->secrets = secrets;
         member->allowed = r->allowed;
+        member->data_allowed = r->data_allowed;
+        member->has_data = c->negotiated->params.data.sctp_port != 0;
         member->is_creating = true;
     } else if (is_new) {
         members_remove(&c->members, member);
@@ -294,7 +298,7 @@ static void on_update(struct control *c, struct member *member)
     struct bytes sdp;
     uint64_t id;
     size_t worker = member->room->worker;
-    if (!negotiate_request(c, worker, &member->secrets, member->allowed, &sdp) ||
+    if (!negotiate_request(c, worker, &member->secrets, member, &sdp) ||
         !post_transport(c, worker, COMMAND_TRANSPORT_UPDATE, sdp, &id))
         return;
     if (c->negotiated->is_restart)

@@ -40,6 +40,8 @@ struct member {
     struct member_room *room;
     struct member_secrets secrets;
     uint32_t allowed;
+    bool data_allowed;
+    bool has_data;      /* its first offer had data channels */
     uint64_t create_id; /* of the command that made its transport */
     bool is_creating;   /* … which has not been answered yet */
 };

@@ -152,6 +152,14 @@ static void take_allowed(struct parse *p, struct request *r)
     }
 }
 
+static void take_data_allowed(struct parse *p, struct request *r)
+{
+    const json_t *data = json_object_get(p->object, "data");
+    if (data != NULL && !json_is_boolean(data))
+        refuse(p, "data", "not a boolean");
+    r->data_allowed = json_is_true(data);
+}
+
 /* "<participant>/<source>" */
 static void take_track(struct parse *p, const json_t *value, struct slot_setting *s)
 {
@@ -233,9 +241,10 @@ static void take_body(struct parse *p, struct request *r)
         take_sdp(p, r);
         take_sources(p, r);
     }
-    if (r->op == REQUEST_PARTICIPANT_CREATE)
+    if (r->op == REQUEST_PARTICIPANT_CREATE) {
         take_allowed(p, r);
-    else if (r->op == REQUEST_SLOTS_SET)
+        take_data_allowed(p, r);
+    } else if (r->op == REQUEST_SLOTS_SET)
         take_slots(p, r);
     else if (r->op == REQUEST_TRACK_SET)
         take_track_set(p, r);

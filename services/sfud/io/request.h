@@ -44,7 +44,8 @@ struct request {
     struct bytes sdp;                          /* CREATE, UPDATE; lives as long as the request */
     struct negotiation_source sources[SOURCES_COUNT_MAX];
     size_t source_count;
-    uint32_t allowed; /* CREATE: SOURCE_BIT mask */
+    uint32_t allowed;  /* CREATE: SOURCE_BIT mask */
+    bool data_allowed; /* CREATE: to send in data channels */
     uint64_t version; /* SLOTS_SET */
     struct slot_setting slots[TRANSPORT_MEDIA_MAX];
     size_t slot_count;

@@ -135,6 +135,7 @@ static bool take_claims(struct session *s, const struct token_claims *claims)
     s->is_moderator = claims->grant.moderate || claims->grant.admin;
     s->publish = claims->grant.publish;
     s->may_subscribe = claims->grant.subscribe;
+    s->may_send_data = claims->grant.data;
     return true;
 }
 
@@ -321,10 +322,11 @@ static void create(struct session *s)
 {
     s->is_on_node = true;
     hub_node(s->hub, step(s, create_done), s->node,
-             json_pack("{s:s,s:s,s:s,s:O,s:O,s:o}", "op", "participant.create", "room", s->room_id,
-                       "participant", s->participant, "sdp", json_object_get(s->offer, "sdp"),
-                       "sources", json_object_get(s->offer, "sources"), "allowed",
-                       allowed_sources(s->publish)));
+             json_pack("{s:s,s:s,s:s,s:O,s:O,s:o,s:b}", "op", "participant.create", "room",
+                       s->room_id, "participant", s->participant, "sdp",
+                       json_object_get(s->offer, "sdp"), "sources",
+                       json_object_get(s->offer, "sources"), "allowed", allowed_sources(s->publish),
+                       "data", (int)s->may_send_data));
 }
 
 static void place_done(struct call *c, const struct answer *a)

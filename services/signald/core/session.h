@@ -55,6 +55,7 @@ struct session {
     bool is_moderator;
     unsigned publish; /* mask of 1 << source */
     bool may_subscribe;
+    bool may_send_data; /* known until the participant is created on its node */
     char node[INSTANCE_ID_MAX + 1];
     char node_epoch[64];
     int64_t joined_at_ms;

@@ -88,7 +88,7 @@ def accounts(c, d):
     claims = claims_of(d, answer["access_token"])
     assert claims["iss"] == "conclave" and claims["kind"] == "user" and claims["name"] == "Ada"
     assert claims["sub"] == answer["user"]["id"] and claims["exp"] - claims["iat"] == 900
-    assert claims["grant"] == {"room": "*", "subscribe": True, "moderate": True, "admin": True,
+    assert claims["grant"] == {"room": "*", "subscribe": True, "data": True, "moderate": True, "admin": True,
                                "publish": ["microphone", "camera", "screen", "screen-audio"]}, claims
     status, me, _ = d.ask("GET", "/v1/me", headers={"Authorization": "Bearer " + answer["access_token"]})
     assert status == 200 and me["user"] == answer["user"], me
