@@ -7,6 +7,7 @@ export type ClientErrorCode =
   | 'timeout' // no answer in time
   | 'network' // HTTP could not be reached
   | 'server-proof' // the server did not prove that it knows the verifier
+  | 'too-large' // of a message of room.data
   | 'bad-parameters' // the server asked for parameters below our minimum
   | 'closed'; // the room was closed
 

@@ -11,6 +11,7 @@ export { AudioOutput } from './audio-output.js';
 export { LevelMeter } from './level.js';
 export { AuthClient, type AuthOptions, type Guest, type User } from './auth.js';
 export { type MediaWatchOptions } from './media-watch.js';
+export { type DataFailure, type DataMessage, type DataOptions } from './data.js';
 export { ConclaveError, isRetryable } from './errors.js';
 export { type Bars } from './quality.js';
 export { type InboundStats, type OutboundStats, type ParticipantStats, type RoomStats, type TransportStats } from './stats.js';

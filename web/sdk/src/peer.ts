@@ -1,5 +1,6 @@
 // One RTCPeerConnection with its fixed set of transceivers: one offer, one answer, replaceTrack from then on.
 // SPDX-License-Identifier: Apache-2.0
+import { DataChannels, type DataFailure, type DataMessage } from './data.js';
 import { Emitter } from './emitter.js';
 import { layeringOf, TOP_LAYER, videoEncodings, type Layering, type ScalableEncoding, type VideoCodec } from './layers.js';
 import { SOURCES, kindOf, type MediaKind, type Source } from './protocol.js';
@@ -28,6 +29,8 @@ export interface PeerEvents {
   ice: [RTCIceConnectionState];
   /** ICE and DTLS together. */
   state: [RTCPeerConnectionState];
+  data: [DataMessage];
+  'data-failed': [DataFailure];
 }
 
 export interface Offer {
@@ -51,6 +54,7 @@ interface Sending {
 
 export class Peer extends Emitter<PeerEvents> {
   readonly pc: RTCPeerConnection;
+  readonly data: DataChannels;
   readonly #senders = new Map<Source, Sending>();
   readonly #slots: RTCRtpTransceiver[] = [];
   readonly #options: PeerOptions;
@@ -65,6 +69,10 @@ export class Peer extends Emitter<PeerEvents> {
     this.pc = new Connection({ ...CONFIGURATION, iceServers: options.iceServers ?? [] });
     this.pc.oniceconnectionstatechange = () => this.emit('ice', this.pc.iceConnectionState);
     this.pc.onconnectionstatechange = () => this.emit('state', this.pc.connectionState);
+    this.data = new DataChannels(this.pc, {
+      message: (message) => this.emit('data', message),
+      failure: (failure) => this.emit('data-failed', failure),
+    });
     for (const source of SOURCES) this.#senders.set(source, this.#addSender(source));
     for (let i = 0; i < (options.audioSlots ?? 4); i++) this.#slots.push(this.#addSlot('audio'));
     for (let i = 0; i < (options.videoSlots ?? 9); i++) this.#slots.push(this.#addSlot('video'));
@@ -184,6 +192,7 @@ export class Peer extends Emitter<PeerEvents> {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.data.close();
     this.pc.oniceconnectionstatechange = null;
     this.pc.onconnectionstatechange = null;
     this.pc.close();

@@ -3,6 +3,7 @@
 import { AudioOutput } from './audio-output.js';
 import type { ConnectionOptions, RoomConnection } from './connection-options.js';
 import { Connection } from './connection.js';
+import type { DataFailure, DataMessage, DataOptions } from './data.js';
 import { Emitter } from './emitter.js';
 import { codeOf, ConclaveError } from './errors.js';
 import { Intents } from './intents.js';
@@ -50,6 +51,10 @@ export interface RoomEvents {
   'track-detached': [{ participant: string; source: Source; mid: string }];
   slots: [readonly WireSlot[]];
   chat: [ChatMessage];
+  /** Somebody sent application data, see `room.data`. */
+  data: [DataMessage];
+  /** Data that one sent was refused, or a channel was closed. */
+  'data-failed': [DataFailure];
   speakers: [readonly Speaker[]];
   quality: [Quality];
   /** A moderator silenced one's own source. */
@@ -68,6 +73,15 @@ const NO_QUALITY: Quality = { own: 4, participants: new Map(), rtt: null, loss: 
 
 export class Room extends Emitter<RoomEvents> {
   readonly media: LocalMedia;
+  /** Application data, between participants by way of the media node: arrives as `data`, or comes back as `data-failed`. */
+  readonly data = {
+    /** Not repeated after a reconnect. Throws `too-large`, `bad-request`, `rate-limited`, `disconnected`. */
+    send: (topic: string, data: string | Uint8Array, options?: DataOptions): void => {
+      const { peer } = this.#link;
+      if (!peer || this.connection === 'closed') throw new ConclaveError('disconnected', 'There is no connection.');
+      peer.data.send(topic, data, options);
+    },
+  };
   readonly #options: RoomOptions;
   readonly #state: RoomState;
   readonly #intents: Intents;
@@ -298,6 +312,8 @@ export class Room extends Emitter<RoomEvents> {
     this.#told.clear();
     this.#scores = new Map();
     this.#baselines.clear();
+    peer.on('data', (message) => this.emit('data', message));
+    peer.on('data-failed', (failure) => this.emit('data-failed', failure));
     for (const source of SOURCES) void peer.send(source, this.media.get(source).track).catch(() => undefined);
     if (this.#options.playAudio !== false) this.#audio.attach(peer.audioTracks);
   }

@@ -135,6 +135,43 @@ export class FakeTrack {
   }
 }
 
+export class FakeDataChannel {
+  readyState = 'connecting';
+  bufferedAmount = 0;
+  binaryType = 'blob';
+  sent: Uint8Array[] = [];
+  onopen: (() => void) | null = null;
+  onmessage: ((event: { data: unknown }) => void) | null = null;
+  onclose: (() => void) | null = null;
+  readonly maxRetransmits: number | null;
+  readonly maxPacketLifeTime = null;
+
+  constructor(
+    readonly label: string,
+    readonly init: RTCDataChannelInit,
+  ) {
+    this.maxRetransmits = init.maxRetransmits ?? null;
+  }
+  send(message: Uint8Array) {
+    this.sent.push(message);
+  }
+  open() {
+    this.readyState = 'open';
+    this.onopen?.();
+  }
+  hear(kind: number, name: string, payload: string) {
+    const text = new TextEncoder().encode(name + payload);
+    const bytes = new Uint8Array(2 + text.length);
+    bytes.set([kind, new TextEncoder().encode(name).length]);
+    bytes.set(text, 2);
+    this.onmessage?.({ data: bytes.buffer });
+  }
+  drop() {
+    this.readyState = 'closed';
+    this.onclose?.();
+  }
+}
+
 export class FakePeerConnection {
   static all: FakePeerConnection[] = [];
   transceivers: { mid: string | null; kind: string; init: RTCRtpTransceiverInit; sender: { track: unknown; replaceTrack(t: unknown): Promise<void>; parameters: { encodings: RTCRtpEncodingParameters[] } }; receiver: { track: FakeTrack } }[] = [];
@@ -166,6 +203,13 @@ export class FakePeerConnection {
     const t = { mid: null, kind, init, sender, receiver: { track: new FakeTrack(kind, `slot ${this.transceivers.length}`) } };
     this.transceivers.push(t);
     return t;
+  }
+  channels: FakeDataChannel[] = [];
+  ondatachannel: ((event: { channel: FakeDataChannel }) => void) | null = null;
+  createDataChannel(label: string, init: RTCDataChannelInit) {
+    const channel = new FakeDataChannel(label, init);
+    this.channels.push(channel);
+    return channel;
   }
   configuration: RTCConfiguration | null = null;
   signalingState = 'stable';

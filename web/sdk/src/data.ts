@@ -1,0 +1,149 @@
+// Application data between the participants of a room: channels by topic and manner over one peer connection.
+// The envelope and the limits are those of docs/protocol.md, "Data channels".
+// SPDX-License-Identifier: Apache-2.0
+import { utf8, type Bytes } from './bytes.js';
+import { ConclaveError } from './errors.js';
+
+export interface DataMessage {
+  /** The participant who said it. */
+  from: string;
+  topic: string;
+  /** As it was sent: text as a string, bytes as bytes. */
+  data: string | Bytes;
+}
+
+export interface DataFailure {
+  /** Why something was not delivered: `forbidden`, `rate-limited`, `not-found`, `too-large`, `bad-request`; `closed`: the channel was, with what waited in it. */
+  code: string;
+  topic: string;
+  /** Whom it was for, where the error is about that. */
+  to: string | null;
+}
+
+export interface DataOptions {
+  /** Only to this participant; default: to everybody else in the room. */
+  to?: string;
+  /** False: may be lost and overtaken, but is never late. Default true: all in order. */
+  reliable?: boolean;
+}
+
+export interface DataHandlers {
+  message(message: DataMessage): void;
+  failure(failure: DataFailure): void;
+}
+
+export const DATA_PAYLOAD_MAX = 16_000;
+export const DATA_TOPIC_MAX = 64;
+const WAITING_MAX = 1024 * 1024;
+const REOPEN_MS = 1000;
+/** Of a channel that says nothing: it puts data into the one offer. */
+const OFFER_STREAM = 62;
+const Kind = { bytes: 0, text: 1, error: 2 } as const;
+
+interface Topic {
+  channel: RTCDataChannel;
+  /** Until it is open. */
+  waiting: Bytes[];
+  waitingBytes: number;
+  /** Something has come through it: worth opening again. */
+  hasHeard: boolean;
+}
+
+export class DataChannels {
+  readonly #topics = new Map<string, Topic>();
+  #closed = false;
+
+  constructor(
+    private readonly pc: RTCPeerConnection,
+    private readonly handlers: DataHandlers,
+  ) {
+    pc.createDataChannel('', { negotiated: true, id: OFFER_STREAM });
+    pc.ondatachannel = ({ channel }) => this.#adopt(channel);
+  }
+
+  /** Throws `too-large`, `bad-request` (the topic), `rate-limited` (too much waits already) and `disconnected`; what the server refuses comes as a failure. */
+  send(topic: string, data: string | Uint8Array, { to = '', reliable = true }: DataOptions = {}): void {
+    if (this.#closed) throw new ConclaveError('disconnected', 'There is no connection.');
+    const message = writeEnvelope(data, to);
+    if (utf8(topic).length > DATA_TOPIC_MAX) throw new ConclaveError('bad-request', `A topic has at most ${DATA_TOPIC_MAX} bytes.`);
+    const entry = this.#topics.get(keyOf(topic, reliable)) ?? this.#open(topic, reliable);
+    if (entry.waitingBytes + entry.channel.bufferedAmount + message.length > WAITING_MAX) {
+      throw new ConclaveError('rate-limited', 'Too much waits to be sent already.');
+    }
+    if (entry.channel.readyState === 'open') {
+      entry.channel.send(message);
+      return;
+    }
+    entry.waiting.push(message);
+    entry.waitingBytes += message.length;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.pc.ondatachannel = null;
+    this.#topics.clear();
+  }
+
+  #open(topic: string, reliable: boolean): Topic {
+    return this.#adopt(this.pc.createDataChannel(topic, reliable ? {} : { ordered: false, maxRetransmits: 0 }));
+  }
+
+  #adopt(channel: RTCDataChannel): Topic {
+    const reliable = channel.maxRetransmits === null && channel.maxPacketLifeTime === null;
+    const key = keyOf(channel.label, reliable);
+    const entry: Topic = { channel, waiting: [], waitingBytes: 0, hasHeard: false };
+    // Both sides may have opened one at the same time: we go on sending in ours, and hear both.
+    if (!this.#topics.has(key)) this.#topics.set(key, entry);
+    channel.binaryType = 'arraybuffer';
+    channel.onopen = () => {
+      for (const message of entry.waiting.splice(0)) channel.send(message);
+      entry.waitingBytes = 0;
+    };
+    channel.onmessage = ({ data }: MessageEvent<unknown>) => {
+      entry.hasHeard = true;
+      if (data instanceof ArrayBuffer) this.#hear(channel.label, new Uint8Array(data));
+    };
+    channel.onclose = () => {
+      if (this.#topics.get(key) === entry) this.#topics.delete(key);
+      if (this.#closed) return;
+      this.handlers.failure({ code: 'closed', topic: channel.label, to: null });
+      if (entry.hasHeard) setTimeout(() => this.#reopen(channel.label, reliable), REOPEN_MS);
+    };
+    return entry;
+  }
+
+  /** The server closes what we were too slow for, and sends there again only once we have opened it. */
+  #reopen(topic: string, reliable: boolean): void {
+    if (!this.#closed && this.pc.connectionState === 'connected' && !this.#topics.has(keyOf(topic, reliable))) this.#open(topic, reliable);
+  }
+
+  #hear(topic: string, message: Bytes): void {
+    const envelope = readEnvelope(message);
+    if (!envelope) return;
+    const { kind, name, payload } = envelope;
+    if (kind === Kind.error) this.handlers.failure({ code: name, topic, to: new TextDecoder().decode(payload) || null });
+    else this.handlers.message({ from: name, topic, data: kind === Kind.text ? new TextDecoder().decode(payload) : payload });
+  }
+}
+
+const keyOf = (topic: string, reliable: boolean) => `${reliable ? 'r' : 'l'} ${topic}`;
+
+function writeEnvelope(data: string | Uint8Array, to: string): Bytes {
+  const isText = typeof data === 'string';
+  const payload = isText ? utf8(data) : data;
+  const name = utf8(to);
+  if (payload.length > DATA_PAYLOAD_MAX) throw new ConclaveError('too-large', `A message has at most ${DATA_PAYLOAD_MAX} bytes.`);
+  if (name.length > 255) throw new ConclaveError('not-found', 'There is no such participant.');
+  const message = new Uint8Array(2 + name.length + payload.length);
+  message[0] = isText ? Kind.text : Kind.bytes;
+  message[1] = name.length;
+  message.set(name, 2);
+  message.set(payload, 2 + name.length);
+  return message;
+}
+
+function readEnvelope(message: Bytes): { kind: number; name: string; payload: Bytes } | null {
+  const [kind, length] = message;
+  if (kind === undefined || length === undefined || kind > Kind.error || message.length < 2 + length) return null;
+  return { kind, name: new TextDecoder().decode(message.subarray(2, 2 + length)), payload: message.slice(2 + length) };
+}

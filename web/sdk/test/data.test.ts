@@ -1,0 +1,87 @@
+// Data channels over a peer connection that the test holds.
+// SPDX-License-Identifier: Apache-2.0
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { DATA_PAYLOAD_MAX, DataChannels, type DataFailure, type DataMessage } from '../src/data.js';
+import { FakeDataChannel, FakePeerConnection } from './fakes.js';
+
+let pc: FakePeerConnection;
+let data: DataChannels;
+let heard: DataMessage[];
+let failed: DataFailure[];
+
+beforeEach(() => {
+  pc = new FakePeerConnection();
+  heard = [];
+  failed = [];
+  data = new DataChannels(pc as unknown as RTCPeerConnection, { message: (m) => heard.push(m), failure: (f) => failed.push(f) });
+});
+
+const code = (work: () => void): string => {
+  try {
+    work();
+    return '';
+  } catch (error) {
+    return (error as { code: string }).code;
+  }
+};
+
+describe('data channels', () => {
+  it('puts data into the offer without a word of SCTP', () => {
+    expect(pc.channels).toHaveLength(1);
+    expect(pc.channels[0]!.init).toMatchObject({ negotiated: true });
+  });
+
+  it('opens one channel for a topic and manner, and keeps what is sent before it is open', () => {
+    data.send('chat', 'a');
+    data.send('chat', new Uint8Array([7]), { to: 'p_2' });
+    data.send('chat', 'b', { reliable: false });
+    const [, reliable, lossy] = pc.channels;
+    expect(pc.channels).toHaveLength(3);
+    expect(lossy!.init).toEqual({ ordered: false, maxRetransmits: 0 });
+    expect(reliable!.sent).toEqual([]);
+    reliable!.open();
+    expect(reliable!.sent.map((m) => [...m])).toEqual([[1, 0, 97], [0, 3, 112, 95, 50, 7]]);
+    data.send('chat', 'c');
+    expect(reliable!.sent).toHaveLength(3);
+  });
+
+  it('tells what comes, in whichever channel', () => {
+    const channel = new FakeDataChannel('cursor', { maxRetransmits: 0 });
+    pc.ondatachannel!({ channel });
+    channel.hear(1, 'p_ö', 'grüß');
+    channel.hear(0, 'p_2', 'x');
+    channel.hear(2, 'not-found', 'p_9');
+    channel.onmessage!({ data: new Uint8Array([1, 9, 1]).buffer }); // no envelope
+    expect(heard).toEqual([
+      { from: 'p_ö', topic: 'cursor', data: 'grüß' },
+      { from: 'p_2', topic: 'cursor', data: new Uint8Array([120]) },
+    ]);
+    expect(failed).toEqual([{ code: 'not-found', topic: 'cursor', to: 'p_9' }]);
+    channel.open();
+    data.send('cursor', 'back', { reliable: false });
+    expect(pc.channels).toHaveLength(1);
+  });
+
+  it('refuses at once what the server would', () => {
+    expect(code(() => data.send('t', 'x'.repeat(DATA_PAYLOAD_MAX + 1)))).toBe('too-large');
+    expect(code(() => data.send('t'.repeat(65), 'x'))).toBe('bad-request');
+    expect(code(() => Array.from({ length: 80 }, () => data.send('t', 'x'.repeat(DATA_PAYLOAD_MAX))))).toBe('rate-limited');
+    data.close();
+    expect(code(() => data.send('t', 'x'))).toBe('disconnected');
+  });
+
+  it('opens a channel again that the server closed, if it was of use', () => {
+    vi.useFakeTimers();
+    pc.connectionState = 'connected';
+    data.send('used', 'x');
+    data.send('useless', 'x');
+    const [, used, useless] = pc.channels;
+    used!.hear(1, 'p_2', 'hi');
+    used!.drop();
+    useless!.drop();
+    expect(failed.map((f) => [f.code, f.topic])).toEqual([['closed', 'used'], ['closed', 'useless']]);
+    vi.advanceTimersByTime(2000);
+    expect(pc.channels.slice(3).map((c) => c.label)).toEqual(['used']);
+    vi.useRealTimers();
+  });
+});
