@@ -215,6 +215,27 @@ static void missing_grant_allows_nothing(void **state)
     assert_false(token_grant_covers_room(&back.grant, "standup"));
     assert_false(token_grant_covers_room(&back.grant, ""));
     assert_true(back.grant.publish == 0 && !back.grant.subscribe && !back.grant.admin);
+    assert_false(back.grant.data);
+}
+
+static bool may_send_data(const char *grant)
+{
+    char payload[256];
+    struct token_claims back;
+    snprintf(payload, sizeof payload,
+             "{\"sub\":\"u\",\"kind\":\"user\",\"exp\":1790000900,\"grant\":%s}", grant);
+    assert_int_equal(
+        verify_at(forge("{\"alg\":\"ES256\",\"kid\":\"k1\"}", payload, key), NOW, &back), OK);
+    return back.grant.data;
+}
+
+static void who_may_publish_may_send_data_unless_the_grant_says_no(void **state)
+{
+    (void)state;
+    assert_true(may_send_data("{\"publish\":[\"camera\"]}"));
+    assert_false(may_send_data("{\"publish\":[]}"));
+    assert_false(may_send_data("{\"publish\":[\"camera\"],\"data\":false}"));
+    assert_true(may_send_data("{\"data\":true}"));
 }
 
 static void texts_that_are_no_tokens_are_malformed(void **state)
@@ -315,6 +336,7 @@ int main(void)
         cmocka_unit_test(other_algorithms_and_critical_headers_are_refused),
         cmocka_unit_test(claims_of_wrong_shape_are_refused),
         cmocka_unit_test(missing_grant_allows_nothing),
+        cmocka_unit_test(who_may_publish_may_send_data_unless_the_grant_says_no),
         cmocka_unit_test(texts_that_are_no_tokens_are_malformed),
         cmocka_unit_test(key_sets_round_trip_and_skip_what_is_not_ours),
         cmocka_unit_test(kid_is_the_thumbprint),

@@ -237,6 +237,39 @@ static void an_m_line_without_a_source_is_not_forwarded(void **state)
     free(offer);
 }
 
+/* The vector with data channels in its bundle. */
+static char *add_data(const char *offer)
+{
+    static const char group[] = "a=group:BUNDLE ";
+    char *text = calloc(1, SDP_TEXT_MAX);
+    const char *at = strstr(offer, group);
+    assert_true(text != NULL && at != NULL);
+    size_t head = (size_t)(at - offer) + strlen(group);
+    snprintf(text, SDP_TEXT_MAX,
+             "%.*sd %sm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\n"
+             "a=mid:d\r\na=sctp-port:5000\r\na=max-message-size:262144\r\n",
+             (int)head, offer, offer + head);
+    return text;
+}
+
+static void data_channels_are_decided_by_the_first_offer(void **state)
+{
+    char *offer = read_vector("chromium-offer.sdp"), *with_data = add_data(offer);
+    struct negotiation_request q = request_of(with_data);
+    q.takes_data = q.data_allowed = true;
+    assert_int_equal(run(&q, &result), OK);
+    assert_int_equal(result.params.data.sctp_port, 5000);
+    assert_int_equal(result.params.data.max_message_size, 16384);
+    assert_true(result.params.data.is_allowed);
+    assert_int_equal(count("a=sctp-port:5000\r\na=max-message-size:16384\r\n"), 1);
+    q.takes_data = false; /* the first had none */
+    assert_int_equal(run(&q, &result), OK);
+    assert_int_equal(result.params.data.sctp_port, 0);
+    assert_int_equal(count("m=application 0 "), 1);
+    free(offer);
+    free(with_data);
+}
+
 static void nonsense_is_refused_with_a_reason(void **state)
 {
     struct negotiation_request q = request_of("hello");
@@ -268,6 +301,7 @@ int main(void)
         cmocka_unit_test(participants_have_different_ssrcs),
         cmocka_unit_test(sources_that_do_not_fit_the_offer_are_refused),
         cmocka_unit_test(an_m_line_without_a_source_is_not_forwarded),
+        cmocka_unit_test(data_channels_are_decided_by_the_first_offer),
         cmocka_unit_test(nonsense_is_refused_with_a_reason),
         cmocka_unit_test(source_names_are_those_of_the_protocol),
     };

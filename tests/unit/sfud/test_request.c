@@ -27,7 +27,8 @@ static void participant_create_is_parsed(void **state)
     (void)state;
     assert_int_equal(parse("{" HEAD ",\"op\":\"participant.create\"," WHO
                            ",\"sdp\":\"v=0\\r\\n\",\"sources\":{\"0\":\"microphone\",\"1\":"
-                           "\"camera\"},\"allowed\":[\"camera\",\"screen\"],\"later\":[1]}"),
+                           "\"camera\"},\"allowed\":[\"camera\",\"screen\"],\"data\":true,"
+                           "\"later\":[1]}"),
                      OK);
     assert_string_equal(r.id, "r_1");
     assert_string_equal(r.reply, "cc:signald:signald-1:replies");
@@ -40,6 +41,7 @@ static void participant_create_is_parsed(void **state)
     assert_string_equal(r.sources[1].mid, "1");
     assert_int_equal(r.sources[1].source, SOURCE_CAMERA);
     assert_int_equal(r.allowed, SOURCE_BIT(SOURCE_CAMERA) | SOURCE_BIT(SOURCE_SCREEN));
+    assert_true(r.data_allowed);
 }
 
 static void slots_set_is_parsed(void **state)
@@ -103,6 +105,10 @@ static void what_is_wrong_is_named(void **state)
         { "{" HEAD ",\"op\":\"participant.create\"," WHO ",\"sdp\":\"\",\"sources\":{},"
           "\"allowed\":\"all\"}",
           "allowed: not a short array" },
+        { "{" HEAD ",\"op\":\"participant.create\"," WHO
+          ",\"sdp\":\"v\",\"sources\":{},\"allowed\":[],"
+          "\"data\":1}",
+          "data: not a boolean" },
         { "{" HEAD ",\"op\":\"slots.set\"," WHO ",\"version\":-1,\"slots\":[]}",
           "version: out of range" },
         { "{" HEAD ",\"op\":\"slots.set\"," WHO ",\"version\":1,\"slots\":[{\"mid\":\"1\","

@@ -442,7 +442,7 @@ def people_of_two_signalds_meet(c):
     assert [p["name"] for p in jb["participants"]] == ["Ada", "Bobby"] and jb["role"] == "member"
     assert a.event("participant-joined")["participant"]["id"] == jb["participant"]
     create = c.node.last("participant.create")
-    assert create["allowed"] == ["microphone", "camera", "screen"]
+    assert create["allowed"] == ["microphone", "camera", "screen"] and create["data"] is True
     assert a.ask("publish", source="camera", width=1280, height=720)["op"] == "ok"
     slots = b.event("slots", lambda m: any(s["participant"] for s in m["slots"]))["slots"]
     assert {"mid": "6", "kind": "video", "participant": ja["participant"],
