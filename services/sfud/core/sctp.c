@@ -192,7 +192,9 @@ void sctp_stack_begin(void)
 
 void sctp_stack_end(void)
 {
-    (void)usrsctp_finish();
+    /* It refuses while timers hold what was closed. */
+    for (unsigned i = 0; i < 100 && usrsctp_finish() != 0; i++)
+        usrsctp_handle_timers(100);
     pool_done(&associations);
 }
 

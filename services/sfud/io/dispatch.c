@@ -280,8 +280,7 @@ static void on_create(struct control *c)
     struct member_secrets secrets = fresh_secrets();
     struct bytes sdp;
     size_t worker = member->room->worker;
-    if (negotiate_request(c, worker, &secrets, member, &sdp) &&
-        (is_new || replace(c, member)) &&
+    if (negotiate_request(c, worker, &secrets, member, &sdp) && (is_new || replace(c, member)) &&
         post_transport(c, worker, COMMAND_TRANSPORT_CREATE, sdp, &member->create_id)) {
         member->secrets = secrets;
         member->allowed = r->allowed;

@@ -46,7 +46,7 @@ struct request {
     size_t source_count;
     uint32_t allowed;  /* CREATE: SOURCE_BIT mask */
     bool data_allowed; /* CREATE: to send in data channels */
-    uint64_t version; /* SLOTS_SET */
+    uint64_t version;  /* SLOTS_SET */
     struct slot_setting slots[TRANSPORT_MEDIA_MAX];
     size_t slot_count;
     enum source source; /* TRACK_SET */

@@ -222,8 +222,10 @@ static bool may_send_data(const char *grant)
 {
     char payload[256];
     struct token_claims back;
-    snprintf(payload, sizeof payload,
-             "{\"sub\":\"u\",\"kind\":\"user\",\"exp\":1790000900,\"grant\":%s}", grant);
+    snprintf(
+        payload, sizeof payload,
+        "{\"iss\":\"conclave\",\"sub\":\"u\",\"kind\":\"user\",\"exp\":1790000900,\"grant\":%s}",
+        grant);
     assert_int_equal(
         verify_at(forge("{\"alg\":\"ES256\",\"kid\":\"k1\"}", payload, key), NOW, &back), OK);
     return back.grant.data;

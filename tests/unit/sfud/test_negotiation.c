@@ -240,13 +240,13 @@ static void an_m_line_without_a_source_is_not_forwarded(void **state)
 /* The vector with data channels in its bundle. */
 static char *add_data(const char *offer)
 {
-    static const char group[] = "a=group:BUNDLE ";
+    static const char group[] = "a=group:BUNDLE";
     char *text = calloc(1, SDP_TEXT_MAX);
     const char *at = strstr(offer, group);
     assert_true(text != NULL && at != NULL);
-    size_t head = (size_t)(at - offer) + strlen(group);
+    size_t head = (size_t)(at - offer) + strcspn(at, "\r\n");
     snprintf(text, SDP_TEXT_MAX,
-             "%.*sd %sm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\n"
+             "%.*s d%sm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\n"
              "a=mid:d\r\na=sctp-port:5000\r\na=max-message-size:262144\r\n",
              (int)head, offer, offer + head);
     return text;
