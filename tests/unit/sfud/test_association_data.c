@@ -130,7 +130,8 @@ static void settle(void)
             any |= speak(&people[i]);
         while (associations_next_deadline(engine) <= now)
             associations_tick(engine, now);
-        any |= listen(0) | listen(1);
+        for (size_t i = 0; i < 2; i++)
+            any |= listen(i);
     }
 }
 
