@@ -77,7 +77,7 @@ void association_wake(struct associations *a, const struct association *as, usec
 
 static void release(struct associations *a, struct association *as)
 {
-    association_data_end(as);
+    association_data_end(a, as);
     dtls_free(handshake_leave(a, as));
     dtls_free(as->dtls);
     list_remove(&as->ready);
@@ -110,11 +110,11 @@ static void follow_established(struct associations *a, struct association *as)
     case DTLS_CONNECTED:
         break;
     case DTLS_CLOSED:
-        association_data_end(as);
+        association_data_end(a, as);
         as->has_ended = true;
         break;
     case DTLS_FAILED:
-        association_data_end(as);
+        association_data_end(a, as);
         as->has_failed = true;
         as->reason = dtls_failure(as->dtls);
         break;
@@ -195,7 +195,7 @@ static void restart_association(struct associations *a, struct association *as,
 
 static void close_association(struct associations *a, struct association *as)
 {
-    association_data_end(as);
+    association_data_end(a, as);
     dtls_free(handshake_leave(a, as));
     if (as->dtls != NULL)
         dtls_close(as->dtls);

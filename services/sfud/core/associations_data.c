@@ -37,11 +37,14 @@ void association_data_take(struct associations *a, struct association *as, usec 
     }
 }
 
-void association_data_end(struct association *as)
+void association_data_end(struct associations *a, struct association *as)
 {
+    if (as->member == NULL)
+        return;
     list_remove(&as->in_data);
     data_member_free(as->member);
     as->member = NULL;
+    a->has_packets = true; /* the counters are to be told, if nothing else */
 }
 
 /* What DTLS does not take is lost on the way, and SCTP repeats it. */
@@ -90,7 +93,7 @@ void associations_data_tick(struct associations *a, usec now)
         struct association *as = list_entry(link, struct association, in_data);
         send_packets(a, as);
         if (!data_member_is_alive(as->member))
-            association_data_end(as);
+            association_data_end(a, as);
     }
     set_stats(a);
 }

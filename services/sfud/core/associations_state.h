@@ -107,7 +107,7 @@ void association_data_connected(struct associations *a, struct association *as, 
 /* What has come in records of DTLS. */
 void association_data_take(struct associations *a, struct association *as, usec now);
 /* No data of this association any more. */
-void association_data_end(struct association *as);
+void association_data_end(struct associations *a, struct association *as);
 /* SCTP's timers, and all that is to be sent. */
 void associations_data_tick(struct associations *a, usec now);
 /* 0: there are packets to send. */

@@ -305,6 +305,10 @@ static void who_leaves_is_no_longer_found(void **state)
     say_text(&people[0], "p_2", "and you?");
     assert_int_equal(people[0].error_count, 2);
     assert_int_equal(stat_of(ASSOCIATIONS_DATA_MEMBERS), 1);
+    ask(&people[0], ASSOCIATION_CLOSE, bytes_of(NULL, 0));
+    wait(MILLIS(100));
+    assert_int_equal(stat_of(ASSOCIATIONS_DATA_MEMBERS), 0);
+    assert_int_equal(associations_next_deadline(engine), USEC_NEVER);
 }
 
 static void data_go_on_over_a_new_handshake(void **state)
