@@ -23,6 +23,7 @@ enum {
     REPORT_LOSS_LOW = 5,     /* of 256: 2 % */
     LOSS_SEVERE = 300,       /* per mille: the path is simply full */
     SILENCE_PERCENT = 70,
+    JITTER_MAX_US = 100000,  /* a delay that rose by more is a queue */
     QUIET_US = 500000,       /* nothing was sent for so long: whatever queue there was is gone */
     LEVEL_US = 2000000,      /* a delay that is high and flat for so long is no queue of ours … */
     LEVEL_SURE_US = 4000000, /* … even if as much is sent as may be */
@@ -284,7 +285,7 @@ static void cut_for_delay(struct bwe *b)
         acked = b->estimate_bps;
     uint64_t to = percent(acked, cut_percent(b));
     /* sent far less than allowed, and no queue to speak of: rather jitter than a slow path */
-    if (is_application_limited(b) && !standing)
+    if (is_application_limited(b) && !standing && b->delay.queue_us < JITTER_MAX_US)
         to = MAX(to, percent(b->estimate_bps, 85));
     b->capacity_bps = acked;
     b->overuse_count++;

@@ -116,10 +116,10 @@ int64_t nack_on_packet(struct nack_generator *g, uint16_t wire_seq, bool keyfram
 
 static usec due_at(const struct nack_generator *g, const struct nack_entry *e)
 {
-    if (e->tries == 1)
+    if (e->tries % 2 == 1)
         return e->asked_at + NACK_ECHO_US;
-    if (e->tries > 1)
-        return e->asked_at + MAX((usec)NACK_REPEAT_MIN_US, g->rtt_us + NACK_REPEAT_SLACK_US);
+    if (e->tries > 0)
+        return e->asked_at + MAX((usec)NACK_REPEAT_MIN_US, g->rtt_us);
     bool passed = g->unwrapper.highest - e->seq >= NACK_REORDER_PACKETS;
     return passed ? e->asked_at : e->asked_at + NACK_REORDER_US;
 }

@@ -17,10 +17,10 @@ enum {
     NACK_TRIES_MAX = 10,
     NACK_REORDER_PACKETS = 2, /* a gap is asked for when this many newer packets have come … */
     NACK_REORDER_US = 10000,  /* … or after this long */
-    NACK_ECHO_US = 10000, /* the first request is repeated so soon: it may be lost itself, and who
-                             has answered does not answer twice within a round trip */
+    /* Each request is made twice: it may be lost itself, and who has answered does not answer again
+     * within a round trip. Then after the round trip from the second. */
+    NACK_ECHO_US = 10000,
     NACK_REPEAT_MIN_US = 20000,
-    NACK_REPEAT_SLACK_US = 10000, /* repeats come after the publisher's round trip, not within */
     NACK_RTT_DEFAULT_US = 100000,
     NACK_BATCH_MAX = 128,    /* sequence numbers per nack_take() */
     NACK_RESTART_GAP = 3000, /* a jump this wide is a restarted stream, not loss */

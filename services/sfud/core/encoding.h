@@ -48,6 +48,7 @@ struct encoding {
     uint8_t fir_seq;
     struct media_clock clock; /* of the last sender report */
     struct layer_reader layers;
+    bool in_keyframe;        /* the newest frame is one */
     struct rate_meter rates; /* by decode target; 0 is all if there are no layers */
 
     struct packet_cache cache; /* video */

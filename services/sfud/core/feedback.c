@@ -50,6 +50,7 @@ static void on_reports(struct worker *w, struct transport *t, struct bytes repor
             continue;
         worst = MAX(worst, (int)report.fraction_lost);
         slot->fraction_lost = report.fraction_lost;
+        slot->loss = MAX(report.fraction_lost, (uint8_t)(slot->loss - slot->loss / 4));
         slot->jitter = report.jitter;
         usec rtt_us = rtcp_round_trip(&report, ntp_of(worker_wall(w, now)));
         if (rtt_us >= 0)

@@ -316,6 +316,16 @@ static bool is_permitted(struct worker *w, const struct arrival *a)
     return a->track->allowed && !a->track->muted;
 }
 
+/* A keyframe is rare, and soon past: it tells little of what the stream costs. */
+static void meter(struct encoding *e, const struct pass_packet *p, usec now)
+{
+    if (p->layers.frame_start)
+        e->in_keyframe = p->layers.keyframe_start;
+    size_t size = p->payload.len + PACKET_OVERHEAD;
+    rate_meter_add(&e->rates, p->layers.has_layers ? p->layers.present : 1,
+                   e->in_keyframe ? size / 4 : size, now);
+}
+
 void ingress_rtp(struct worker *w, struct transport *t, const struct datagram *d, usec now)
 {
     struct arrival a = { .t = t, .at = d->arrival };
@@ -352,8 +362,7 @@ void ingress_rtp(struct worker *w, struct transport *t, const struct datagram *d
         stats_count(&w->stats, STAT_DROP_DUPLICATE);
         return;
     }
-    rate_meter_add(&a.encoding->rates, p->layers.has_layers ? p->layers.present : 1,
-                   p->payload.len + PACKET_OVERHEAD, now);
+    meter(a.encoding, p, now);
     if (a.format->codec == CODEC_OPUS && !list_is_empty(&a.track->slots))
         red_history_put(&a.encoding->history, p->seq, p->timestamp, p->payload);
     w->packet_count++;

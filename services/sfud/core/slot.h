@@ -82,9 +82,10 @@ struct slot {
     /* sender report and receiver report */
     uint32_t packet_count, octet_count;
     uint64_t mid_packets;
-    usec sent_at;     /* last packet */
-    usec reported_at; /* last sender report */
-    uint8_t fraction_lost;
+    usec sent_at;          /* last packet */
+    usec reported_at;      /* last sender report */
+    uint8_t fraction_lost; /* of 256, in the last report */
+    uint8_t loss;          /* the same, falling slowly */
     uint32_t jitter;
     usec pli_window_at;
     uint8_t pli_count;

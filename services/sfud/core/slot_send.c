@@ -371,56 +371,6 @@ static void add_depdesc(const struct departure *d, const struct pass_packet *p,
     v->dependency_descriptor = bytes_of(memory->start, writer_len(memory));
 }
 
-static void send_packet(struct departure *d, const struct pass_packet *p,
-                        const struct forwarder_output *o, bool marker)
-{
-    struct slot *slot = d->slot;
-    struct rtp_packet h = { .payload_type = is_repeating(d, p) ? slot->red_type : slot->format_out,
-                            .marker = marker,
-                            .seq = (uint16_t)o->seq,
-                            .timestamp = o->timestamp,
-                            .ssrc = slot->ssrc };
-    struct rtp_ext_values v = p->ext;
-    v.present &= FORWARDED_EXTENSIONS;
-    uint8_t depdesc[DEPDESC_SIZE_MAX];
-    struct writer dw = writer_of(depdesc, sizeof depdesc);
-    add_depdesc(d, p, o, &v, &dw);
-    struct bytes header = write_header(d, &h, &v);
-    struct send_record record = { 0 };
-    struct bytes payload = slot->kind == MEDIA_AUDIO ? place_sound(d, p, header.len)
-                                                     : place_payload(d, p, o, header.len, &record);
-    if (seal(d, (uint64_t)o->seq, header, payload) == 0)
-        return;
-    stats_count(&d->w->stats, STAT_RTP_OUT);
-    note_sent(d, p, payload.len, marker, o, &record);
-}
-
-bool slot_forward(struct worker *w, struct transport *t, struct slot *slot,
-                  const struct pass_packet *p, usec now, struct outbox *out)
-{
-    struct departure d = { .w = w, .t = t, .slot = slot, .out = out, .now = now };
-    if (p->encoding != slot->format_input || p->payload_type != slot->format_in)
-        look_up_format(slot, t, p);
-    if (slot->format_out == SLOT_NO_FORMAT)
-        stats_count(&w->stats, STAT_DROP_FORMAT);
-    if (!reserve(&d, p->payload.len + (is_repeating(&d, p) ? RED_OVERHEAD_MAX : 0)))
-        return false;
-    struct forwarder_output o;
-    bool marker_here = false;
-    enum forwarder_verdict v = push(&d, p, &o, &marker_here);
-    if (v == FORWARDER_FILL)
-        fill(&d, &o);
-    if (v == FORWARDER_SEND || v == FORWARDER_SWITCHED)
-        send_packet(&d, p, &o, p->marker || marker_here);
-    if (v == FORWARDER_SWITCHED) {
-        stats_count(&w->stats, STAT_SWITCHES);
-        const struct encoding *e = pool_at(&w->encodings, p->encoding);
-        if (e->is_video)
-            catch_up(&d, e, p);
-    }
-    return true;
-}
-
 /* The retransmission of a cached packet. */
 static size_t send_again(struct departure *d, const struct send_record *r,
                          const struct cached_packet *source)
@@ -451,6 +401,76 @@ static size_t send_again(struct departure *d, const struct send_record *r,
     return size;
 }
 
+/* Something sent a moment ago, once more. */
+static size_t repeat(struct departure *d, unsigned back)
+{
+    const struct send_record *r = send_log_recent(&d->slot->log, back);
+    const struct encoding *e = r == NULL ? NULL : pool_at(&d->w->encodings, r->source);
+    const struct cached_packet *source =
+        e == NULL || !e->is_video ? NULL : packet_cache_find(&e->cache, r->source_seq);
+    return source == NULL ? 0 : send_again(d, r, source);
+}
+
+/* That the last packet of a frame is lost shows only when the next frame comes: where packets are
+ * lost it goes twice. */
+static void repeat_end(struct departure *d)
+{
+    if (d->slot->loss >= RESEND_TWICE_LOSS && reserve(d, DATAGRAM_SIZE_MAX) && repeat(d, 0) > 0)
+        stats_count(&d->w->stats, STAT_RTX_OUT);
+}
+
+static void send_packet(struct departure *d, const struct pass_packet *p,
+                        const struct forwarder_output *o, bool marker)
+{
+    struct slot *slot = d->slot;
+    struct rtp_packet h = { .payload_type = is_repeating(d, p) ? slot->red_type : slot->format_out,
+                            .marker = marker,
+                            .seq = (uint16_t)o->seq,
+                            .timestamp = o->timestamp,
+                            .ssrc = slot->ssrc };
+    struct rtp_ext_values v = p->ext;
+    v.present &= FORWARDED_EXTENSIONS;
+    uint8_t depdesc[DEPDESC_SIZE_MAX];
+    struct writer dw = writer_of(depdesc, sizeof depdesc);
+    add_depdesc(d, p, o, &v, &dw);
+    struct bytes header = write_header(d, &h, &v);
+    struct send_record record = { 0 };
+    struct bytes payload = slot->kind == MEDIA_AUDIO ? place_sound(d, p, header.len)
+                                                     : place_payload(d, p, o, header.len, &record);
+    if (seal(d, (uint64_t)o->seq, header, payload) == 0)
+        return;
+    stats_count(&d->w->stats, STAT_RTP_OUT);
+    note_sent(d, p, payload.len, marker, o, &record);
+    if (marker && slot->kind == MEDIA_VIDEO)
+        repeat_end(d);
+}
+
+bool slot_forward(struct worker *w, struct transport *t, struct slot *slot,
+                  const struct pass_packet *p, usec now, struct outbox *out)
+{
+    struct departure d = { .w = w, .t = t, .slot = slot, .out = out, .now = now };
+    if (p->encoding != slot->format_input || p->payload_type != slot->format_in)
+        look_up_format(slot, t, p);
+    if (slot->format_out == SLOT_NO_FORMAT)
+        stats_count(&w->stats, STAT_DROP_FORMAT);
+    if (!reserve(&d, p->payload.len + (is_repeating(&d, p) ? RED_OVERHEAD_MAX : 0)))
+        return false;
+    struct forwarder_output o;
+    bool marker_here = false;
+    enum forwarder_verdict v = push(&d, p, &o, &marker_here);
+    if (v == FORWARDER_FILL)
+        fill(&d, &o);
+    if (v == FORWARDER_SEND || v == FORWARDER_SWITCHED)
+        send_packet(&d, p, &o, p->marker || marker_here);
+    if (v == FORWARDER_SWITCHED) {
+        stats_count(&w->stats, STAT_SWITCHES);
+        const struct encoding *e = pool_at(&w->encodings, p->encoding);
+        if (e->is_video)
+            catch_up(&d, e, p);
+    }
+    return true;
+}
+
 bool slot_resend(struct worker *w, struct transport *t, struct slot *slot, uint16_t out_seq,
                  usec now, struct outbox *out)
 {
@@ -470,16 +490,6 @@ bool slot_resend(struct worker *w, struct transport *t, struct slot *slot, uint1
         slot->sample.resent_count++;
     }
     return true;
-}
-
-/* Something sent a moment ago, once more: a probe that may even be of use. */
-static size_t repeat(struct departure *d, unsigned back)
-{
-    const struct send_record *r = send_log_recent(&d->slot->log, back);
-    const struct encoding *e = r == NULL ? NULL : pool_at(&d->w->encodings, r->source);
-    const struct cached_packet *source =
-        e == NULL || !e->is_video ? NULL : packet_cache_find(&e->cache, r->source_seq);
-    return source == NULL ? 0 : send_again(d, r, source);
 }
 
 /* Nothing has to have been sent before: any RTX format of the m-line does for padding. */
