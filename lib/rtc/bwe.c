@@ -23,6 +23,7 @@ enum {
     REPORT_LOSS_LOW = 5,     /* of 256: 2 % */
     LOSS_SEVERE = 300,       /* per mille: the path is simply full */
     SILENCE_PERCENT = 70,
+    SOFT_CUT_US = 30000,
     JITTER_MAX_US = 100000,  /* a delay that rose by more is a queue */
     QUIET_US = 500000,       /* nothing was sent for so long: whatever queue there was is gone */
     LEVEL_US = 2000000,      /* a delay that is high and flat for so long is no queue of ours … */
@@ -285,7 +286,8 @@ static void cut_for_delay(struct bwe *b)
         acked = b->estimate_bps;
     uint64_t to = percent(acked, cut_percent(b));
     /* sent far less than allowed, and no queue to speak of: rather jitter than a slow path */
-    if (is_application_limited(b) && !standing && b->delay.queue_us < JITTER_MAX_US)
+    b->is_soft_cut = is_application_limited(b) && !standing && b->delay.queue_us < JITTER_MAX_US;
+    if (b->is_soft_cut)
         to = MAX(to, percent(b->estimate_bps, 85));
     b->capacity_bps = acked;
     b->overuse_count++;
@@ -304,6 +306,7 @@ static void cut_for_loss(struct bwe *b)
     bwe_loss_on_cut(&b->loss, b->estimate_bps);
     bwe_loss_forget(&b->loss);
     b->loss_cut_count++;
+    b->is_soft_cut = false;
     cut_to(b, to);
 }
 
@@ -357,7 +360,9 @@ static void decide(struct bwe *b)
     if (usage == BWE_OVERUSE && !standing && b->probe.state != BWE_PROBE_IDLE)
         usage = b->delay.usage = BWE_NORMAL; /* a probe makes a rise of its own */
     take_probe_result(b);
-    bool may_cut = !is_cut_within(b, CUT_INTERVAL_US + b->rtt_us);
+    /* jitter would have passed: what was spared is cut as soon as the queue is longer still */
+    bool was_soft = b->is_soft_cut && b->delay.queue_us >= JITTER_MAX_US;
+    bool may_cut = !is_cut_within(b, was_soft ? SOFT_CUT_US : CUT_INTERVAL_US + b->rtt_us);
     uint64_t acked = bwe_rate_bps(&b->acked, WINDOW_US);
     bwe_loss_on_rate(&b->loss, b->estimate_bps, !drained);
     if (usage == BWE_OVERUSE && may_cut) {

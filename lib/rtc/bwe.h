@@ -63,6 +63,7 @@ struct bwe {
     usec updated_at;     /* when the estimate was last let grow */
     usec sent_at;        /* newest packet; USEC_NEVER none */
     usec level_at;       /* since when the delay has been high but flat; USEC_NEVER: it is not */
+    bool is_soft_cut;    /* the last cut spared what might have been jitter */
     usec cut_at;         /* when it was last cut; 0 never */
     usec unanswered_at;  /* when the first packet left that no feedback answered; USEC_NEVER none */
     unsigned level_cuts; /* in a row, for a standing queue that did not get shorter */

@@ -130,12 +130,27 @@ static uint64_t cost_of(const struct track *track, const struct encoding *e, uns
     return bps > 0 ? bps : nominal_bps(track, e->layer);
 }
 
-/* Half of the frames is worth a larger picture, a quarter is not; but it is the last resort. */
-static bool is_worth_it(const struct track *track, const struct layer_structure *s, unsigned target,
-                        bool is_lowest)
+/* The decode target of these layers, or -1. */
+static int find_target(const struct layer_structure *s, unsigned spatial, unsigned temporal)
 {
-    return is_lowest || track->source == SOURCE_SCREEN ||
-           s->targets[target].temporal + 2 >= s->temporal_count;
+    for (int i = 0; i < s->target_count; i++) {
+        if (s->targets[i].spatial == spatial && s->targets[i].temporal == temporal)
+            return i;
+    }
+    return -1;
+}
+
+/* Half of the frames is worth a larger picture, a quarter is not. As the last resort it is, if it
+ * costs much less than half of them. */
+static bool is_worth_it(const struct track *track, const struct encoding *e, unsigned spatial,
+                        unsigned temporal, bool is_lowest)
+{
+    const struct layer_structure *s = &e->layers.structure;
+    if (track->source == SOURCE_SCREEN || temporal + 2 >= s->temporal_count)
+        return true;
+    int next = find_target(s, spatial, temporal + 1), here = find_target(s, spatial, temporal);
+    return is_lowest && next >= 0 && here >= 0 &&
+           cost_of(track, e, (unsigned)next) >= cost_of(track, e, (unsigned)here) / 2 * 3;
 }
 
 /* Adds what one encoding offers of spatial layer `inner`, in rising frame rate. */
@@ -145,13 +160,11 @@ static void add_rungs(struct ladder *l, const struct track *track, const struct 
     const struct layer_structure *s = &e->layers.structure;
     bool is_lowest = l->count == 0, any = false;
     for (unsigned temporal = 0; temporal < s->temporal_count; temporal++) {
-        for (unsigned i = 0; i < s->target_count; i++) {
-            if (s->targets[i].spatial != inner || s->targets[i].temporal != temporal ||
-                !is_worth_it(track, s, i, is_lowest))
-                continue;
-            ladder_add(l, (struct rung){ spatial, (uint8_t)temporal, cost_of(track, e, i) });
-            any = true;
-        }
+        int i = find_target(s, inner, temporal);
+        if (i < 0 || !is_worth_it(track, e, inner, temporal, is_lowest))
+            continue;
+        ladder_add(l, (struct rung){ spatial, (uint8_t)temporal, cost_of(track, e, (unsigned)i) });
+        any = true;
     }
     if (!any) /* nothing known of layers: all or nothing */
         ladder_add(l, (struct rung){ spatial, LAYER_ANY, cost_of(track, e, 0) });
