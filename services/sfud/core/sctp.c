@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <usrsctp.h>
 
@@ -192,9 +193,11 @@ void sctp_stack_begin(void)
 
 void sctp_stack_end(void)
 {
-    /* It refuses while timers hold what was closed. */
-    for (unsigned i = 0; i < 100 && usrsctp_finish() != 0; i++)
+    /* It refuses while timers hold what was closed, or its own thread holds the lock. */
+    for (unsigned i = 0; i < 10000 && usrsctp_finish() != 0; i++) {
         usrsctp_handle_timers(100);
+        sched_yield();
+    }
     pool_done(&associations);
 }
 

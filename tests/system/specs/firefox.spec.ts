@@ -52,6 +52,23 @@ test('the layer follows the view, whoever sends and whoever watches', async () =
   }
 });
 
+test('application data go both ways, in order or lossy', async () => {
+  const heard = (c: Caller) => c.page.evaluate(() => (window as unknown as { got: string[] }).got);
+  for (const c of [fox, cora]) {
+    await c.page.evaluate(() => {
+      const got: string[] = ((window as unknown as { got: string[] }).got = []);
+      window.conclave.room.on('data', (m: { topic: string; data: string }) => got.push(`${m.topic} ${m.data}`));
+    });
+  }
+  for (const [from, to] of [[fox, cora], [cora, fox]] as const) {
+    await from.page.evaluate(() => {
+      for (const text of ['ä', 'b', 'c']) window.conclave.room.data.send('order', text);
+      window.conclave.room.data.send('lossy', 'd', { reliable: false });
+    });
+    await expect.poll(async () => (await heard(to)).sort()).toEqual(['lossy d', 'order b', 'order c', 'order ä']);
+  }
+});
+
 test('a mute in Firefox silences it, an unmute is heard again', async () => {
   await fox.control('microphone');
   await expect(cora.tile('Fox').getByTestId('tile-muted')).toBeVisible();
