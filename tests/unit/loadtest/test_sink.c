@@ -368,6 +368,8 @@ static void a_nack_waits_for_reordering_and_is_repeated_after_a_round_trip(void 
     now += 1;
     assert_int_equal(feedback(video).nacks, 1);
     assert_int_equal(feedback(video).nacks, 0);
+    now += NACK_ECHO_US;
+    assert_int_equal(feedback(video).nacks, 1); /* the first may be lost itself */
     now += NACK_RTT_DEFAULT_US - 1;
     assert_int_equal(feedback(video).nacks, 0);
     now += 1;
@@ -376,7 +378,7 @@ static void a_nack_waits_for_reordering_and_is_repeated_after_a_round_trip(void 
     struct asked asked = feedback(video); /* two newer ones: at once */
     assert_int_equal(asked.seq_count, 1);
     assert_int_equal(asked.seqs[0], 4);
-    assert_int_equal(m->nack_sent, 3);
+    assert_int_equal(m->nack_sent, 4);
     assert_int_equal(m->pli_sent, 0);
 }
 

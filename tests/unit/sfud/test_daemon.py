@@ -295,7 +295,7 @@ def many_rooms_use_all_workers(bed):
     ports = set()
     for i in range(6):
         _, reply = create(bed, "p_1", room=f"default/many{i}")
-        ports |= set(re.findall(r"127\.0\.0\.1 (\d+) typ host", reply["sdp"]))
+        ports |= set(re.findall(r"(?i) udp \d+ 127\.0\.0\.1 (\d+) typ host", reply["sdp"]))
     assert len(ports) == 2, ports
     for i in range(6):
         assert bed.request("participant.remove", room=f"default/many{i}",
