@@ -5,7 +5,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <usrsctp.h>
 
@@ -193,11 +192,10 @@ void sctp_stack_begin(void)
 
 void sctp_stack_end(void)
 {
-    /* It refuses while timers hold what was closed, or its own thread holds the lock. */
-    for (unsigned i = 0; i < 10000 && usrsctp_finish() != 0; i++) {
-        usrsctp_handle_timers(100);
-        sched_yield();
-    }
+    /* It refuses while timers hold what was closed, or its own thread holds the lock: once, at the
+     * end of the process, so we may spin. */
+    for (unsigned i = 0; i < 1000000 && usrsctp_finish() != 0; i++)
+        usrsctp_handle_timers(1);
     pool_done(&associations);
 }
 
