@@ -114,6 +114,15 @@ int64_t nack_on_packet(struct nack_generator *g, uint16_t wire_seq, bool keyfram
     return seq;
 }
 
+bool nack_is_missing(const struct nack_generator *g, uint16_t wire_seq)
+{
+    int64_t seq = seq_peek16(&g->unwrapper, wire_seq);
+    if (!g->unwrapper.started || seq > g->unwrapper.highest)
+        return true;
+    size_t i = lower_bound(g, seq);
+    return i < g->missing_count && g->missing[i].seq == seq;
+}
+
 static usec due_at(const struct nack_generator *g, const struct nack_entry *e)
 {
     if (e->tries % 2 == 1)

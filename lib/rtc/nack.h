@@ -54,6 +54,9 @@ void nack_set_rtt(struct nack_generator *g, usec rtt_us);
  * keyframe_start: it is the first packet of a keyframe. Returns the extended sequence number. */
 int64_t nack_on_packet(struct nack_generator *g, uint16_t seq, bool keyframe_start, usec now);
 
+/* A packet of this number would be news: it is newer than all, or missing. */
+bool nack_is_missing(const struct nack_generator *g, uint16_t seq);
+
 /* The numbers to ask for now, ascending; they count as asked. At most NACK_BATCH_MAX. After the
  * last try a packet is forgotten and counted lost. */
 size_t nack_take(struct nack_generator *g, usec now, uint16_t ret_seqs[NACK_BATCH_MAX]);

@@ -186,11 +186,11 @@ bool sink_on_packet(struct sink *s, const struct sink_packet *p, usec now, struc
         on_original(s, p, now, m);
     if (s->kind == MEDIA_AUDIO)
         return !p->is_rtx && on_progress(s, 1, now, m, ret);
-    uint64_t recovered = s->nack->recovered_count;
+    bool is_news = nack_is_missing(s->nack, p->rtp->seq);
     int64_t seq = nack_on_packet(s->nack, p->rtp->seq, p->keyframe_start, now);
     if (p->is_rtx) {
         m->video.rtx_received++;
-        m->video.recovered += s->nack->recovered_count > recovered;
+        m->video.recovered += is_news;
     }
     if (p->keyframe_start) {
         m->keyframes_received++;
