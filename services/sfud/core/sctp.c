@@ -39,6 +39,7 @@ _Static_assert(SCTP_STREAMS <= 64, "a bit each");
 /* The library names associations by a pointer that it may still use after their end: ours are
  * handles, which then name nobody. */
 static struct pool associations;
+static bool is_running; /* the library */
 
 static struct sctp *find(const void *address)
 {
@@ -182,7 +183,9 @@ static int on_receive(struct socket *socket, union sctp_sockstore from, void *da
 void sctp_stack_begin(void)
 {
     check(pool_init(&associations, SCTP_ASSOCIATIONS_MAX, sizeof(struct sctp *)) == OK);
-    usrsctp_init_nothreads(0, on_output, NULL);
+    if (!is_running)
+        usrsctp_init_nothreads(0, on_output, NULL);
+    is_running = true;
     (void)usrsctp_sysctl_set_sctp_blackhole(2);  /* silence for packets of no association */
     (void)usrsctp_sysctl_set_sctp_ecn_enable(0); /* DTLS hides the bits */
     (void)usrsctp_sysctl_set_sctp_asconf_enable(0);
@@ -192,10 +195,12 @@ void sctp_stack_begin(void)
 
 void sctp_stack_end(void)
 {
-    /* It refuses while timers hold what was closed, or its own thread holds the lock: once, at the
-     * end of the process, so we may spin. */
-    for (unsigned i = 0; i < 1000000 && usrsctp_finish() != 0; i++)
-        usrsctp_handle_timers(1);
+    /* It refuses while anything holds what was closed: then it stays for the next beginning. */
+    for (unsigned i = 0; i < 100 && is_running; i++) {
+        is_running = usrsctp_finish() != 0;
+        if (is_running)
+            usrsctp_handle_timers(100);
+    }
     pool_done(&associations);
 }
 
