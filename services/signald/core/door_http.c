@@ -207,6 +207,17 @@ static const char *read_pin(const struct http_request *r, struct door_order *ret
     return NULL;
 }
 
+/* A terminated copy, for the caller to free. (strndup() may look for an end that is not there.) */
+static char *text_of(struct bytes b)
+{
+    char *text = malloc(b.len + 1);
+    check(text != NULL);
+    if (b.len > 0)
+        memcpy(text, b.data, b.len);
+    text[b.len] = '\0';
+    return text;
+}
+
 /* Everything that can be said without the token. True: order is good; its texts are borrowed, and
  * sources and token owned by the caller either way. */
 static bool read_order(struct exchange *e, const struct http_request *r, struct door_order *o,
@@ -230,7 +241,7 @@ static bool read_order(struct exchange *e, const struct http_request *r, struct 
              OK)
         exchange_refuse(e, WIRE_BAD_SDP, why, 0);
     else
-        *ret_token = strndup((const char *)token.data, token.len);
+        *ret_token = text_of(token);
     return e->is_answered ? false : *ret_token != NULL;
 }
 
@@ -246,8 +257,7 @@ static void on_post(struct exchange *e, const struct http_request *r, enum door_
         json_decref(o.sources);
         return;
     }
-    char *sdp = strndup((const char *)r->body.data, r->body.len);
-    check(sdp != NULL);
+    char *sdp = text_of(r->body);
     o.room = room;
     o.token = token;
     o.sdp = sdp;
