@@ -174,6 +174,8 @@ int api_on_body(struct api *a, const void *data, size_t len)
 {
     if (len > a->body_capacity - a->body_len)
         return -1;
+    if (len == 0)
+        return 0; /* an empty body: data may be NULL */
     memcpy(a->body + a->body_len, data, len);
     a->body_len += len;
     return 0;
