@@ -9,6 +9,9 @@ import { freshRoom } from '../lib/cluster.js';
 import { killRelays, readCapture, Relay, sequencesOf } from '../lib/relay.js';
 import { askFor, inbound, inboundOf, type Inbound } from '../lib/senses.js';
 
+/** The goal, asserted with CONCLAVE_GOALS=1, does not hold yet; without it, what does: worse is a step back. */
+const held = (goal: number, now: number) => (process.env['CONCLAVE_GOALS'] === '1' ? goal : now);
+
 /** Pages that paint little leave the processor to the codecs. */
 const SMALL = { width: 480, height: 360 };
 
@@ -116,8 +119,7 @@ test('100 slot changes: no old picture, no decoder error, no gap on the wire @on
   );
   for (const [ssrc, stream] of capture) expect(stream, `stream ${ssrc} of ${capture.size}`).toMatchObject({ missing: 0, twice: 0 });
   expect(flow.oldest).toBeLessThan(500);
-  // A slot that is empty for a moment may be asked for by a browser that is short of time.
-  expect(change.pli).toBeLessThanOrEqual(2);
+  expect(change.pli).toBeLessThanOrEqual(held(0, 2)); // one is seen; why is not known
   expect({ nack: change.nack, lost: change.lost }).toEqual({ nack: 0, lost: 0 });
   expect(flow.unreadable / flow.frames).toBeLessThan(0.01);
 });
@@ -170,10 +172,9 @@ test('a viewer squeezed to 300 kbit/s is on a lower layer soon, and back soon af
   );
   expect(down ?? Infinity).toBeLessThan(3_000);
   expect(up ?? Infinity).toBeLessThan(10_000);
-  // The goal is 500 ms, which does not hold yet; worse than this would be a step back.
-  expect(vicFlow.longestGap).toBeLessThan(1_500);
+  expect(vicFlow.longestGap).toBeLessThan(held(500, 1_500));
   expect(freeHeights).toEqual([360]);
-  expect(freeFlow.longestGap).toBeLessThan(Math.max(1_000, freeBefore.longestGap * 2)); // browsers share two cores
+  expect(freeFlow.longestGap).toBeLessThan(Math.max(held(300, 1_000), freeBefore.longestGap * 2));
 });
 
 test('5 % loss each way at 80 ms: hardly a freeze, hardly a concealed sound @once', async () => {
@@ -214,8 +215,7 @@ test('5 % loss each way at 80 ms: hardly a freeze, hardly a concealed sound @onc
   console.log(`5 % loss each way, 80 ms, ${seconds.toFixed(0)} s (${counters.down.lost} and ${counters.up.lost} packets lost): down ${words[0]}; up ${words[1]}`);
   for (const r of results) {
     expect(r.fps).toBeGreaterThan(3);
-    // The goal is 1 %; the way up does not hold it yet at 15 frames a second (a loss repaired in two rounds is a freeze).
-    expect(r.frozen).toBeLessThan(0.05);
+    expect(r.frozen).toBeLessThan(held(0.01, 0.05));
     expect(r.concealed).toBeLessThan(0.03);
   }
 });
