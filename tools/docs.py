@@ -208,6 +208,8 @@ def metrics():
     for match, args in calls(read(f"{ROOT}/lib/common/os/metrics.c"), "metrics_text_family"):
         if args[1].startswith('"'):
             add(literals(args[1])[0], literals(args[2])[0], literals(args[3])[0], DAEMONS)
+    if unfinished := [name for name, (_, text, _) in sorted(found.items()) if not text.endswith(".")]:
+        sys.exit(f"HELP of a metric ends with a full stop: {', '.join(unfinished)}")
     rows = [(code(name), kind, names(daemons), text) for name, (kind, text, daemons) in sorted(found.items())]
     return table(("metric", "type", "daemon", "what"), rows)
 

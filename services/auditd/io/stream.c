@@ -402,7 +402,7 @@ struct stream *stream_start(uv_loop_t *loop, const struct stream_options *option
     s->lost = metrics_counter(options->metrics, "auditd_events_lost_total",
                               "Entries that were trimmed before they were stored.", NULL);
     s->append_seconds = metrics_histogram(options->metrics, "auditd_append_seconds",
-                                          "Write and fdatasync of a batch.", NULL,
+                                          "Time to write a batch and fdatasync it.", NULL,
                                           METRIC_SECONDS_BOUNDS, METRIC_SECONDS_BOUND_COUNT);
     check(uv_timer_init(loop, &s->retry) == 0);
     s->retry.data = s;

@@ -341,9 +341,10 @@ enum err control_start(const struct control_options *o, struct control **ret)
     metrics_counters(o->metrics, "sfud_requests_total",
                      "Requests of signald by what became of them.", "result", result_name,
                      RESULT_COUNT, c->results);
-    c->request_seconds = metrics_histogram(o->metrics, "sfud_request_seconds",
-                                           "Requests of signald, from arrival to answer.", NULL,
-                                           METRIC_SECONDS_BOUNDS, METRIC_SECONDS_BOUND_COUNT);
+    c->request_seconds = metrics_histogram(
+        o->metrics, "sfud_request_seconds",
+        "Time from the arrival of a request of signald to the media thread's answer.", NULL,
+        METRIC_SECONDS_BOUNDS, METRIC_SECONDS_BOUND_COUNT);
     start_handles(c);
     enum err e = allocate(c) ? read_fingerprint(o->fingerprint, &c->fingerprint) : ERR_SYSTEM;
     if (e == OK)

@@ -239,17 +239,19 @@ struct stats *stats_new(struct metrics *metrics, size_t worker_count)
         char labels[32];
         (void)snprintf(labels, sizeof labels, "worker=\"%zu\"", i);
         s->workers[i].histograms.pass_seconds = metrics_histogram(
-            metrics, "sfud_pass_seconds", "Passes of a media thread that did something.", labels,
+            metrics, "sfud_pass_seconds",
+            "Time of a media thread's pass that did something, from its waking to its last send.",
+            labels, seconds_bounds, ARRAY_LEN(seconds_bounds));
+        s->workers[i].histograms.forward_seconds = metrics_histogram(
+            metrics, "sfud_forward_seconds",
+            "Time from a datagram's arrival in the kernel to the last send of its pass.", labels,
             seconds_bounds, ARRAY_LEN(seconds_bounds));
-        s->workers[i].histograms.forward_seconds =
-            metrics_histogram(metrics, "sfud_forward_seconds",
-                              "Arrival of a datagram in the kernel to the last send of its pass.",
-                              labels, seconds_bounds, ARRAY_LEN(seconds_bounds));
     }
     s->handshake_seconds =
         metrics_histogram(metrics, "sfud_handshake_seconds",
-                          "DTLS handshakes completed, from their first datagram on.", NULL,
-                          METRIC_SECONDS_BOUNDS, METRIC_SECONDS_BOUND_COUNT);
+                          "Time of a DTLS handshake, from its first datagram to its keys, waiting "
+                          "for a turn included.",
+                          NULL, METRIC_SECONDS_BOUNDS, METRIC_SECONDS_BOUND_COUNT);
     metrics_add_collector(metrics, collect, s);
     return s;
 }

@@ -195,12 +195,13 @@ void runtime_declare_metrics(struct runtime *r)
     for (size_t i = 0; i < ARRAY_LEN(join_stages); i++) {
         char labels[64];
         snprintf(labels, sizeof(labels), "stage=\"%s\"", join_stages[i]);
-        r->join_seconds[i] =
-            metrics_histogram(r->metrics, "signald_join_seconds", "Time of a join, by stage.",
-                              labels, METRIC_SECONDS_BOUNDS, METRIC_SECONDS_BOUND_COUNT);
+        r->join_seconds[i] = metrics_histogram(r->metrics, "signald_join_seconds",
+                                               "Time of a join or resume, by stage.", labels,
+                                               METRIC_SECONDS_BOUNDS, METRIC_SECONDS_BOUND_COUNT);
     }
     r->node_seconds =
-        metrics_histogram(r->metrics, "signald_node_request_seconds", "Requests to media nodes.",
+        metrics_histogram(r->metrics, "signald_node_request_seconds",
+                          "Time from a request to a media node to its answer, repeats included.",
                           NULL, METRIC_SECONDS_BOUNDS, METRIC_SECONDS_BOUND_COUNT);
     r->node_timeouts = metrics_counter(r->metrics, "signald_node_timeouts_total",
                                        "Requests that no media node answered.", NULL);
