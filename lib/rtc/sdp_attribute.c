@@ -38,7 +38,7 @@ static enum err take_format(struct sdp_parser *p, struct bytes *value,
 /* 96 VP8/90000[/channels] */
 static enum err on_rtpmap(struct sdp_parser *p, struct bytes value)
 {
-    struct sdp_format *f;
+    struct sdp_format *f = NULL;
     enum err e = take_format(p, &value, &f);
     if (e != OK)
         return e;
@@ -64,7 +64,7 @@ static enum err on_rtpmap(struct sdp_parser *p, struct bytes value)
 
 static enum err on_fmtp(struct sdp_parser *p, struct bytes value)
 {
-    struct sdp_format *f;
+    struct sdp_format *f = NULL;
     enum err e = take_format(p, &value, &f);
     if (e != OK)
         return e;
