@@ -123,7 +123,7 @@ enum {
 #define DEMAND_REPEAT_TIME_MAX SECONDS(80)
 /* Statistics. */
 #define QUALITY_INTERVAL        SECONDS(2) /* scores at most this often (protocol.md) */
-#define QUALITY_REPEAT_TIME     SECONDS(30) /* what is not perfect is told again: to who came since */
+#define QUALITY_REPEAT_TIME     SECONDS(30) /* what is not perfect is told again: events may be lost */
 #define QUALITY_WARM_UP_TIME    SECONDS(8)  /* the estimate has to grow first */
 #define QUALITY_GATHER_TIME     MILLIS(200) /* scores of a room that go into one event */
 #define FREEZE_TIME             MILLIS(500) /* people notice */

@@ -103,6 +103,15 @@ void room_on_level(struct worker *w, struct room *room, bool begins, usec now)
     w->next_deadline = MIN(w->next_deadline, room->speakers_at);
 }
 
+void room_tell_again(struct worker *w, struct room *room, usec now)
+{
+    if (room->dominant == 0 && room->told.count == 0)
+        return;
+    room->dominant_changed = true;
+    room->speakers_at = MIN(room->speakers_at, now + SPEAKER_TICK);
+    w->next_deadline = MIN(w->next_deadline, room->speakers_at);
+}
+
 static struct track *microphone_of(const struct worker *w, handle transport)
 {
     const struct transport *t = pool_at(&w->transports, transport);

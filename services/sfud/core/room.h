@@ -24,7 +24,7 @@ struct room {
     usec told_at;
     bool was_told;
     handle dominant; /* transport; 0: nobody yet. Stays until somebody follows, or they leave */
-    bool dominant_changed; /* since told_at */
+    bool dominant_changed; /* since told_at; or to be told again */
     usec speakers_at;      /* when to look again; USEC_NEVER: nobody is heard */
     usec scores_at;        /* when to tell new scores; USEC_NEVER: there are none */
 };
@@ -47,6 +47,8 @@ void room_on_track(struct worker *w, struct room *room, struct track *track, use
 /* An audio level was measured: the list of speakers is due soon; at once if somebody begins to
  * speak, since viewers wait to hear them. */
 void room_on_level(struct worker *w, struct room *room, bool begins, usec now);
+/* Who speaks and who is dominant is to be told once more, if anybody ever was. */
+void room_tell_again(struct worker *w, struct room *room, usec now);
 /* Tells a change of speakers, if there is one. */
 void room_tick(struct worker *w, struct room *room, usec now);
 

@@ -541,6 +541,9 @@ static void announce(struct session *s)
     json_object_set_new(j, "node", json_string(s->node));
     json_object_set_new(j, "role", json_string(s->is_moderator ? "moderator" : "member"));
     json_object_set_new(j, "participants", room_participants(&s->presence->room));
+    json_object_set_new(j, "scores", room_scores(&s->presence->room));
+    const char *dominant = room_dominant(&s->presence->room);
+    json_object_set_new(j, "dominant", dominant == NULL ? json_null() : json_string(dominant));
     s->state = SESSION_JOINED;
     presence_assign(s->presence, s, false);
     json_object_set_new(j, "slots", session_slots_json(s));

@@ -32,9 +32,9 @@ static void on_speakers(struct presence *p, const json_t *list, const json_t *do
                                   json_pack("{s:s,s:I}", "participant", id, "level", level));
     }
     json_decref(p->speakers);
-    const struct member *m = room_find(&p->room, json_string_value(dominant));
+    room_on_dominant(&p->room, json_string_value(dominant));
     p->speakers = json_pack("{s:s,s:o,s:s?}", "op", "speakers", "speakers", speakers, "dominant",
-                            m == NULL ? NULL : m->id);
+                            room_dominant(&p->room));
     if (p->speakers_at == 0 || p->hub->now - p->speakers_at >= SPEAKERS_PERIOD)
         send_speakers(p);
     if (room_on_speakers(&p->room, list, p->hub->now))
@@ -81,6 +81,7 @@ static void on_layers(struct presence *p, const json_t *event)
     }
 }
 
+/* Nodes repeat what they have told, for signalds that came since; clients get what is new. */
 static void on_quality(struct presence *p, const json_t *event)
 {
     json_t *scores = json_array();
@@ -88,11 +89,10 @@ static void on_quality(struct presence *p, const json_t *event)
     json_t *v;
     json_array_foreach(json_object_get(event, "scores"), i, v)
     {
-        const char *id = json_string_value(json_object_get(v, "participant"));
-        json_int_t score = json_integer_value(json_object_get(v, "score"));
-        if (room_find(&p->room, id) != NULL && score >= 0 && score <= 5)
-            json_array_append_new(scores,
-                                  json_pack("{s:s,s:I}", "participant", id, "score", score));
+        if (room_on_score(&p->room, v))
+            json_array_append_new(scores, json_pack("{s:O,s:O}", "participant",
+                                                    json_object_get(v, "participant"), "score",
+                                                    json_object_get(v, "score")));
     }
     json_t *m = json_pack("{s:s,s:o}", "op", "quality", "scores", scores);
     if (json_array_size(scores) > 0)

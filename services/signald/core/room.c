@@ -145,6 +145,7 @@ static bool put_member(struct room *r, const json_t *participant, const json_t *
         return member_read(m, participant, private);
     m = calloc(1, sizeof(*m));
     check(m != NULL);
+    m->score = SCORE_UNKNOWN;
     if (!member_read(m, participant, private)) {
         member_free(m);
         return false;
@@ -208,15 +209,17 @@ void room_unload(struct room *r)
     r->is_loaded = false;
 }
 
-/* Keeps who spoke when across a reload. */
-static void carry_spoken(struct room *r, struct member *const *old, size_t old_count)
+/* Keeps what media nodes have told across a reload. */
+static void carry_told(struct room *r, struct member *const *old, size_t old_count)
 {
     for (size_t i = 0; i < old_count; i++) {
-        struct member *m = old[i]->spoke_at == 0 ? NULL : room_find(r, old[i]->id);
+        bool is_news = old[i]->spoke_at != 0 || old[i]->score != SCORE_UNKNOWN;
+        struct member *m = is_news ? room_find(r, old[i]->id) : NULL;
         if (m == NULL)
             continue;
         m->spoke_at = old[i]->spoke_at;
         m->speaks = old[i]->speaks;
+        m->score = old[i]->score;
     }
 }
 
@@ -239,7 +242,7 @@ enum room_result room_load(struct room *r, const json_t *snapshot)
     r->members = NULL;
     r->member_count = r->member_capacity = 0;
     bool is_good = load_members(r, snapshot);
-    carry_spoken(r, old, old_count);
+    carry_told(r, old, old_count);
     for (size_t i = 0; i < old_count; i++)
         member_free(old[i]);
     free(old);
@@ -284,4 +287,37 @@ bool room_on_speakers(struct room *r, const json_t *speakers, usec now)
         is_known = true;
     }
     return is_known;
+}
+
+bool room_on_score(struct room *r, const json_t *score)
+{
+    struct member *m = room_find(r, json_string_value(json_object_get(score, "participant")));
+    const json_t *value = json_object_get(score, "score");
+    json_int_t v = json_integer_value(value);
+    if (m == NULL || !json_is_integer(value) || v < 0 || v > SCORE_MAX || v == m->score)
+        return false;
+    m->score = (int8_t)v;
+    return true;
+}
+
+json_t *room_scores(const struct room *r)
+{
+    json_t *ret = json_array();
+    for (size_t i = 0; i < r->member_count; i++)
+        if (r->members[i]->score != SCORE_UNKNOWN)
+            json_array_append_new(ret, json_pack("{s:s,s:i}", "participant", r->members[i]->id,
+                                                 "score", (int)r->members[i]->score));
+    return ret;
+}
+
+void room_on_dominant(struct room *r, const char *participant)
+{
+    const struct member *m = room_find(r, participant);
+    snprintf(r->dominant, sizeof(r->dominant), "%s", m == NULL ? "" : m->id);
+}
+
+const char *room_dominant(const struct room *r)
+{
+    const struct member *m = room_find(r, r->dominant);
+    return m == NULL ? NULL : m->id;
 }

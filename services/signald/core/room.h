@@ -19,6 +19,8 @@ struct track {
     unsigned width, height; /* 0 = unknown */
 };
 
+enum { SCORE_UNKNOWN = -1, SCORE_MAX = 5 };
+
 /* One participant as everybody sees them, and who owns them. Owned by the room. */
 struct member {
     char id[PARTICIPANT_ID_MAX + 1];
@@ -33,6 +35,7 @@ struct member {
     struct track tracks[SOURCE_COUNT];
     usec spoke_at;       /* 0 = never */
     bool speaks;         /* was among the speakers last told */
+    int8_t score;        /* quality, 0 to 5, as last told; SCORE_UNKNOWN: never */
     json_t *public_json; /* owned; what clients get */
 };
 
@@ -40,6 +43,7 @@ struct room {
     struct member **members; /* in the order of joining; owned */
     size_t member_count;
     size_t member_capacity;
+    char dominant[PARTICIPANT_ID_MAX + 1]; /* as last told; "" = nobody. May have left */
     int64_t seq;
     bool is_loaded; /* false: a snapshot is needed, events wait */
     bool has_overflown;
@@ -62,7 +66,8 @@ enum room_result room_apply(struct room *r, json_t *event);
 /* Forgets nothing but stops applying: events wait until room_load(). */
 void room_unload(struct room *r);
 /* Replaces the picture by {"seq","participants":[whole participant JSON, …]}, applies what waited.
- * Who spoke last is kept. ROOM_APPLIED, ROOM_GAP (what waited does not continue it) or ROOM_BAD. */
+ * Who spoke last, and how well, is kept. ROOM_APPLIED, ROOM_GAP (what waited does not continue it)
+ * or ROOM_BAD. */
 enum room_result room_load(struct room *r, const json_t *snapshot);
 
 struct member *room_find(const struct room *r, const char *participant);
@@ -71,5 +76,15 @@ json_t *room_participants(const struct room *r);
 
 /* {"speakers":[{"participant","level"}]}: remembers who spoke. True if anybody known was named. */
 bool room_on_speakers(struct room *r, const json_t *speakers, usec now);
+
+/* {"participant","score"}: remembers it. True if a member's score is another one now. */
+bool room_on_score(struct room *r, const json_t *score);
+/* Every score that is known, [{"participant","score"}]: a new array. */
+json_t *room_scores(const struct room *r);
+
+/* Who is dominant now; NULL or no member: nobody. */
+void room_on_dominant(struct room *r, const char *participant);
+/* NULL: nobody, or they have left. */
+const char *room_dominant(const struct room *r);
 
 #endif

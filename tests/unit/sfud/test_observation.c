@@ -266,6 +266,16 @@ static void a_good_call_is_perfect_and_said_so_once(void **state)
     assert_true(observed(HISTOGRAM_LOSS_IN) >= 8);
 }
 
+static void who_connects_later_is_told_every_score(void **state)
+{
+    call_view(scene.b, 0, scene.a, SOURCE_MICROPHONE, 0);
+    publish(20000, 7, 0, true);
+    assert_int_equal(scores_told(), 2);
+    (void)call_join(&call, 2, "p_c", SOURCES_ALL);
+    call_wait(&call, QUALITY_GATHER_TIME + MILLIS(10));
+    assert_int_equal(scores_told(), 4);
+}
+
 static void a_bad_uplink_lowers_its_owners_score_only(void **state)
 {
     call_view(scene.b, 0, scene.a, SOURCE_MICROPHONE, 0);
@@ -312,6 +322,7 @@ int main(void)
         T(stages_of_joining_are_measured_once_each),
         T(a_slot_that_waits_while_its_track_sends_is_a_freeze_once),
         T(a_good_call_is_perfect_and_said_so_once),
+        T(who_connects_later_is_told_every_score),
         T(a_bad_uplink_lowers_its_owners_score_only),
         T(a_layer_that_is_given_up_shows),
         T(who_is_silent_is_lost_until_they_are_heard_again),

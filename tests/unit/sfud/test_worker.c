@@ -562,6 +562,29 @@ static void the_room_is_told_whose_turn_it_is(void **state)
     assert_string_equal(last_speakers()->dominant, "");
 }
 
+static size_t speakers_told(void)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < call.event_count; i++)
+        count += call.events[i].kind == EVENT_SPEAKERS;
+    return count;
+}
+
+static void who_connects_later_is_told_whose_turn_it_is(void **state)
+{
+    call_wait(&call, SECONDS(1));
+    assert_int_equal(speakers_told(), 0); /* nobody's */
+    call_leave(scene.c);
+    talk(&scene.audio, 2400);
+    call_wait(&call, SECONDS(3));
+    size_t before = speakers_told();
+    scene.c = call_join(&call, 2, "p_d", SOURCES_ALL);
+    call_wait(&call, SECONDS(1));
+    assert_int_equal(speakers_told(), before + 1);
+    assert_string_equal(last_speakers()->dominant, "p_a");
+    assert_int_equal(last_speakers()->speaker_count, 0);
+}
+
 static void a_new_voice_is_told_at_once(void **state)
 {
     struct stream other;
@@ -919,6 +942,7 @@ int main(void)
         TEST(sender_reports_keep_audio_and_video_in_step),
         TEST(the_room_is_told_who_speaks),
         TEST(the_room_is_told_whose_turn_it_is),
+        TEST(who_connects_later_is_told_whose_turn_it_is),
         TEST(a_new_voice_is_told_at_once),
         TEST(a_publisher_is_told_which_layers_are_watched),
         TEST(a_publisher_that_did_not_hear_is_told_again),

@@ -109,7 +109,7 @@ static void clients_never_see_private_fields(void **state)
     room_done(&r);
 }
 
-static void who_spoke_is_kept_across_a_snapshot(void **state)
+static void what_nodes_told_is_kept_across_a_snapshot(void **state)
 {
     struct room r;
     room_init(&r);
@@ -118,8 +118,14 @@ static void who_spoke_is_kept_across_a_snapshot(void **state)
                                  "participant", "a", "level", 3);
     assert_true(room_on_speakers(&r, speakers, 77));
     json_decref(speakers);
-    load(&r, 9, json_pack("[o]", record("a", 1)));
+    json_t *score = json_pack("{s:s,s:i}", "participant", "a", "score", 4);
+    assert_true(room_on_score(&r, score));
+    assert_false(room_on_score(&r, score));
+    json_decref(score);
+    load(&r, 9, json_pack("[oo]", record("a", 1), record("b", 2)));
     assert_int_equal(room_find(&r, "a")->spoke_at, 77);
+    assert_int_equal(room_find(&r, "a")->score, 4);
+    assert_int_equal(room_find(&r, "b")->score, SCORE_UNKNOWN);
     room_done(&r);
 }
 
@@ -144,7 +150,7 @@ int main(void)
         cmocka_unit_test(too_many_waiting_events_need_another_snapshot),
         cmocka_unit_test(members_are_in_joining_order_whatever_the_snapshot_order),
         cmocka_unit_test(clients_never_see_private_fields),
-        cmocka_unit_test(who_spoke_is_kept_across_a_snapshot),
+        cmocka_unit_test(what_nodes_told_is_kept_across_a_snapshot),
         cmocka_unit_test(nonsense_is_not_applied),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -697,6 +697,93 @@ static void the_reaper_audits_as_leaving_does(void **state)
     world_done(&w);
 }
 
+static void tell_media(struct world *w, const char *text)
+{
+    json_t *e = json_loads(text, 0, NULL);
+    assert_non_null(e);
+    hub_on_media_event(w->hub, "default/r", e);
+    json_decref(e);
+    world_pump(w);
+}
+
+static void tell_score(struct world *w, const char *participant, int score)
+{
+    char event[160];
+    snprintf(event, sizeof(event),
+             "{\"op\":\"quality\",\"scores\":[{\"participant\":\"%s\",\"score\":%d}]}", participant,
+             score);
+    tell_media(w, event);
+}
+
+static void tell_dominant(struct world *w, const char *participant)
+{
+    char event[160];
+    snprintf(event, sizeof(event), "{\"op\":\"speakers\",\"speakers\":[],\"dominant\":\"%s\"}",
+             participant);
+    tell_media(w, event);
+}
+
+static void who_joins_late_learns_who_is_dominant_and_how_well_everybody_is(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w), b = world_open(&w), c = world_open(&w);
+    char ada[64], bob[64];
+    snprintf(ada, sizeof(ada), "%s", world_join(&w, a, "Ada"));
+    assert_int_equal(json_array_size(json_object_get(world_last(&w, a, "joined"), "scores")), 0);
+    assert_true(json_is_null(json_object_get(world_last(&w, a, "joined"), "dominant")));
+    snprintf(bob, sizeof(bob), "%s", world_join(&w, b, "Bob"));
+    tell_score(&w, ada, 5);
+    tell_score(&w, bob, 4);
+    tell_score(&w, bob, 2);
+    tell_score(&w, "p_stranger", 2);
+    tell_score(&w, bob, 6);
+    tell_dominant(&w, bob);
+    assert_non_null(world_join(&w, c, "Cleo"));
+    json_t *joined = world_last(&w, c, "joined");
+    json_t *scores = json_object_get(joined, "scores");
+    assert_string_equal(text(joined, "dominant"), bob);
+    assert_int_equal(json_array_size(scores), 2);
+    assert_string_equal(text(json_array_get(scores, 0), "participant"), ada);
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(scores, 0), "score")), 5);
+    assert_string_equal(text(json_array_get(scores, 1), "participant"), bob);
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(scores, 1), "score")), 2);
+    world_done(&w);
+}
+
+static void who_is_dominant_and_has_left_is_nobody_to_who_joins(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w), b = world_open(&w), c = world_open(&w);
+    world_join(&w, a, "Ada");
+    char bob[64];
+    snprintf(bob, sizeof(bob), "%s", world_join(&w, b, "Bob"));
+    tell_score(&w, bob, 1);
+    tell_dominant(&w, bob);
+    world_say(&w, b, "{\"op\":\"leave\",\"id\":2}");
+    assert_non_null(world_join(&w, c, "Cleo"));
+    json_t *joined = world_last(&w, c, "joined");
+    assert_true(json_is_null(json_object_get(joined, "dominant")));
+    assert_int_equal(json_array_size(json_object_get(joined, "scores")), 0);
+    world_done(&w);
+}
+
+static void a_score_that_is_told_again_is_no_news(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w);
+    char ada[64];
+    snprintf(ada, sizeof(ada), "%s", world_join(&w, a, "Ada"));
+    tell_score(&w, ada, 3);
+    tell_score(&w, ada, 3);
+    assert_int_equal(received(&w, a, "quality"), 1);
+    tell_score(&w, ada, 4);
+    assert_int_equal(received(&w, a, "quality"), 2);
+    world_done(&w);
+}
+
 static void leaving_empties_the_room_and_tells_the_node(void **state)
 {
     struct world w;
@@ -752,6 +839,9 @@ int main(void)
         cmocka_unit_test(draining_detaches_everybody_within_two_seconds),
         cmocka_unit_test(the_reaper_audits_as_leaving_does),
         cmocka_unit_test(leaving_empties_the_room_and_tells_the_node),
+        cmocka_unit_test(who_joins_late_learns_who_is_dominant_and_how_well_everybody_is),
+        cmocka_unit_test(who_is_dominant_and_has_left_is_nobody_to_who_joins),
+        cmocka_unit_test(a_score_that_is_told_again_is_no_news),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

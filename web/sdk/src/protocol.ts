@@ -84,6 +84,9 @@ export interface Snapshot {
   participants: WireParticipant[];
   slots: WireSlot[];
   chat?: WireChat[];
+  /** What `quality` and `speakers` have last told. */
+  scores?: QualityScore[];
+  dominant?: string | null;
 }
 
 export interface Joined extends Snapshot {

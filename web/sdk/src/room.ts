@@ -10,7 +10,7 @@ import { Intents } from './intents.js';
 import { TOP_LAYER } from './layers.js';
 import { LocalMedia } from './local-media.js';
 import type { Peer } from './peer.js';
-import { SOURCES, type LeftReason, type ServerEvent, type Snapshot, type Source, type Speaker, type ViewEntry, type WireSlot } from './protocol.js';
+import { SOURCES, type LeftReason, type QualityScore, type ServerEvent, type Snapshot, type Source, type Speaker, type ViewEntry, type WireSlot } from './protocol.js';
 import { barsOf, barsOfScore, lossBetween, type Bars } from './quality.js';
 import type { Signaling } from './signaling.js';
 import { RoomState, type Change, type ChatMessage, type Participant } from './state.js';
@@ -322,6 +322,7 @@ export class Room extends Emitter<RoomEvents> {
     // What was said meanwhile is lost: send everything until it is said again.
     if (resumed) for (const source of ['camera', 'screen'] as const) this.#setWatched(source, TOP_LAYER);
     this.#announce(this.#state.load(snapshot));
+    this.#takeScores(snapshot.scores ?? []);
     this.#hand = this.self?.hand || this.#hand;
     this.#noteSlots();
     if (!resumed) return;
@@ -369,9 +370,7 @@ export class Room extends Emitter<RoomEvents> {
       return;
     }
     if (event.op === 'quality') {
-      // Those who are not mentioned are as they were.
-      this.#scores = new Map([...this.#scores, ...event.scores.map((s) => [s.participant, barsOfScore(s.score)] as const)]);
-      this.#noteQuality();
+      this.#takeScores(event.scores);
       return;
     }
     this.#announce(this.#state.apply(event));
@@ -542,6 +541,13 @@ export class Room extends Emitter<RoomEvents> {
 
   #setWatched(source: Source, layer: number): void {
     void this.#link.peer?.setWatched(source, layer).catch(() => undefined);
+  }
+
+  /** Those who are not mentioned are as they were. */
+  #takeScores(scores: readonly QualityScore[]): void {
+    if (scores.length === 0) return;
+    this.#scores = new Map([...this.#scores, ...scores.map((s) => [s.participant, barsOfScore(s.score)] as const)]);
+    this.#noteQuality();
   }
 
   #forgetScore(participant: string): void {

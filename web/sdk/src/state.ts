@@ -66,6 +66,8 @@ export class RoomState {
     this.seq = snapshot.seq;
     const changes = this.#replaceAll(snapshot.participants, snapshot.slots);
     for (const message of snapshot.chat ?? []) this.#addChat(message, changes);
+    // Null may be a signald that is new to the room: what is known stays, unless they have left.
+    this.dominant = snapshot.dominant ?? this.dominant;
     return changes;
   }
 

@@ -30,6 +30,8 @@ export class FakeServer {
   }
 
   self: WireParticipant | null = null;
+  scores: { participant: string; score: number }[] = [];
+  dominant: string | null = null;
 
   #snapshot(self?: WireParticipant) {
     this.self = self ?? this.self;
@@ -44,6 +46,8 @@ export class FakeServer {
       role: 'moderator',
       participants: [...this.participants, ...(this.self ? [this.self] : [])],
       slots: this.slots,
+      scores: this.scores,
+      dominant: this.dominant,
       chat: [],
     };
   }

@@ -285,6 +285,34 @@ describe('what the server says of quality', () => {
   });
 });
 
+describe('what was said before one came', () => {
+  it('is known from the join on: who is dominant, and how well everybody is', async () => {
+    server.participants = [person('p_bob'), person('p_eve')];
+    server.scores = [{ participant: 'p_bob', score: 2 }, { participant: 'p_eve', score: 5 }];
+    server.dominant = 'p_eve';
+    const room = await joined();
+    expect(room.dominant).toBe('p_eve');
+    expect(Object.fromEntries(room.quality.participants)).toEqual({ p_bob: 1, p_eve: 4 });
+  });
+
+  it('stays known when the signald that resumes does not know it, unless they have left', async () => {
+    server.participants = [person('p_bob'), person('p_eve')];
+    server.scores = [{ participant: 'p_bob', score: 2 }];
+    server.dominant = 'p_eve';
+    const room = await joined();
+    server.dominant = null;
+    server.scores = [];
+    server.socket.drop(1006);
+    await pass();
+    expect(room.dominant).toBe('p_eve');
+    expect(room.quality.participants.get('p_bob')).toBe(1);
+    server.participants = [person('p_bob')];
+    server.socket.drop(1006);
+    await pass();
+    expect(room.dominant).toBe(null);
+  });
+});
+
 describe('a broken connection', () => {
   it('is resumed on a new socket with the resume token, media untouched', async () => {
     const room = await joined();
