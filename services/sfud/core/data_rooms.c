@@ -24,6 +24,7 @@ struct data_member {
     struct sctp *sctp;
     struct channel channels[DATA_CHANNELS_MAX];
     struct token_bucket messages, bytes;
+    usec limited_until; /* the rate is exceeded, and that has been told */
     uint16_t next_stream;
 };
 
@@ -277,6 +278,17 @@ static void tell_error(struct data_member *m, const struct channel *c, const cha
     (void)send_letter(m, c, &l); /* who cannot take it will not miss it */
 }
 
+/* A flood is not answered by another one. */
+static void tell_limited(struct data_member *m, const struct channel *c, usec now)
+{
+    if (now < m->limited_until) {
+        count(&m->rooms->stats.errors);
+        return;
+    }
+    m->limited_until = now + DATA_LIMITED_INTERVAL;
+    tell_error(m, c, DATA_ERROR_RATE_LIMITED, bytes_of(NULL, 0));
+}
+
 /* In the receiver's channel of the same label and manner. */
 static void deliver(struct data_member *to, const struct channel *like, const struct letter *l)
 {
@@ -326,11 +338,11 @@ static void on_message(struct data_member *m, const struct sctp_message *message
     if (c == NULL)
         return;
     count(&m->rooms->stats.messages_in);
-    if (!m->params.is_allowed)
+    if (!token_bucket_take(&m->messages, 1, now) ||
+        !token_bucket_take(&m->bytes, (double)message->data.len, now))
+        tell_limited(m, c, now);
+    else if (!m->params.is_allowed)
         tell_error(m, c, DATA_ERROR_FORBIDDEN, bytes_of(NULL, 0));
-    else if (!token_bucket_take(&m->messages, 1, now) ||
-             !token_bucket_take(&m->bytes, (double)message->data.len, now))
-        tell_error(m, c, DATA_ERROR_RATE_LIMITED, bytes_of(NULL, 0));
     else if (message->ppid != DCEP_PPID_BINARY || !read_letter(message->data, &l))
         tell_error(m, c, DATA_ERROR_BAD_REQUEST, bytes_of(NULL, 0));
     else if (l.payload.len > DATA_PAYLOAD_MAX)

@@ -40,6 +40,8 @@ enum {
     DATA_BYTES_PER_SEC = 256 * 1024,
     DATA_BYTES_BURST = 1024 * 1024,
 };
+/* More than that is told once in so long. */
+#define DATA_LIMITED_INTERVAL MILLIS(100)
 
 /* Errors that a sender is told of, in the channel it sent in. */
 #define DATA_ERROR_FORBIDDEN    "forbidden"    /* no grant to publish data */

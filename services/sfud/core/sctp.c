@@ -8,7 +8,15 @@
 #include <stdlib.h>
 #include <usrsctp.h>
 
-#define COMMON_HEADER_LEN 12 /* which the library does not count */
+enum {
+    COMMON_HEADER_LEN = 12, /* which the library does not count */
+    RTO_INITIAL_MS = 500,
+    RTO_MIN_MS = 200,
+    RTO_MAX_MS = 2000,
+    /* The library would give up after ten of them, 15 s of a bad network. Who is gone is known to
+     * ICE: this is longer than that takes. */
+    REPEATS_MAX = 1000,
+};
 
 /* A packet or message in a queue. */
 struct parcel {
@@ -31,6 +39,7 @@ struct sctp {
     uint8_t
         partial[SCTP_MESSAGE_MAX]; /* of one message; the library delivers one after the other */
     size_t partial_len;
+    size_t waiting_max;   /* messages not acknowledged yet: no more than that */
     uint64_t wants_reset; /* streams, a bit each: our half is still to be closed */
     uint64_t is_closing;  /* we began it: the participant's half will follow */
 };
@@ -191,6 +200,8 @@ void sctp_stack_begin(void)
     (void)usrsctp_sysctl_set_sctp_asconf_enable(0);
     (void)usrsctp_sysctl_set_sctp_auth_enable(0);
     (void)usrsctp_sysctl_set_sctp_nr_outgoing_streams_default(SCTP_STREAMS);
+    /* Of 512 small messages on their way, or behind a lost one, it would take no more. */
+    (void)usrsctp_sysctl_set_sctp_max_chunks_on_queue(2 * SCTP_SEND_MESSAGES);
 }
 
 void sctp_stack_end(void)
@@ -220,22 +231,33 @@ static bool subscribe(struct socket *so, uint16_t event)
     return set_option(so, IPPROTO_SCTP, SCTP_EVENT, &e, sizeof e);
 }
 
+static bool set_send_buffer(struct socket *so, int size)
+{
+    return set_option(so, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+}
+
 static bool configure(struct socket *so)
 {
     const struct linger linger = { .l_onoff = 1 };
-    const int one = 1, out = SCTP_SEND_BUFFER, in = SCTP_RECEIVE_BUFFER;
+    const int one = 1, in = SCTP_RECEIVE_BUFFER;
     const struct sctp_assoc_value reset = { .assoc_id = SCTP_ALL_ASSOC,
                                             .assoc_value = SCTP_ENABLE_RESET_STREAM_REQ };
     const struct sctp_initmsg init = { .sinit_num_ostreams = SCTP_STREAMS,
-                                       .sinit_max_instreams = SCTP_STREAMS };
+                                       .sinit_max_instreams = SCTP_STREAMS,
+                                       .sinit_max_attempts = REPEATS_MAX,
+                                       .sinit_max_init_timeo = RTO_MAX_MS };
     /* By default a run of losses silences a channel for up to a minute. */
-    const struct sctp_rtoinfo rto = {
-        .srto_assoc_id = SCTP_FUTURE_ASSOC, .srto_initial = 500, .srto_min = 200, .srto_max = 2000
-    };
+    const struct sctp_rtoinfo rto = { .srto_assoc_id = SCTP_FUTURE_ASSOC,
+                                      .srto_initial = RTO_INITIAL_MS,
+                                      .srto_min = RTO_MIN_MS,
+                                      .srto_max = RTO_MAX_MS };
+    const struct sctp_assocparams repeats = { .sasoc_assoc_id = SCTP_FUTURE_ASSOC,
+                                              .sasoc_asocmaxrxt = REPEATS_MAX };
     return usrsctp_set_non_blocking(so, 1) == 0 &&
            set_option(so, IPPROTO_SCTP, SCTP_RTOINFO, &rto, sizeof rto) &&
+           set_option(so, IPPROTO_SCTP, SCTP_ASSOCINFO, &repeats, sizeof repeats) &&
            set_option(so, SOL_SOCKET, SO_LINGER, &linger, sizeof linger) &&
-           set_option(so, SOL_SOCKET, SO_SNDBUF, &out, sizeof out) &&
+           set_send_buffer(so, SCTP_SEND_BUFFER) &&
            set_option(so, SOL_SOCKET, SO_RCVBUF, &in, sizeof in) &&
            set_option(so, IPPROTO_SCTP, SCTP_NODELAY, &one, sizeof one) &&
            set_option(so, IPPROTO_SCTP, SCTP_ENABLE_STREAM_RESET, &reset, sizeof reset) &&
@@ -243,11 +265,12 @@ static bool configure(struct socket *so)
            subscribe(so, SCTP_ASSOC_CHANGE) && subscribe(so, SCTP_STREAM_RESET_EVENT);
 }
 
-/* The path's size is known: DTLS_MTU. Nothing is probed. */
-static bool fix_packet_size(struct socket *so, const struct sockaddr_conn *address)
+/* The path's size is known: DTLS_MTU. Nothing is probed, and there is no other path to look for. */
+static bool fix_path(struct socket *so, const struct sockaddr_conn *address)
 {
     struct sctp_paddrparams p = { .spp_flags = SPP_PMTUD_DISABLE,
-                                  .spp_pathmtu = SCTP_PACKET_MAX - COMMON_HEADER_LEN };
+                                  .spp_pathmtu = SCTP_PACKET_MAX - COMMON_HEADER_LEN,
+                                  .spp_pathmaxrxt = REPEATS_MAX };
     memcpy(&p.spp_address, address, sizeof *address);
     return set_option(so, IPPROTO_SCTP, SCTP_PEER_ADDR_PARAMS, &p, sizeof p);
 }
@@ -267,7 +290,7 @@ static bool open_socket(struct sctp *s, uint16_t port)
         return false;
     if (usrsctp_connect(s->socket, (struct sockaddr *)&a, sizeof a) != 0 && errno != EINPROGRESS)
         return false;
-    return fix_packet_size(s->socket, &a);
+    return fix_path(s->socket, &a);
 }
 
 struct sctp *sctp_new(uint16_t port)
@@ -330,11 +353,38 @@ bool sctp_next_message(struct sctp *s, struct sctp_message *ret)
     return true;
 }
 
+/* Asks the library only when there may be too many. */
+static bool has_room(struct sctp *s)
+{
+    if (s->waiting_max < SCTP_SEND_MESSAGES)
+        return true;
+    struct sctp_status status = { 0 };
+    socklen_t len = sizeof status;
+    if (usrsctp_getsockopt(s->socket, IPPROTO_SCTP, SCTP_STATUS, &status, &len) != 0)
+        return false;
+    s->waiting_max = (size_t)status.sstat_unackdata + status.sstat_penddata;
+    return s->waiting_max < SCTP_SEND_MESSAGES;
+}
+
+static enum err send_message(struct sctp *s, struct sctp_sendv_spa *how, struct bytes data)
+{
+    ssize_t sent =
+        usrsctp_sendv(s->socket, data.data, data.len, NULL, 0, how, sizeof *how, SCTP_SENDV_SPA, 0);
+    if (sent == (ssize_t)data.len) {
+        s->waiting_max++;
+        return OK;
+    }
+    return sent < 0 && (errno == EWOULDBLOCK || errno == EAGAIN) ? ERR_FULL : ERR_SYSTEM;
+}
+
 enum err sctp_send(struct sctp *s, uint16_t stream, uint32_t ppid, const struct sctp_manner *manner,
                    struct bytes data)
 {
+    bool is_control = ppid == DCEP_PPID_CONTROL;
     if (s->state != SCTP_CONNECTED)
         return ERR_BAD_STATE;
+    if (!is_control && !has_room(s))
+        return ERR_FULL;
     struct sctp_sendv_spa how = {
         .sendv_flags = SCTP_SEND_SNDINFO_VALID,
         .sendv_sndinfo = { .snd_sid = stream, .snd_ppid = htonl(ppid), .snd_flags = SCTP_EOR }
@@ -347,11 +397,13 @@ enum err sctp_send(struct sctp *s, uint16_t stream, uint32_t ppid, const struct 
             manner->reliability == DCEP_RETRANSMITS ? SCTP_PR_SCTP_RTX : SCTP_PR_SCTP_TTL;
         how.sendv_prinfo.pr_value = manner->limit;
     }
-    ssize_t sent =
-        usrsctp_sendv(s->socket, data.data, data.len, NULL, 0, &how, sizeof how, SCTP_SENDV_SPA, 0);
-    if (sent == (ssize_t)data.len)
-        return OK;
-    return sent < 0 && (errno == EWOULDBLOCK || errno == EAGAIN) ? ERR_FULL : ERR_SYSTEM;
+    enum err err = send_message(s, &how, data);
+    if (err == ERR_FULL && is_control &&
+        set_send_buffer(s->socket, SCTP_SEND_BUFFER + SCTP_CONTROL_BUFFER)) {
+        err = send_message(s, &how, data);
+        (void)set_send_buffer(s->socket, SCTP_SEND_BUFFER);
+    }
+    return err;
 }
 
 void sctp_close_stream(struct sctp *s, uint16_t stream)

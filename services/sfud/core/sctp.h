@@ -14,10 +14,14 @@
 #include "rtc/dcep.h"
 
 enum {
-    SCTP_STREAMS = 64,                /* each way; a participant has a handful of channels */
-    SCTP_PACKET_MAX = 1150,           /* fits one DTLS record of DTLS_MTU */
-    SCTP_MESSAGE_MAX = 16 * 1024,     /* received; a longer one ends the association */
-    SCTP_SEND_BUFFER = 256 * 1024,    /* waits for one slow receiver at most */
+    SCTP_STREAMS = 64,            /* each way; a participant has a handful of channels */
+    SCTP_PACKET_MAX = 1150,       /* fits one DTLS record of DTLS_MTU */
+    SCTP_MESSAGE_MAX = 16 * 1024, /* received; a longer one ends the association */
+    /* What waits for one slow receiver at most: what one sender may send at once (data_rooms.h),
+     * and some. Small messages cost the library some 700 bytes each. */
+    SCTP_SEND_BUFFER = 1280 * 1024,
+    SCTP_SEND_MESSAGES = 4096,
+    SCTP_CONTROL_BUFFER = 16 * 1024,  /* more, for what opens and answers channels */
     SCTP_RECEIVE_BUFFER = 128 * 1024, /* parts of messages, per association */
     SCTP_ASSOCIATIONS_MAX = 64 * 1024,
 };
@@ -65,8 +69,9 @@ struct sctp_manner {
     bool ordered;
 };
 
-/* Sends one whole message. ERR_BAD_STATE: not connected; ERR_FULL: SCTP_SEND_BUFFER wait already;
- * ERR_SYSTEM: the library refuses. */
+/* Sends one whole message. ERR_BAD_STATE: not connected; ERR_FULL: SCTP_SEND_BUFFER or
+ * SCTP_SEND_MESSAGES wait already, which does not stop DCEP_PPID_CONTROL; ERR_SYSTEM: the library
+ * refuses. */
 MUST_USE enum err sctp_send(struct sctp *s, uint16_t stream, uint32_t ppid,
                             const struct sctp_manner *manner, struct bytes data);
 /* Closes a channel: both directions of its stream (RFC 8831 §6.7). */

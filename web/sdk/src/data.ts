@@ -45,8 +45,8 @@ interface Topic {
   /** Until it is open. */
   waiting: Bytes[];
   waitingBytes: number;
-  /** Something has come through it: worth opening again. */
-  hasHeard: boolean;
+  /** Others talk in it: worth opening again. */
+  isHeard: boolean;
 }
 
 export class DataChannels {
@@ -58,7 +58,7 @@ export class DataChannels {
     private readonly handlers: DataHandlers,
   ) {
     pc.createDataChannel('', { negotiated: true, id: OFFER_STREAM });
-    pc.ondatachannel = ({ channel }) => this.#adopt(channel);
+    pc.ondatachannel = ({ channel }) => this.#adopt(channel, true);
   }
 
   /** Throws `too-large`, `bad-request` (the topic), `rate-limited` (too much waits already) and `disconnected`; what the server refuses comes as a failure. */
@@ -85,13 +85,13 @@ export class DataChannels {
   }
 
   #open(topic: string, reliable: boolean): Topic {
-    return this.#adopt(this.pc.createDataChannel(topic, reliable ? {} : { ordered: false, maxRetransmits: 0 }));
+    return this.#adopt(this.pc.createDataChannel(topic, reliable ? {} : { ordered: false, maxRetransmits: 0 }), false);
   }
 
-  #adopt(channel: RTCDataChannel): Topic {
+  #adopt(channel: RTCDataChannel, isHeard: boolean): Topic {
     const reliable = channel.maxRetransmits === null && channel.maxPacketLifeTime === null;
     const key = keyOf(channel.label, reliable);
-    const entry: Topic = { channel, waiting: [], waitingBytes: 0, hasHeard: false };
+    const entry: Topic = { channel, waiting: [], waitingBytes: 0, isHeard };
     // Both sides may have opened one at the same time: we go on sending in ours, and hear both.
     if (!this.#topics.has(key)) this.#topics.set(key, entry);
     channel.binaryType = 'arraybuffer';
@@ -100,14 +100,14 @@ export class DataChannels {
       entry.waitingBytes = 0;
     };
     channel.onmessage = ({ data }: MessageEvent<unknown>) => {
-      entry.hasHeard = true;
+      entry.isHeard = true;
       if (data instanceof ArrayBuffer) this.#hear(channel.label, new Uint8Array(data));
     };
     channel.onclose = () => {
       if (this.#topics.get(key) === entry) this.#topics.delete(key);
       if (this.#closed) return;
       this.handlers.failure({ code: 'closed', topic: channel.label, to: null });
-      if (entry.hasHeard) setTimeout(() => this.#reopen(channel.label, reliable), REOPEN_MS);
+      if (entry.isHeard) setTimeout(() => this.#reopen(channel.label, reliable), REOPEN_MS);
     };
     return entry;
   }

@@ -76,12 +76,15 @@ describe('data channels', () => {
     data.send('used', 'x');
     data.send('useless', 'x');
     const [, used, useless] = pc.channels;
+    const theirs = new FakeDataChannel('theirs', {});
+    pc.ondatachannel!({ channel: theirs });
+    theirs.drop();
     used!.hear(1, 'p_2', 'hi');
     used!.drop();
     useless!.drop();
-    expect(failed.map((f) => [f.code, f.topic])).toEqual([['closed', 'used'], ['closed', 'useless']]);
+    expect(failed.map((f) => [f.code, f.topic])).toEqual([['closed', 'theirs'], ['closed', 'used'], ['closed', 'useless']]);
     vi.advanceTimersByTime(2000);
-    expect(pc.channels.slice(3).map((c) => c.label)).toEqual(['used']);
+    expect(pc.channels.slice(3).map((c) => c.label)).toEqual(['theirs', 'used']);
     vi.useRealTimers();
   });
 });
