@@ -34,6 +34,8 @@ bool cli_check_url(const char *option, const char *url, bool only_http);
 json_t *cli_read_result(const char *path);
 /* Colour on this stream: a terminal, and NO_COLOR is not set. */
 bool cli_has_colour(FILE *f);
+/* Decimal digits and nothing else: no sign, no space, no overflow. False: no number up to max. */
+bool cli_parse_number(const char *text, uint64_t max, uint64_t *ret);
 /* "conclave-bot: …" on stderr; returns RUN_USAGE. */
 int cli_usage_error(const char *format, ...) PRINTF_LIKE(1, 2);
 

@@ -27,6 +27,7 @@ static const char help[] =
     "  --source IP          send media from this address\n"
     "  --idle-exit SECONDS  end when no coordinator has asked for so long (0: never)\n"
     "\n"
+    "In parentheses: what holds without it.\n"
     "Plain HTTP: anybody on the way can read the key. Let it listen on a private network only.\n";
 
 struct agent_cli {
@@ -76,11 +77,10 @@ static int take_option(struct agent_cli *c, int id)
         c->options.source = optarg;
         return 0;
     case 'i': {
-        char *end;
-        unsigned long seconds = strtoul(optarg, &end, 10);
-        if (end == optarg || *end != '\0' || optarg[0] == '-' || seconds > 31536000)
-            return cli_usage_error("--idle-exit wants seconds, not %s", optarg);
-        c->options.idle_max = SECONDS(seconds);
+        uint64_t seconds;
+        if (!cli_parse_number(optarg, 31536000, &seconds))
+            return cli_usage_error("--idle-exit wants seconds, at most a year, not %s", optarg);
+        c->options.idle_max = SECONDS((usec)seconds);
         return 0;
     }
     default:

@@ -22,7 +22,7 @@ static const char help[] =
     "Where to\n"
     "  --url URL         of the servers; http(s)://, or ws(s):// (http://localhost:8080)\n"
     "  --room NAME       the room\n"
-    "  --name NAME       shown to others (client)\n"
+    "  --name NAME       the name that others see (client)\n"
     "  --token TOKEN     instead of a guest's\n"
     "  --driver NAME     what kind of server it is: conclave, janus (conclave)\n"
     "  --ca FILE         trust this certificate authority (PEM)\n"
@@ -39,6 +39,7 @@ static const char help[] =
     "  --duration TIME   how long: 30s, 5min; 0: until Ctrl-C (30s)\n"
     "  --json FILE       what it saw and heard; - is stdout\n"
     "\n"
+    "In parentheses: what holds without it.\n"
     "Exit status: 0, or 64 usage, 69 it could not join, 130 interrupted before its time.\n";
 
 enum option_id {

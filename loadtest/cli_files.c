@@ -27,6 +27,19 @@ int cli_usage_error(const char *format, ...)
     return RUN_USAGE;
 }
 
+bool cli_parse_number(const char *text, uint64_t max, uint64_t *ret)
+{
+    size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || text[digits] != '\0')
+        return false;
+    errno = 0;
+    uint64_t n = strtoull(text, NULL, 10);
+    if (errno == ERANGE || n > max)
+        return false;
+    *ret = n;
+    return true;
+}
+
 bool cli_has_colour(FILE *f)
 {
     const char *no = getenv("NO_COLOR");

@@ -24,6 +24,24 @@ static const char help[] =
     "  --seed N          of its dice (1)\n"
     "  --pcap FILE       writes what reaches the clients, for Wireshark\n"
     "\n"
+    "In parentheses: what holds without it.\n"
+    "\n"
+    "A NETWORK is an object of JSON; {} is perfect. Shares are from 0 (never) to 1 (always): 0.05 "
+    "is\n"
+    "5 %. Times are milliseconds, up to 10000; fractions are fine.\n"
+    "\n"
+    "  rate_bps      bits per second, UDP and IP headers included (0: no limit)\n"
+    "  queue_ms      how much waits before the rate; what is beyond is lost (200)\n"
+    "  delay_ms      one way (0)\n"
+    "  jitter_ms     more delay, at random up to so much; the order stays (0)\n"
+    "  loss          share of packets lost, each by itself (0)\n"
+    "  burst_enter   share of packets at which a bad stretch begins (0)\n"
+    "  burst_leave   … at which it ends: 0.2 is 5 packets on average\n"
+    "  burst_loss    share of packets lost in a bad stretch (1)\n"
+    "  reorder       share of packets that come later than they should (0)\n"
+    "  reorder_ms    … by so much (20)\n"
+    "  duplicate     share of packets that come twice (0)\n"
+    "\n"
     "Ends with the end of stdin, or with SIGINT or SIGTERM.\n";
 
 enum { LINE_MAX_BYTES = 4096 };
@@ -41,7 +59,7 @@ struct relay_cli {
 
 static int take_option(struct relay_cli *c, int id)
 {
-    char error[RELAY_ERROR_MAX], *end;
+    char error[RELAY_ERROR_MAX];
     switch (id) {
     case 'l':
         return relay_address_parse(optarg, &c->config.listen) == OK
@@ -58,8 +76,9 @@ static int take_option(struct relay_cli *c, int id)
                    ? 0
                    : cli_usage_error("%s: %s", id == 'u' ? "--up" : "--down", error);
     case 's':
-        c->config.seed = strtoull(optarg, &end, 10);
-        return end != optarg && *end == '\0' ? 0 : cli_usage_error("--seed wants a number");
+        return cli_parse_number(optarg, UINT64_MAX, &c->config.seed)
+                   ? 0
+                   : cli_usage_error("--seed wants a number from 0 to 2^64-1, not %s", optarg);
     case 'p':
         c->config.pcap_path = optarg;
         return 0;

@@ -46,7 +46,9 @@ static const char help[] =
     "  --agents A,B,…        run on these machines (conclave-bot agent), host:port\n"
     "  --agent-key FILE      the key that they share\n"
     "  --any-clock           even if their clocks are too far off for one-way latency\n"
-    "  --seed N              for the same dice; 0 is random (0)\n";
+    "  --seed N              for the same dice; 0 is random (0)\n"
+    "\n"
+    "In parentheses: what holds without it.\n";
 
 struct run_cli {
     struct run_options options;
@@ -113,14 +115,6 @@ static const struct option options[] = {
     { 0 },
 };
 
-static bool parse_number(const char *text, uint64_t max, uint64_t *ret)
-{
-    char *end;
-    unsigned long long n = strtoull(text, &end, 10);
-    *ret = n;
-    return end != text && *end == '\0' && text[0] != '-' && n <= max;
-}
-
 /* "sfud=http://127.0.0.1:9082/metrics", "janus=4711"; returns an exit status. */
 static int add_server(struct run_cli *c, const char *text)
 {
@@ -131,7 +125,7 @@ static int add_server(struct run_cli *c, const char *text)
         return cli_usage_error("--server wants NAME=URL or NAME=PID, not %s", text);
     if (c->options.server_count == RUN_SERVERS_MAX)
         return cli_usage_error("too many --server");
-    bool is_pid = parse_number(where + 1, 1 << 30, &pid) && pid > 0;
+    bool is_pid = cli_parse_number(where + 1, 1 << 30, &pid) && pid > 0;
     if (is_pid && proc_stat_read((pid_t)pid, &stat) != OK)
         return cli_usage_error("--server %s: no process of this machine has that pid", text);
     if (!is_pid && strncmp(where + 1, "http", 4) != 0)
@@ -153,11 +147,13 @@ static bool parse_search(struct run_cli *c, const char *text)
     const char *colon = strchr(text, ':');
     char first[16] = "";
     if (colon != NULL) {
-        memcpy(first, text, MIN((size_t)(colon - text), sizeof first - 1));
-        if (!parse_number(first, SCENARIO_BOTS_MAX, &min) || min < 1)
+        if ((size_t)(colon - text) >= sizeof first)
+            return false;
+        memcpy(first, text, (size_t)(colon - text));
+        if (!cli_parse_number(first, SCENARIO_BOTS_MAX, &min) || min < 1)
             return false;
     }
-    if (!parse_number(colon == NULL ? text : colon + 1, SCENARIO_BOTS_MAX, &max) ||
+    if (!cli_parse_number(colon == NULL ? text : colon + 1, SCENARIO_BOTS_MAX, &max) ||
         max < MAX(min, 1))
         return false;
     c->search_min = (unsigned)(colon == NULL ? MIN(max, 2) : min);
@@ -228,16 +224,31 @@ static int take_option(struct run_cli *c, int id)
     case OPT_SERVER:
         return add_server(c, optarg);
     case OPT_THREADS:
-        if (!parse_number(optarg, 64, &n))
-            return cli_usage_error("--threads wants 0 to 64");
+        if (!cli_parse_number(optarg, 64, &n))
+            return cli_usage_error("--threads wants 0 to 64, not %s", optarg);
         c->options.threads = (unsigned)n;
         return 0;
     case OPT_SEED:
-        return parse_number(optarg, UINT64_MAX, &c->options.seed) ? 0
-                                                                  : cli_usage_error("bad --seed");
+        return cli_parse_number(optarg, UINT64_MAX, &c->options.seed)
+                   ? 0
+                   : cli_usage_error("--seed wants a number from 0 to 2^64-1, not %s", optarg);
     default:
         return cli_usage_error("see conclave-bot run --help");
     }
+}
+
+/* What the coordinator will ask: their number and names are for it to judge. */
+static bool check_agents(const char *agents)
+{
+    char url[512];
+    for (const char *at = agents; *at != '\0'; at += strspn(at, ",")) {
+        size_t len = strcspn(at, ",");
+        (void)snprintf(url, sizeof url, "http://%.*s", (int)MIN(len, sizeof url), at);
+        if (!cli_check_url("--agents", url, true))
+            return false;
+        at += len;
+    }
+    return true;
 }
 
 /* -1: go on. */
@@ -259,6 +270,8 @@ static int parse(struct run_cli *c, int argc, char **argv)
     c->scenario_path = argv[optind];
     if ((c->agents == NULL) != (c->agent_key == NULL))
         return cli_usage_error("--agents and --agent-key go together");
+    if (c->agents != NULL && !check_agents(c->agents))
+        return RUN_USAGE;
     if (c->agents != NULL && c->options.source != NULL)
         return cli_usage_error("--source is for each machine to say: conclave-bot agent --source");
     if (!cli_check_url("--url", c->options.url, false))

@@ -40,6 +40,22 @@ class Refusals(unittest.TestCase):
         for text in ("0:5", ":5", "5:4", "0", "1:x", "-1:5"):
             self.refused("--search wants", f"--search={text}", "--slo", "loss<1%")
 
+    def test_numbers_are_digits_and_nothing_else(self):
+        bad = ("-1", "+1", " 1", "1x", "0x1", "1.5", "1e3", "", "18446744073709551616", "99999999999999999999999")
+        for text in bad:
+            self.refused("--seed wants a number from 0 to 2^64-1", f"--seed={text}")
+            self.refused("--threads wants 0 to 64", f"--threads={text}")
+            self.refused("--search wants", f"--search={text}", "--slo", "loss<1%")
+            for word, option, *more in (("relay", "--seed"), ("agent", "--idle-exit", "--key", "/dev/null"),
+                                        ("client", "--view", "--room", "r")):
+                done = bot(word, f"{option}={text}", *more, stdin=subprocess.DEVNULL)
+                self.assertEqual(done.returncode, 64, (word, text, done.stderr))
+                self.assertIn(option, done.stderr)
+
+    def test_ports_of_agents_are_numbers(self):
+        for port in ("-1", "5x", "70000", "0"):
+            self.refused("--agents http://a:", "--agents", f"b,a:{port}", "--agent-key", SCENARIO)
+
     def test_shares_above_100_percent_are_refused(self):
         self.refused("never above 100 %", "--slo", "joined<200%")
 
