@@ -166,7 +166,9 @@ static struct config *config_new(const struct config_spec *spec, FILE *err)
         { .key = "admin-listen",
           .type = CONFIG_ADDRESS,
           .fallback = spec->admin_listen_default,
-          .help = "Where /healthz, /readyz and /metrics are served; empty = nowhere.",
+          .help =
+              "Where /healthz, /readyz and /metrics are served, and by sfud /v1/rooms and what is "
+              "below, packets.pcap too. Without authentication; empty = nowhere.",
           .group = "Common",
           .ret = &m->admin_listen },
         { .key = "instance-id",
