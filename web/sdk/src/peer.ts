@@ -19,6 +19,11 @@ export interface PeerOptions {
   cameraCodec?: VideoCodec;
   /** What a shared screen is sent as. Default: the first of `videoCodecs`. */
   screenCodec?: VideoCodec;
+  /**
+   * Whether each packet of sound repeats the one before it (RFC 2198): what is lost on the way to the server is heard all
+   * the same, for some 32 kbit/s more. Default: true. False is for narrow networks that lose little.
+   */
+  redundantAudio?: boolean;
   /** Bits per second of the camera's layers q, h, f. */
   cameraBitrates?: [number, number, number];
   screenBitrate?: number;
@@ -105,8 +110,8 @@ export class Peer extends Emitter<PeerEvents> {
   #codecsFor(source: Source): Codec[] {
     const kind = kindOf(source);
     const chosen = source === 'camera' ? this.#options.cameraCodec : source === 'screen' ? this.#options.screenCodec : undefined;
-    // Sound that repeats what came before (RFC 2198) survives losses on the way to the server.
-    const wanted = kind === 'audio' ? ['red', 'opus'] : this.#wantedCodecs(kind);
+    const isRedundant = kind === 'audio' && this.#options.redundantAudio !== false;
+    const wanted = isRedundant ? ['red', 'opus'] : this.#wantedCodecs(kind);
     const ordered = chosen ? [chosen, ...wanted.filter((w) => w.toLowerCase() !== chosen)] : wanted;
     return chooseCodecs(sendableCodecs(kind), ordered);
   }

@@ -11,6 +11,7 @@ import { Timeline } from '../src/timeline.js';
 import { MAX_VIEW_ENTRIES, normaliseView, ViewDebouncer } from '../src/view.js';
 import { cameraLayers, layeringOf, videoEncodings } from '../src/layers.js';
 import type { ViewEntry } from '../src/protocol.js';
+import { FakePeerConnection } from './fakes.js';
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
@@ -125,6 +126,30 @@ describe('codecs', () => {
     expect(chooseCodecs([codec('video/AV1')], ['VP8'])).toEqual([]);
     const firefox = [codec('video/VP9', 'max-fs=12288;max-fr=60')];
     expect(chooseCodecs(firefox, ['VP9'])).toEqual(firefox);
+  });
+
+  it('sends sound redundantly unless told otherwise, and takes both kinds', async () => {
+    const audio = { codecs: ['audio/opus', 'audio/red'].map((mimeType) => ({ mimeType, clockRate: 48000 })) };
+    const capable = { getCapabilities: (kind: string) => (kind === 'audio' ? audio : null) };
+    vi.stubGlobal('RTCRtpSender', capable);
+    vi.stubGlobal('RTCRtpReceiver', capable);
+    vi.resetModules();
+    const { Peer } = await import('../src/peer.js');
+    const ordersOf = (redundantAudio?: boolean) => {
+      const orders: Record<string, string[]> = {};
+      class Connection extends FakePeerConnection {
+        override addTransceiver(kind: 'audio' | 'video', init: RTCRtpTransceiverInit) {
+          const setCodecPreferences = (codecs: { mimeType: string }[]) => (orders[`${kind} ${init.direction}`] = codecs.map((c) => c.mimeType));
+          return { ...super.addTransceiver(kind, init), setCodecPreferences };
+        }
+      }
+      new Peer({ RTCPeerConnection: Connection as never, ...(redundantAudio === undefined ? {} : { redundantAudio }) });
+      return orders;
+    };
+    expect(ordersOf()).toEqual({ 'audio sendonly': ['audio/red', 'audio/opus'], 'audio recvonly': ['audio/opus', 'audio/red'] });
+    expect(ordersOf(true)).toEqual(ordersOf());
+    expect(ordersOf(false)).toEqual({ 'audio sendonly': ['audio/opus', 'audio/red'], 'audio recvonly': ['audio/opus', 'audio/red'] });
+    vi.unstubAllGlobals();
   });
 });
 
