@@ -31,6 +31,14 @@
  * a hiccup of one side does not cut off everybody. Only while our own link to Redis is up
  * throughout. */
 #define NODE_LOST SECONDS(4)
+/* Sooner if a participant says that nothing arrives from it (believed for so long), and so many
+ * looks in a row, a second apart, show either that nobody listens to its requests at Redis (its
+ * process has ended: the kernel closes its sockets at once), or the same heartbeat (its machine has
+ * gone; a healthy one may be seen twice). A false alarm costs little: who joins elsewhere keeps the
+ * old media until the new are there. */
+#define NODE_DOUBT            SECONDS(10)
+#define NODE_DEAF_LOOKS_MIN   2
+#define NODE_SILENT_LOOKS_MIN 3
 /* The same for a node that we have not seen since our link came up: after an outage it may need up
  * to 2 s of backoff and 2 s for a connection, twice, before its key is back. */
 #define NODE_LOST_UNSEEN SECONDS(10)
@@ -53,8 +61,8 @@
 #define EXCESS_PER_SEC 10
 #define EXCESS_BURST   200
 
-#define VIEW_ENTRIES_MAX    64
-#define SLOTS_MAX           160
+#define VIEW_ENTRIES_MAX 64
+#define SLOTS_MAX        160
 /* Link headers of one answer, some 250 bytes each. */
 #define ICE_URLS_MAX        8
 #define SOURCES_MAX         16

@@ -245,11 +245,9 @@ void hub_on_media_event(struct hub *h, const char *room, const json_t *event)
         presence_on_media(p, event);
 }
 
-void hub_on_nodes(struct hub *h, const json_t *nodes)
+/* Everybody here whose node has gone hears of it; joins that wait for it go to another. */
+static void leave_lost_nodes(struct hub *h)
 {
-    if (!h->has_redis)
-        return;
-    placement_on_nodes(&h->placement, nodes, h->now);
     list_for_each(l, &h->sessions)
     {
         struct session *s = list_entry(l, struct session, link);
@@ -258,6 +256,21 @@ void hub_on_nodes(struct hub *h, const json_t *nodes)
             session_media_failed(s);
         session_on_nodes(s);
     }
+}
+
+void hub_on_nodes(struct hub *h, const json_t *nodes)
+{
+    if (!h->has_redis)
+        return;
+    placement_on_nodes(&h->placement, nodes, h->now);
+    leave_lost_nodes(h);
+}
+
+void hub_doubt_node(struct hub *h, const struct session *s)
+{
+    placement_on_doubt(&h->placement, s->node, s->node_epoch, h->now);
+    if (placement_is_lost(&h->placement, s->node, s->node_epoch, h->now))
+        leave_lost_nodes(h);
 }
 
 void hub_on_redis(struct hub *h, bool is_connected)

@@ -151,6 +151,8 @@ void hub_participant_gone(struct hub *h, const char *room, const json_t *answer,
 /* fields: reference taken over. */
 void hub_log(struct hub *h, enum log_level level, const char *event, json_t *fields);
 void hub_audit(struct hub *h, const char *type, json_t *fields);
+/* s gets nothing from its node. */
+void hub_doubt_node(struct hub *h, const struct session *s);
 static inline int64_t hub_wall_ms(const struct hub *h)
 {
     return h->wall / 1000;

@@ -268,18 +268,23 @@ static enum wire_error node_error(const char *error)
         return WIRE_BAD_SDP;
     if (error != NULL && strcmp(error, "bad-request") == 0)
         return WIRE_BAD_MESSAGE;
-    if (error != NULL && strcmp(error, "full") == 0)
+    if (error != NULL && (strcmp(error, "full") == 0 || strcmp(error, "leaving") == 0))
         return WIRE_NO_NODE;
     return WIRE_INTERNAL;
 }
 
-/* A node that is ending, or draining and without this room, says that it is full: others may do. */
-static bool is_leaving(const struct session *s, const struct answer *a)
+/* A node that is ending says so; one that drains and is without this room says that it is full. */
+static bool is_leaving(struct session *s, const struct answer *a)
 {
+    struct placement *p = &s->hub->placement;
     const char *error = json_string_value(json_object_get(a->json, "error"));
-    const struct node *n = placement_find(&s->hub->placement, s->node);
-    return error != NULL && strcmp(error, "full") == 0 &&
-           (n == NULL || !n->is_fresh || n->is_draining) && s->place_attempts < PLACE_ATTEMPTS_MAX;
+    const struct node *n = placement_find(p, s->node);
+    bool is_ending = error != NULL && strcmp(error, "leaving") == 0;
+    if (is_ending)
+        placement_on_leaving(p, s->node, s->node_epoch);
+    bool is_full = error != NULL && strcmp(error, "full") == 0;
+    return (is_ending || (is_full && (n == NULL || !n->is_fresh || n->is_draining))) &&
+           s->place_attempts < PLACE_ATTEMPTS_MAX;
 }
 
 static void create_done(struct call *c, const struct answer *a)
@@ -356,21 +361,41 @@ static void place(struct session *s, const char *lost, const char *lost_epoch)
 {
     struct hub *h = s->hub;
     s->place_attempts++;
-    const struct node *n = placement_choose(&h->placement);
+    const struct node *n = placement_choose(&h->placement, h->now);
     hub_script(
         h, step(s, place_done), SCRIPT_PLACE, s->room_id,
         json_pack("[ssss]", n == NULL ? "" : n->id, n == NULL ? "" : n->epoch, lost, lost_epoch));
 }
 
-void session_on_nodes(struct session *s)
+/* Asked a node to take it, and still waits for the answer. */
+static bool waits_for_node(const struct session *s)
 {
-    bool waits = s->state == SESSION_JOINING && s->is_on_node && s->joined == NULL;
-    if (!waits || s->place_attempts >= PLACE_ATTEMPTS_MAX ||
-        !placement_is_lost(&s->hub->placement, s->node, s->node_epoch, s->hub->now))
-        return;
+    return s->state == SESSION_JOINING && s->is_on_node && s->joined == NULL &&
+           s->place_attempts < PLACE_ATTEMPTS_MAX;
+}
+
+static void place_anew(struct session *s, const char *lost, const char *lost_epoch)
+{
     s->join_attempt++; /* an answer would be too late */
     s->is_on_node = false;
-    place(s, s->node, s->node_epoch);
+    place(s, lost, lost_epoch);
+}
+
+void session_on_nodes(struct session *s)
+{
+    if (waits_for_node(s) &&
+        placement_is_lost(&s->hub->placement, s->node, s->node_epoch, s->hub->now))
+        place_anew(s, s->node, s->node_epoch);
+}
+
+void session_on_moved(struct session *s, const char *node, const char *epoch)
+{
+    if (strcmp(s->node, node) == 0 && strcmp(s->node_epoch, epoch) == 0)
+        return;
+    if (s->state == SESSION_JOINED || s->state == SESSION_DETACHED)
+        session_media_failed(s);
+    else if (waits_for_node(s))
+        place_anew(s, "", "");
 }
 
 /* ---- resume ---- */
@@ -577,7 +602,10 @@ void session_on_picture(struct session *s)
     s->offer = NULL;
     s->is_in_room = s->is_on_node = false;
     s->request = 0;
+    bool is_join = s->state == SESSION_JOINING;
     announce(s);
-    if (s->socket == NULL)
+    if (s->socket == NULL && is_join)
+        session_leave(s, "left"); /* nobody has the token that could resume it */
+    else if (s->socket == NULL)
         session_detach(s);
 }

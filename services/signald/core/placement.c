@@ -6,7 +6,7 @@
 
 void placement_init(struct placement *p)
 {
-    p->count = 0;
+    memset(p, 0, sizeof(*p));
     p->watching_since = USEC_NEVER;
 }
 
@@ -40,6 +40,22 @@ static struct node *obtain(struct placement *p, const char *id, usec now)
     return NULL;
 }
 
+/* What speaks for its life besides the key, which stays for seconds whatever happens. */
+static void note_signs(struct node *n, const json_t *j)
+{
+    const json_t *listening = json_object_get(j, "listening");
+    const json_t *updated = json_object_get(j, "updated");
+    if (json_is_true(listening))
+        n->has_listened = true;
+    if (json_is_false(listening) && n->has_listened)
+        n->deaf_looks++;
+    else
+        n->deaf_looks = 0;
+    if (!json_is_integer(updated) || json_integer_value(updated) != n->beat)
+        n->silent_looks = 0;
+    n->beat = json_integer_value(updated);
+}
+
 static void on_node(struct placement *p, const json_t *j, usec now)
 {
     const char *id = json_string_value(json_object_get(j, "id"));
@@ -50,23 +66,26 @@ static void on_node(struct placement *p, const json_t *j, usec now)
     struct node *n = obtain(p, id, now);
     if (n == NULL)
         return;
-    *n = (struct node){
-        .load = json_number_value(json_object_get(j, "load")),
-        .participants = (unsigned)json_integer_value(json_object_get(j, "participants")),
-        .is_draining = json_is_true(json_object_get(j, "draining")),
-        .is_fresh = true,
-        .seen_at = now,
-    };
+    if (strcmp(n->id, id) != 0 || strcmp(n->epoch, epoch) != 0)
+        *n = (struct node){ .beat = -1 };
     snprintf(n->id, sizeof(n->id), "%s", id);
     snprintf(n->epoch, sizeof(n->epoch), "%s", epoch);
+    n->load = json_number_value(json_object_get(j, "load"));
+    n->participants = (unsigned)json_integer_value(json_object_get(j, "participants"));
+    n->is_draining = json_is_true(json_object_get(j, "draining"));
+    n->is_fresh = true;
+    n->seen_at = now;
+    note_signs(n, j);
 }
 
 void placement_on_nodes(struct placement *p, const json_t *nodes, usec now)
 {
     if (p->watching_since == USEC_NEVER)
         p->watching_since = now;
-    for (size_t i = 0; i < p->count; i++)
+    for (size_t i = 0; i < p->count; i++) {
         p->nodes[i].is_fresh = false;
+        p->nodes[i].silent_looks++; /* unless it is found, with a new one */
+    }
     size_t i;
     json_t *j;
     json_array_foreach((json_t *)(uintptr_t)nodes, i, j) on_node(p, j, now);
@@ -75,10 +94,53 @@ void placement_on_nodes(struct placement *p, const json_t *nodes, usec now)
 void placement_on_blind(struct placement *p)
 {
     p->watching_since = USEC_NEVER;
+    for (size_t i = 0; i < p->count; i++) {
+        struct node *n = &p->nodes[i];
+        n->has_listened = n->is_doubted = false;
+        n->deaf_looks = n->silent_looks = 0;
+    }
+}
+
+static struct node *find_process(struct placement *p, const char *id, const char *epoch)
+{
+    struct node *n = find(p, id);
+    return n == NULL || strcmp(n->epoch, epoch) != 0 ? NULL : n;
+}
+
+void placement_on_doubt(struct placement *p, const char *id, const char *epoch, usec now)
+{
+    struct node *n = find_process(p, id, epoch);
+    if (n == NULL)
+        return;
+    n->is_doubted = true;
+    n->doubted_at = now;
+}
+
+void placement_on_leaving(struct placement *p, const char *id, const char *epoch)
+{
+    struct node *n = find_process(p, id, epoch);
+    if (n != NULL)
+        n->is_leaving = true;
+}
+
+/* Its process has gone, or cannot be reached by us. */
+static bool is_out_of_reach(const struct node *n)
+{
+    return n->deaf_looks >= NODE_DEAF_LOOKS_MIN || n->silent_looks >= NODE_SILENT_LOOKS_MIN;
+}
+
+static bool is_given_up(const struct node *n, usec now)
+{
+    return n->is_leaving ||
+           (n->is_doubted && now - n->doubted_at < NODE_DOUBT && is_out_of_reach(n));
 }
 
 static bool is_better(const struct node *a, const struct node *b)
 {
+    if (is_out_of_reach(a) != is_out_of_reach(b))
+        return is_out_of_reach(b);
+    if ((a->deaf_looks > 0) != (b->deaf_looks > 0))
+        return b->deaf_looks > 0;
     if (a->load < b->load || b->load < a->load)
         return a->load < b->load;
     if (a->participants != b->participants)
@@ -86,12 +148,13 @@ static bool is_better(const struct node *a, const struct node *b)
     return strcmp(a->id, b->id) < 0;
 }
 
-const struct node *placement_choose(const struct placement *p)
+const struct node *placement_choose(const struct placement *p, usec now)
 {
     const struct node *best = NULL;
     for (size_t i = 0; i < p->count; i++) {
         const struct node *n = &p->nodes[i];
-        if (n->is_fresh && !n->is_draining && (best == NULL || is_better(n, best)))
+        if (n->is_fresh && !n->is_draining && !is_given_up(n, now) &&
+            (best == NULL || is_better(n, best)))
             best = n;
     }
     return best;
@@ -102,6 +165,8 @@ bool placement_is_lost(const struct placement *p, const char *id, const char *ep
     if (p->watching_since == USEC_NEVER)
         return false;
     const struct node *n = placement_find(p, id);
+    if (n != NULL && strcmp(n->epoch, epoch) == 0 && is_given_up(n, now))
+        return true;
     if (n != NULL && n->is_fresh)
         return strcmp(n->epoch, epoch) != 0;
     if (n != NULL && n->seen_at >= p->watching_since)

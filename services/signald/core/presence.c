@@ -291,6 +291,18 @@ static void recover_chat(struct presence *p, const json_t *chat)
         on_chat(p, json_array_get(chat, i));
 }
 
+/* The room has left its node, by a join here or elsewhere, or a snapshot shows where it is. One
+ * signald's word on a node so becomes that of all, for the room as a whole. */
+static void on_moved(struct presence *p, const json_t *event)
+{
+    const char *node = json_string_value(json_object_get(event, "node"));
+    const char *epoch = json_string_value(json_object_get(event, "epoch"));
+    if (node == NULL || epoch == NULL || node[0] == 0)
+        return;
+    list_for_each(l, &p->sessions)
+        session_on_moved(list_entry(l, struct session, in_presence), node, epoch);
+}
+
 void presence_on_event(struct presence *p, json_t *event)
 {
     const char *op = json_string_value(json_object_get(event, "op"));
@@ -298,6 +310,10 @@ void presence_on_event(struct presence *p, json_t *event)
         return;
     if (strcmp(op, "chat") == 0) {
         on_chat(p, event);
+        return;
+    }
+    if (strcmp(op, "moved") == 0) {
+        on_moved(p, event);
         return;
     }
     switch (room_apply(&p->room, event)) {
@@ -506,6 +522,7 @@ static void load(struct presence *p, const json_t *snapshot)
     p->lost_until = 0;
     p->renewed_at = now;
     check_own(p, after_outage, seq_before);
+    on_moved(p, snapshot);
     json_t *after = room_participants(&p->room);
     if (p->state_due || p->room.seq != seq_before || !json_equal(before, after))
         broadcast_state(p);

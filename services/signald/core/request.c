@@ -275,8 +275,10 @@ static void offer_done(struct call *c, const struct answer *a)
     presence_tell_node(s);
 }
 
+/* Who offers again looks for another path: nothing arrives on the one they have. */
 static void offer(struct session *s, const struct message *m)
 {
+    hub_doubt_node(s->hub, s);
     struct call *c = ask(s, m, offer_done);
     snprintf(c->node, sizeof(c->node), "%s", s->node);
     hub_node(s->hub, c, s->node,

@@ -134,6 +134,9 @@ void session_resume(struct session *s, const struct message *m);
 void session_on_room_ready(struct session *s);
 /* A look at the nodes: a join that waits for one that counts as lost now goes to another. */
 void session_on_nodes(struct session *s);
+/* The room is on that node now: whoever was on another joins again, whoever waits for one asks
+ * anew. */
+void session_on_moved(struct session *s, const char *node, const char *epoch);
 /* The room's picture may have reached the point where we are part of it. */
 void session_on_picture(struct session *s);
 /* Whatever was built for an unfinished join is taken down; back to HELLO (or GONE). */

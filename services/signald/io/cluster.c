@@ -210,20 +210,36 @@ void cluster_unsubscribe(struct cluster *c, const char *room)
 
 struct look {
     struct runtime *runtime;
-    json_t *nodes;
+    json_t *nodes;     /* owned */
+    json_t *listening; /* {node: whether anybody gets its requests}, owned; unknown if missing */
     size_t waiting;
     bool has_failed;
 };
+
+static void add_listening(struct look *k)
+{
+    size_t i;
+    json_t *node;
+    json_array_foreach(k->nodes, i, node)
+    {
+        const char *id = json_string_value(json_object_get(node, "id"));
+        json_t *is_listening = id == NULL ? NULL : json_object_get(k->listening, id);
+        if (is_listening != NULL)
+            json_object_set(node, "listening", is_listening);
+    }
+}
 
 static void look_end(struct look *k)
 {
     if (--k->waiting > 0)
         return;
     if (!k->has_failed) {
+        add_listening(k);
         hub_on_nodes(runtime_hub(k->runtime), k->nodes);
         runtime_perform(k->runtime);
     }
     json_decref(k->nodes);
+    json_decref(k->listening);
     free(k);
 }
 
@@ -241,17 +257,46 @@ static void on_node(enum err e, const redisReply *reply, void *data)
     look_end(k);
 }
 
+struct listener {
+    struct look *look;
+    char id[INSTANCE_ID_MAX + 1];
+};
+
+/* [channel, subscribers]. The kernel closes the sockets of a process that dies: Redis knows at
+ * once. */
+static void on_listeners(enum err e, const redisReply *reply, void *data)
+{
+    struct listener *l = data;
+    if (e == OK && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
+        reply->element[1]->type == REDIS_REPLY_INTEGER)
+        json_object_set_new(l->look->listening, l->id,
+                            json_boolean(reply->element[1]->integer > 0));
+    look_end(l->look);
+    free(l);
+}
+
+static void look_at(struct look *k, const char *id)
+{
+    struct listener *l = calloc(1, sizeof(*l));
+    check(l != NULL);
+    l->look = k;
+    snprintf(l->id, sizeof(l->id), "%s", id);
+    char key[256], channel[256];
+    snprintf(key, sizeof(key), "cc:node:%s", id);
+    snprintf(channel, sizeof(channel), "cc:node:%s:requests", id);
+    struct redis *redis = k->runtime->cluster->redis;
+    k->waiting += 2;
+    redis_commandv(redis, on_node, k, "GET", key, NULL);
+    redis_commandv(redis, on_listeners, l, "PUBSUB", "NUMSUB", channel, NULL);
+}
+
 static void on_node_ids(enum err e, const redisReply *reply, void *data)
 {
     struct look *k = data;
     if (e != OK || reply->type != REDIS_REPLY_ARRAY)
         k->has_failed = true;
-    for (size_t i = 0; !k->has_failed && i < reply->elements && i < NODES_MAX; i++) {
-        char key[256];
-        snprintf(key, sizeof(key), "cc:node:%s", reply->element[i]->str);
-        k->waiting++;
-        redis_commandv(k->runtime->cluster->redis, on_node, k, "GET", key, NULL);
-    }
+    for (size_t i = 0; !k->has_failed && i < reply->elements && i < NODES_MAX; i++)
+        look_at(k, reply->element[i]->str);
     look_end(k);
 }
 
@@ -273,7 +318,9 @@ static void beat(uv_timer_t *timer)
     free(text);
     struct look *k = calloc(1, sizeof(*k));
     check(k != NULL);
-    *k = (struct look){ .runtime = r, .nodes = json_array(), .waiting = 1 };
+    *k = (struct look){
+        .runtime = r, .nodes = json_array(), .listening = json_object(), .waiting = 1
+    };
     redis_commandv(c->redis, on_node_ids, k, "SMEMBERS", "cc:nodes", NULL);
 }
 

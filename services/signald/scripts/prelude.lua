@@ -57,6 +57,8 @@ end
 
 local function snapshot()
   return '"seq":' .. (redis.call('HGET', state, 'seq') or '0') ..
+    ',"node":' .. cjson.encode(redis.call('HGET', state, 'node') or '') ..
+    ',"epoch":' .. cjson.encode(redis.call('HGET', state, 'node_epoch') or '') ..
     ',"participants":[' .. table.concat(members(), ',') .. ']' ..
     ',"chat":[' .. table.concat(redis.call('LRANGE', chat, 0, -1), ',') .. ']'
 end

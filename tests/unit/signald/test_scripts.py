@@ -60,6 +60,20 @@ def a_room_moves_only_away_from_the_process_that_is_lost(r):
     assert r.run("place", "", "", "", "")["error"] == "no-node"
 
 
+def that_a_room_has_moved_is_told_once_and_shows_in_the_snapshot(r):
+    r.run("place", "n1", "1", "", "")
+    r.run("place", "n1", "1", "", "")
+    assert r.has_no_event()
+    r.join("a", node="n1")
+    assert r.event()["seq"] == 1
+    r.run("place", "n2", "7", "n1", "1")
+    assert r.event() == {"op": "moved", "node": "n2", "epoch": "7"}
+    r.run("place", "n3", "1", "n1", "1")
+    assert r.has_no_event()
+    picture = r.run("snapshot")
+    assert picture["seq"] == 1 and picture["node"] == "n2" and picture["epoch"] == "7"
+
+
 def joining_announces_only_what_is_public(r):
     answer = r.join("a")
     assert answer["created"] and answer["role"] == "moderator" and answer["seq"] == 1

@@ -148,6 +148,25 @@ static void a_client_that_goes_while_joining_leaves_nothing(void **state)
     world_done(&w);
 }
 
+/* Nobody has the token that could resume it: it must not stay for the resume window. */
+static void a_client_that_goes_just_before_its_reply_leaves_nothing(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w), b = world_open(&w);
+    world_join(&w, b, "Bob");
+    w.loses_events = true; /* so that its picture does not catch up at once */
+    world_join(&w, a, "Ada");
+    assert_null(world_last(&w, a, "joined"));
+    assert_int_equal(json_object_size(w.participants), 2);
+    world_break(&w, a);
+    w.loses_events = false;
+    world_pass(&w, SECONDS(1));
+    assert_int_equal(json_object_size(w.participants), 1);
+    assert_non_null(world_last(&w, b, "participant-left"));
+    world_done(&w);
+}
+
 static void an_unclear_join_is_undone(void **state)
 {
     struct world w;
@@ -241,6 +260,76 @@ static void a_room_moves_away_from_a_node_that_is_ending(void **state)
     world_pass(&w, SECONDS(1));
     world_join(&w, c, "Cy");
     assert_string_equal(node_of(&w, c), "sfud-2");
+    world_done(&w);
+}
+
+static void a_node_that_is_leaving_is_left_before_any_look_shows_it(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w), b = world_open(&w);
+    world_join(&w, a, "Ada");
+    w.node_is_leaving = true;
+    world_join(&w, b, "Bob");
+    assert_string_equal(node_of(&w, b), "sfud-2");
+    assert_string_equal(text(world_last(&w, a, "media"), "state"), "failed");
+    world_done(&w);
+}
+
+static void a_node_that_died_is_left_when_somebody_misses_it(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w), b = world_open(&w);
+    world_join(&w, a, "Ada");
+    world_join(&w, b, "Bob");
+    w.node_is_deaf = w.holds_nodes = true; /* its key is there for some seconds more */
+    world_pass(&w, SECONDS(1));
+    world_say(&w, a,
+              "{\"op\":\"offer\",\"id\":9,\"sdp\":\"x\",\"sources\":{\"0\":\"microphone\"}}");
+    assert_null(world_last(&w, a, "media"));
+    world_pass(&w, SECONDS(1));
+    assert_string_equal(text(world_last(&w, a, "media"), "state"), "failed");
+    assert_string_equal(text(world_last(&w, b, "media"), "state"), "failed");
+    w.holds_nodes = false;
+    world_join(&w, a, "Ada");
+    assert_string_equal(node_of(&w, a), "sfud-2");
+    world_done(&w);
+}
+
+static void who_is_elsewhere_when_the_room_moves_joins_again(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w), b = world_open(&w), c = world_open(&w);
+    world_join(&w, a, "Ada");
+    world_tell_moved(&w);
+    assert_null(world_last(&w, a, "media")); /* it is there */
+    w.holds_nodes = true;
+    world_join(&w, b, "Bob"); /* waits for the node that others know to be lost */
+    w.holds_nodes = false;
+    snprintf(w.room_node, sizeof(w.room_node), "sfud-2");
+    world_tell_moved(&w);
+    world_pump(&w);
+    assert_string_equal(text(world_last(&w, a, "media"), "state"), "failed");
+    assert_string_equal(node_of(&w, b), "sfud-2");
+    world_join(&w, c, "Cy");
+    assert_string_equal(node_of(&w, c), "sfud-2");
+    assert_null(world_last(&w, c, "media"));
+    world_done(&w);
+}
+
+static void a_move_that_was_missed_shows_in_the_next_picture(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w);
+    world_join(&w, a, "Ada");
+    snprintf(w.room_node, sizeof(w.room_node), "sfud-2");
+    hub_on_redis(w.hub, false);
+    hub_on_redis(w.hub, true);
+    world_pump(&w);
+    assert_string_equal(text(world_last(&w, a, "media"), "state"), "failed");
     world_done(&w);
 }
 
@@ -810,11 +899,16 @@ int main(void)
         cmocka_unit_test(refused_sdp_leaves_no_trace_in_the_room),
         cmocka_unit_test(a_silent_node_is_told_to_forget),
         cmocka_unit_test(a_client_that_goes_while_joining_leaves_nothing),
+        cmocka_unit_test(a_client_that_goes_just_before_its_reply_leaves_nothing),
         cmocka_unit_test(an_unclear_join_is_undone),
         cmocka_unit_test(a_room_stays_on_a_node_that_one_look_did_not_show),
         cmocka_unit_test(a_room_moves_when_its_node_is_lost),
         cmocka_unit_test(a_join_that_waits_for_a_node_that_is_lost_goes_elsewhere),
         cmocka_unit_test(a_room_moves_away_from_a_node_that_is_ending),
+        cmocka_unit_test(a_node_that_is_leaving_is_left_before_any_look_shows_it),
+        cmocka_unit_test(a_node_that_died_is_left_when_somebody_misses_it),
+        cmocka_unit_test(who_is_elsewhere_when_the_room_moves_joins_again),
+        cmocka_unit_test(a_move_that_was_missed_shows_in_the_next_picture),
         cmocka_unit_test(a_room_of_a_node_that_has_restarted_is_placed_anew),
         cmocka_unit_test(a_join_without_any_node_may_be_tried_again),
         cmocka_unit_test(a_silent_client_is_closed_after_ten_seconds),

@@ -21,8 +21,9 @@ static void set_clock(struct world *w)
 /* sfud-1 is the better one of two, while it is there. */
 void world_see_nodes(struct world *w)
 {
-    json_t *nodes = json_pack("[{s:s,s:s,s:f},{s:s,s:s,s:f}]", "id", "sfud-2", "epoch", "e1",
-                              "load", 0.9, "id", "sfud-1", "epoch", w->epoch, "load", 0.5);
+    json_t *nodes =
+        json_pack("[{s:s,s:s,s:f},{s:s,s:s,s:f,s:b}]", "id", "sfud-2", "epoch", "e1", "load", 0.9,
+                  "id", "sfud-1", "epoch", w->epoch, "load", 0.5, "listening", !w->node_is_deaf);
     if (w->node_is_missing)
         json_array_remove(nodes, 1);
     w->nodes_seen_at = w->now;
@@ -111,8 +112,8 @@ static json_t *snapshot(struct world *w)
     const char *id;
     json_t *p;
     json_object_foreach(w->participants, id, p) json_array_append_new(list, json_deep_copy(p));
-    return json_pack("{s:b,s:I,s:o,s:O}", "ok", 1, "seq", (json_int_t)w->seq, "participants", list,
-                     "chat", w->chat);
+    return json_pack("{s:b,s:I,s:s,s:s,s:o,s:O}", "ok", 1, "seq", (json_int_t)w->seq, "node",
+                     w->room_node, "epoch", w->room_epoch, "participants", list, "chat", w->chat);
 }
 
 static json_t *refuse(const char *error)
@@ -167,14 +168,26 @@ static void promote(struct world *w)
     }
 }
 
+void world_tell_moved(struct world *w)
+{
+    json_t *event =
+        json_pack("{s:s,s:s,s:s}", "op", "moved", "node", w->room_node, "epoch", w->room_epoch);
+    if (!w->loses_events)
+        hub_on_room_event(w->hub, "default/r", event);
+    json_decref(event);
+}
+
 static json_t *place(struct world *w, const char *const *a)
 {
     bool is_lost = strcmp(w->room_node, a[2]) == 0 && strcmp(w->room_epoch, a[3]) == 0;
     if (w->room_node[0] == 0 || is_lost) {
         if (a[0][0] == 0)
             return refuse("no-node");
+        bool is_new = w->room_node[0] == 0;
         snprintf(w->room_node, sizeof(w->room_node), "%s", a[0]);
         snprintf(w->room_epoch, sizeof(w->room_epoch), "%s", a[1]);
+        if (!is_new)
+            world_tell_moved(w);
     }
     return json_pack("{s:b,s:s,s:s}", "ok", 1, "node", w->room_node, "epoch", w->room_epoch);
 }
@@ -270,6 +283,9 @@ static void ask_node(struct world *w, const struct action *a)
     const char *op = json_string_value(json_object_get(a->json, "op"));
     if (w->node_is_silent)
         answer(w, a->call, ERR_EXPIRED, NULL);
+    else if (w->node_is_leaving && strcmp(a->name, "sfud-1") == 0 &&
+             strcmp(op, "participant.create") == 0)
+        answer(w, a->call, OK, json_pack("{s:b,s:s}", "ok", 0, "error", "leaving"));
     else if (w->node_is_full && strcmp(a->name, "sfud-1") == 0 &&
              strcmp(op, "participant.create") == 0)
         answer(w, a->call, OK, json_pack("{s:b,s:s}", "ok", 0, "error", "full"));

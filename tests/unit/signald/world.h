@@ -40,6 +40,8 @@ struct world {
     json_t *audited; /* events, owned */
     /* faults */
     bool node_is_missing;              /* not in the registry */
+    bool node_is_deaf;                 /* sfud-1 does not get its requests any more */
+    bool node_is_leaving;              /* sfud-1 says so */
     char epoch[8];                     /* of the node, as the registry shows it */
     char room_node[16], room_epoch[8]; /* where the room is; "" = nowhere yet */
     bool node_refuses;                 /* participant.create: bad-sdp */
@@ -76,6 +78,8 @@ size_t world_http(struct world *w, enum http_method method, const char *path,
                   const char *const *headers, const char *body);
 /* The client has gone, or the answer is written. */
 void world_http_close(struct world *w, size_t exchange);
+/* The room has moved to room_node, room_epoch: everybody is told. */
+void world_tell_moved(struct world *w);
 /* One look at the registry. */
 void world_see_nodes(struct world *w);
 size_t world_asked(struct world *w, const char *op);
