@@ -19,7 +19,6 @@
 
 /* SIGTERM to the end: 5 s (docs/cluster.md). Media goes on until the participants, told that it
  * fails, have joined again elsewhere, or DRAIN_TIME is over. */
-#define HIDE_TIME     MILLIS(1200) /* signald looks at the registry once a second */
 #define DRAIN_TIME    SECONDS(3)
 #define LEAVE_TIME    MILLIS(1500)
 #define DRAIN_POLL_MS 100
@@ -32,7 +31,6 @@ struct node {
     struct sfud_config config;
     uv_loop_t loop;
     uv_timer_t drain_timer;
-    usec evacuate_at; /* USEC_NEVER: done */
     usec drain_end;
     struct daemon *daemon;
     struct metrics *metrics;
@@ -77,12 +75,7 @@ static void on_left(void *data)
 static void on_drain_timer(uv_timer_t *timer)
 {
     struct node *n = timer->data;
-    usec now = clock_now();
-    if (now >= n->evacuate_at) {
-        n->evacuate_at = USEC_NEVER;
-        control_evacuate(n->control);
-    }
-    if (control_participants(n->control) > 0 && now < n->drain_end)
+    if (control_participants(n->control) > 0 && clock_now() < n->drain_end)
         return;
     uv_timer_stop(timer);
     control_leave(n->control, LEAVE_TIME, on_left, n);
@@ -95,7 +88,7 @@ static void on_stop(void *data)
     daemon_notify_stopping(n->daemon);
     admin_set_draining(n->admin);
     control_hide(n->control);
-    n->evacuate_at = clock_now() + HIDE_TIME;
+    control_evacuate(n->control);
     n->drain_end = clock_now() + DRAIN_TIME;
     uv_timer_start(&n->drain_timer, on_drain_timer, 0, DRAIN_POLL_MS);
 }

@@ -267,7 +267,11 @@ static void on_create(struct control *c)
     const struct request *r = c->request;
     struct member *member = members_find(&c->members, r->room, r->participant);
     bool is_new = member == NULL;
-    if (c->is_evacuated || (c->is_draining && !members_has_room(&c->members, r->room))) {
+    if (c->is_evacuated) {
+        refuse(c, "leaving", "the node is ending");
+        return;
+    }
+    if (c->is_draining && !members_has_room(&c->members, r->room)) {
         refuse(c, "full", "the node is draining");
         return;
     }
