@@ -43,7 +43,6 @@ export interface ConnectionEvents {
   error: [ConclaveError];
 }
 
-const STUCK_JOIN_MS = 1500;
 /** How long the first socket of a resume may take to open, in ms, and some round trips. */
 const QUICK_OPEN_MS = 500;
 
@@ -59,8 +58,8 @@ export class Connection extends Emitter<ConnectionEvents> {
   #mediaLost = false;
   /** We rejoin because media seem to be dead: called off when they come back. */
   #suspicion = false;
-  /** The socket of a join that is under way. */
-  #joining: { signaling: Signaling; since: number } | null = null;
+  /** A join is under way that will replace what there is: whatever is said about that is being remedied. */
+  #replacing = false;
   #lastRtt: number | null = null;
   #resumeToken = '';
   #signald: string | null = null;
@@ -194,7 +193,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     if (!this.#signaling?.isOpen || remedy.do === 'resume') this.host.offline();
     if (this.#connector) {
       // Joining or resuming already: it notices a broken socket by itself.
-      if (remedy.do === 'rejoin') this.#connector.demandRejoin();
+      if (remedy.do === 'rejoin') this.#connector.demandRejoin(this.#replacing);
       return;
     }
     this.#setState('reconnecting');
@@ -216,19 +215,20 @@ export class Connection extends Emitter<ConnectionEvents> {
   /** Make before break: what there is of a socket and a peer connection stays until the new join is answered. */
   async #joinOnce(refreshToken: boolean): Promise<void> {
     const { room, name, token } = this.options;
+    this.#replacing = true;
     // All at once: a join costs the slowest of them and one round trip.
     const signalingReady = this.#openSignaling();
     const tokenReady = Promise.resolve(typeof token === 'string' ? token : token({ refresh: refreshToken }));
     const peerReady = this.#newPeer();
     try {
       const [signaling, { peer, offer }, jwt] = await Promise.all([signalingReady, peerReady, tokenReady]);
-      this.#joining = { signaling, since: Date.now() };
       const joined = await signaling.request('join', { token: jwt, room, ...(name ? { name } : {}), ...offer });
       this.timeline.mark('joined');
       if (this.#state === 'closed') {
         void signaling.request('leave', {}).catch(() => undefined);
         throw new ConclaveError('closed', 'The room was closed.');
       }
+      this.#replacing = false;
       this.#dropSignaling(true);
       this.#adoptPeer(peer);
       this.#adoptSession(signaling, joined, false);
@@ -238,8 +238,9 @@ export class Connection extends Emitter<ConnectionEvents> {
       if (!signaling.isOpen) throw new ConclaveError('disconnected', 'The connection to the server broke.');
       this.#online(true);
     } catch (error) {
-      // Whichever of the three came through must not be left behind.
-      void signalingReady.then((s) => s !== this.#signaling && s.close(), () => undefined);
+      // Whichever of the three came through must not be left behind; nor may who joined after all, when we had stopped waiting.
+      const tooLate = codeOf(error) === 'timeout';
+      void signalingReady.then((s) => s !== this.#signaling && this.#discard(s, tooLate), () => undefined);
       void peerReady.then((p) => p.peer !== this.#peer && p.peer.close(), () => undefined);
       void tokenReady.catch(() => undefined);
       if (codeOf(error) === 'room-full' && this.#signaling) {
@@ -249,7 +250,7 @@ export class Connection extends Emitter<ConnectionEvents> {
       }
       throw error;
     } finally {
-      this.#joining = null;
+      this.#replacing = false;
     }
   }
 
@@ -317,7 +318,10 @@ export class Connection extends Emitter<ConnectionEvents> {
   #dropSignaling(leave: boolean): void {
     const signaling = this.#signaling;
     this.#signaling = null;
-    if (!signaling) return;
+    if (signaling) this.#discard(signaling, leave);
+  }
+
+  #discard(signaling: Signaling, leave: boolean): void {
     if (leave && signaling.isOpen) void signaling.request('leave', {}).catch(() => undefined);
     // Give the message a chance to leave before the close frame.
     signaling.close();
@@ -357,9 +361,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     if (event.op === 'closing') {
       this.#closing(event.reason, event.message);
     } else if (event.op === 'media') {
-      if (event.state !== 'failed') return;
-      this.#abandonStuckJoin();
-      this.#mediaFailed();
+      if (event.state === 'failed') this.#mediaFailed();
     } else {
       this.host.handle(event);
     }
@@ -378,12 +380,6 @@ export class Connection extends Emitter<ConnectionEvents> {
       signaling?.close();
     }
     this.#recover(remedy);
-  }
-
-  /** A join that has not been answered by now waits for the node that has just been declared dead: do it anew. */
-  #abandonStuckJoin(): void {
-    const joining = this.#joining;
-    if (joining && Date.now() - joining.since > STUCK_JOIN_MS) joining.signaling.close();
   }
 
   #networkChanged(): void {

@@ -87,9 +87,9 @@ export class Connector {
     private readonly options: ConnectorOptions = {},
   ) {}
 
-  /** From now on only a full rejoin will do. */
-  demandRejoin(): void {
-    this.#rejoin = true;
+  /** From now on only a full rejoin will do; one that is `underWay` counts. */
+  demandRejoin(underWay = false): void {
+    if (!underWay) this.#rejoin = true;
     this.#calledOff = false;
     this.#sleeper.wake();
   }

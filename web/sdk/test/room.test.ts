@@ -508,17 +508,42 @@ describe('a media path that dies without a word', () => {
     expect(states).toEqual([]);
   });
 
-  it('does not wait for a join at a node that the server has given up meanwhile', async () => {
+  it('is remedied by the join that is under way when the server says so, too: that one goes where the room is now', async () => {
+    const { room, states } = await inCall();
+    const first = server.socket;
+    const join = server.answers['join']!;
+    let answer: () => void = () => undefined;
+    server.answers['join'] = (m, s) => {
+      answer = () => s.say({ id: m['id'], ...(join(m, s) as object) });
+      return undefined;
+    };
+    await pass(8500);
+    expect(server.ops('join')).toHaveLength(2);
+    first.say({ op: 'media', state: 'failed' });
+    await pass(500);
+    expect(server.ops('join')).toHaveLength(2);
+    answer();
+    await pass(500);
+    expect(server.ops('join')).toHaveLength(2);
+    expect(states).toEqual(['reconnecting', 'connected']);
+    expect((await room.stats()).joins).toBe(2);
+  });
+
+  it('is followed by another join when the one under way fails, and leaves nobody behind', async () => {
     const { states } = await inCall();
     const first = server.socket;
     const join = server.answers['join']!;
     server.answers['join'] = () => undefined;
     await pass(8500);
-    expect(server.ops('join')).toHaveLength(2);
-    server.answers['join'] = join;
+    const second = server.socket;
     first.say({ op: 'media', state: 'failed' });
-    await pass(500);
+    server.answers['join'] = join;
+    expect(server.ops('leave')).toHaveLength(0);
+    await pass(12_000);
+    expect(second.closedWith).toBe(1000);
     expect(server.ops('join')).toHaveLength(3);
+    // What was not answered in time, and the old participant.
+    expect(server.ops('leave')).toHaveLength(2);
     expect(states).toEqual(['reconnecting', 'connected']);
   });
 
