@@ -3,14 +3,17 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "rtc/bwe.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 enum {
     WINDOW_US = 500000,       /* of the acknowledged rate */
     WINDOW_FULL_US = 200000,  /* … while the path is full: what arrives is what it carries */
     CUT_INTERVAL_US = 150000, /* plus the round trip: a cut must show before the next */
     LEVEL_CUTS_MAX = 4,       /* cuts that shortened nothing: the queue is not ours */
-    HOLD_US = 300000,         /* no growth so soon after a cut */
+    CONGESTED_US = 1000000,
+    HOLD_US = 300000, /* no growth so soon after a cut */
     GROW_STEP_MAX_US = 500000,
     GROW_PERCENT = 12,       /* per second, where the capacity is not known */
     GROW_NEAR_PERCENT = 6,   /* per second at most, near the known capacity */
@@ -23,6 +26,11 @@ enum {
     REPORT_LOSS_LOW = 5,     /* of 256: 2 % */
     LOSS_SEVERE = 300,       /* per mille: the path is simply full */
     SILENCE_PERCENT = 70,
+    SQUEEZED_PERCENT = 60, /* of the estimate: no packets of a frame arrived faster … */
+    CORRECTION_US = 500000,
+    CORRECTION_PERCENT = 90,
+    SQUEEZED_QUEUE_US = 30000, /* … and the newest came so late: there is no doubt … */
+    SQUEEZED_CUT_PERCENT = 75, /* … and a queue to be drained */
     SOFT_CUT_US = 30000,
     JITTER_MAX_US = 100000,  /* a delay that rose by more is a queue */
     QUIET_US = 500000,       /* nothing was sent for so long: whatever queue there was is gone */
@@ -74,11 +82,18 @@ static bool is_cut_within(const struct bwe *b, usec duration)
     return b->cut_at != USEC_NEVER && b->now - b->cut_at < duration;
 }
 
+bool bwe_is_congested(const struct bwe *b)
+{
+    return b->delay.usage == BWE_OVERUSE || b->delay.standing_us > BWE_STANDING_DRAINED_US ||
+           is_cut_within(b, CONGESTED_US);
+}
+
 static void cut_to(struct bwe *b, uint64_t bps)
 {
     uint64_t before = b->estimate_bps;
     b->estimate_bps = clamp_bps(MIN(bps, before));
     b->cut_at = b->updated_at = b->now;
+    b->is_spacing_cut = false;
     bwe_probe_on_cut(&b->probe, before, b->estimate_bps, b->now);
 }
 
@@ -194,7 +209,7 @@ static void presume(struct bwe *b, int64_t until_seq, int64_t arrival_us)
         bwe_rate_add(&b->acked, (size_t)bytes, arrival_us);
 }
 
-static void on_received(struct bwe *b, struct bwe_sent *s, int64_t arrival_us)
+static void on_received(struct bwe *b, struct bwe_sent *s, int64_t number, int64_t arrival_us)
 {
     usec sent_us = b->now - (usec)(uint32_t)((uint32_t)b->now - s->sent_us);
     if (s->status != PRESUMED)
@@ -202,7 +217,9 @@ static void on_received(struct bwe *b, struct bwe_sent *s, int64_t arrival_us)
     if (!bwe_delay_on_packet(&b->delay, sent_us, arrival_us)) {
         b->acked = (struct bwe_rate){ 0 };
         bwe_rate_add(&b->acked, s->size, arrival_us);
+        bwe_spacing_forget(&b->spacing);
     }
+    bwe_spacing_on_packet(&b->spacing, number, s->size, sent_us, arrival_us);
     if (s->cluster != 0 && s->cluster == b->probe.cluster)
         bwe_probe_on_received(&b->probe, s->size, sent_us, arrival_us);
 }
@@ -221,7 +238,7 @@ static void on_result(struct bwe *b, const struct twcc_result *r, int64_t offset
     bool counts = !is_cut_within(b, age);
     o->news = true;
     if (r->received) {
-        on_received(b, s, r->arrival_us + offset_us);
+        on_received(b, s, number, r->arrival_us + offset_us);
         o->corrected += s->status == LOST && counts;
     }
     o->total += s->status != LOST && counts;
@@ -292,6 +309,27 @@ static void cut_for_delay(struct bwe *b)
     b->capacity_bps = acked;
     b->overuse_count++;
     cut_to(b, to);
+}
+
+/* The packets of one frame arrive far apart, and a queue has begun: the path has just become slow.
+ * The rise of the delay would show it some frames later. After another cut, which went by what
+ * arrived before the path was full, it need not be that far below. */
+static bool is_squeezed(const struct bwe *b)
+{
+    uint64_t bps = bwe_spacing_bps(&b->spacing);
+    bool corrects = !b->is_spacing_cut && is_cut_within(b, CORRECTION_US);
+    return bps > 0 && bwe_delay_newest(&b->delay) > SQUEEZED_QUEUE_US &&
+           bps < percent(b->estimate_bps, corrects ? CORRECTION_PERCENT : SQUEEZED_PERCENT);
+}
+
+static void cut_for_spacing(struct bwe *b)
+{
+    uint64_t bps = bwe_spacing_bps(&b->spacing);
+    b->capacity_bps = bps;
+    b->spacing_cut_count++;
+    cut_to(b, percent(bps, SQUEEZED_CUT_PERCENT));
+    b->is_soft_cut = false;
+    b->is_spacing_cut = true;
 }
 
 static void cut_for_loss(struct bwe *b)
@@ -365,7 +403,9 @@ static void decide(struct bwe *b)
     bool may_cut = !is_cut_within(b, was_soft ? SOFT_CUT_US : CUT_INTERVAL_US + b->rtt_us);
     uint64_t acked = bwe_rate_bps(&b->acked, WINDOW_US);
     bwe_loss_on_rate(&b->loss, b->estimate_bps, !drained);
-    if (usage == BWE_OVERUSE && may_cut) {
+    if ((may_cut || !b->is_spacing_cut) && is_squeezed(b)) {
+        cut_for_spacing(b);
+    } else if (usage == BWE_OVERUSE && may_cut) {
         cut_for_delay(b);
     } else if (bwe_loss_is_high(&b->loss, !drained) && may_cut) {
         cut_for_loss(b);

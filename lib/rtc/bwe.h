@@ -16,6 +16,7 @@
 #include "rtc/bwe_loss.h"
 #include "rtc/bwe_probe.h"
 #include "rtc/bwe_rate.h"
+#include "rtc/bwe_spacing.h"
 #include "rtc/seq.h"
 #include "rtc/twcc.h"
 
@@ -50,6 +51,7 @@ struct bwe {
     struct bwe_rate sent_rate;
     struct bwe_delay delay;
     struct bwe_loss loss;
+    struct bwe_spacing spacing;
     struct bwe_probe probe;
     int64_t reference; /* extended reference time of the newest feedback */
     bool has_feedback; /* transport-wide feedback came at least once */
@@ -64,12 +66,13 @@ struct bwe {
     usec sent_at;        /* newest packet; USEC_NEVER none */
     usec level_at;       /* since when the delay has been high but flat; USEC_NEVER: it is not */
     bool is_soft_cut;    /* the last cut spared what might have been jitter */
+    bool is_spacing_cut; /* … went by the distance of packets */
     usec cut_at;         /* when it was last cut; 0 never */
     usec unanswered_at;  /* when the first packet left that no feedback answered; USEC_NEVER none */
     unsigned level_cuts; /* in a row, for a standing queue that did not get shorter */
     int32_t level_cut_us; /* that queue, when the first of them was made */
     /* counters */
-    uint64_t overuse_count, loss_cut_count, silence_count;
+    uint64_t overuse_count, spacing_cut_count, loss_cut_count, silence_count;
 };
 static_assert(sizeof(struct bwe) <= 4 << 10, "one per transport");
 
@@ -100,6 +103,9 @@ void bwe_set_demand(struct bwe *b, uint64_t demand_bps, uint64_t allocated_bps, 
 
 /* What may be sent, everything included: BWE_MIN_BPS to BWE_MAX_BPS. */
 uint64_t bwe_estimate_bps(const struct bwe *b);
+
+/* There is a queue, or was a moment ago: nothing is to be sent that is not needed. */
+bool bwe_is_congested(const struct bwe *b);
 
 /* Bytes of padding to send now, at most BWE_PROBE_STEP_BYTES_MAX; 0: none. *ret_cluster names the
  * probe that it belongs to, 0 if none. To be called at every deadline, whether padding can be sent

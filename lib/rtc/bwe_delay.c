@@ -140,6 +140,11 @@ enum bwe_usage bwe_delay_update(struct bwe_delay *d)
     return d->usage;
 }
 
+int64_t bwe_delay_newest(const struct bwe_delay *d)
+{
+    return d->last_arrival_us - d->last_sent_us - d->origin_us - base_of(d);
+}
+
 void bwe_delay_forget_slope(struct bwe_delay *d)
 {
     d->slope_from_us = d->last_arrival_us;

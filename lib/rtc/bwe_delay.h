@@ -63,6 +63,9 @@ bool bwe_delay_on_packet(struct bwe_delay *d, int64_t sent_us, int64_t arrival_u
 /* The verdict after all packets of a feedback. */
 enum bwe_usage bwe_delay_update(struct bwe_delay *d);
 
+/* The delay of the newest packet, which need not be a sample, above that of an empty queue. */
+int64_t bwe_delay_newest(const struct bwe_delay *d);
+
 /* Forgets the slope but not the level: what comes now is not comparable, such as after a probe. */
 void bwe_delay_forget_slope(struct bwe_delay *d);
 

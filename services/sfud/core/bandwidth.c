@@ -291,8 +291,11 @@ static void apply(struct worker *w, struct slot *slot, const struct ladder *l, i
         slot->target_temporal = l->rungs[rung].temporal;
         slot->target_bps = l->rungs[rung].bps;
     }
-    if (must_stop)
+    if (must_stop) {
         forwarder_stop(&slot->forwarder);
+        /* what is missing of the larger layer would only delay the smaller one */
+        send_log_gate(&slot->log, slot->forwarder.out_highest + 1);
+    }
     slot_select(w, slot, now);
 }
 

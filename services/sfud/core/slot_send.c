@@ -412,10 +412,11 @@ static size_t repeat(struct departure *d, unsigned back)
 }
 
 /* That the last packet of a frame is lost shows only when the next frame comes: where packets are
- * lost it goes twice. */
+ * lost it goes twice. But not where they are lost because there are too many. */
 static void repeat_end(struct departure *d)
 {
-    if (d->slot->loss >= RESEND_TWICE_LOSS && reserve(d, DATAGRAM_SIZE_MAX) && repeat(d, 0) > 0)
+    if (d->slot->loss >= RESEND_TWICE_LOSS && !bwe_is_congested(&d->t->bandwidth.bwe) &&
+        reserve(d, DATAGRAM_SIZE_MAX) && repeat(d, 0) > 0)
         stats_count(&d->w->stats, STAT_RTX_OUT);
 }
 

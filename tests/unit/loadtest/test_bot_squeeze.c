@@ -1,0 +1,120 @@
+/* Whole bots in simulation: a viewer's line becomes slow, and good again. What they see meanwhile.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "sim_case.h"
+
+static const char broadcast[] = "groups:\n"
+                                "  camera:\n"
+                                "    bots: 1\n"
+                                "    talk: always\n"
+                                "    video: vp8\n"
+                                "    layers: [180, 360, 720]\n"
+                                "    audio-slots: 1\n"
+                                "    video-slots: 0\n"
+                                "  viewers:\n"
+                                "    bots: 2\n"
+                                "    audio-slots: 1\n"
+                                "    video-slots: 1\n"
+                                "    watch-size: 640x360\n";
+
+struct line {
+    uint32_t queue_us;
+    usec delay;
+    uint64_t rate_bps;
+};
+
+/* The second bot's way down; there is room again if rate_bps is 0. */
+static void set_line(const struct line *l, uint64_t rate_bps)
+{
+    struct network n = {
+        .up = { .delay_us = l->delay },
+        .down = { .delay_us = l->delay, .rate_bps = rate_bps, .queue_us_max = l->queue_us }
+    };
+    sim_set_network(&sim, 1, &n);
+}
+
+static usec longest_freeze(void)
+{
+    const struct histogram *gaps = &sim.measure->video.gaps;
+    return gaps->count == 0 ? 0 : MILLIS((usec)gaps->max);
+}
+
+static void show(const char *when)
+{
+    const struct measure *m = sim.measure;
+    print_message("%s: longest freeze %lld ms of %llu, lost %llu, NACK %llu, PLI %llu\n", when,
+                  (long long)longest_freeze() / 1000, (unsigned long long)m->video.gap_count,
+                  (unsigned long long)m->video.lost_before, (unsigned long long)m->nack_sent,
+                  (unsigned long long)m->pli_sent);
+}
+
+/* Seconds in which the second viewer, who has a good line, sees the layer that both asked for; the
+ * first one's seconds are in the same figures. */
+static uint64_t seconds_of_layer(unsigned layer)
+{
+    return sim.measure->layer_us[1][layer] / USEC_PER_SEC;
+}
+
+static void squeeze(const struct line *l, usec freeze_max, uint64_t seed)
+{
+    sim_init(&sim, broadcast, seed);
+    sim_start(&sim);
+    set_line(l, 0);
+    sim_run(&sim, SECONDS(8));
+    measure_for(SECONDS(3));
+    assert_int_equal(longest_freeze(), 0);
+    set_line(l, l->rate_bps);
+    measure_for(SECONDS(12));
+    print_message("%llu kbit/s, queue %u ms, round trip %lld ms\n",
+                  (unsigned long long)l->rate_bps / 1000, l->queue_us / 1000,
+                  (long long)l->delay * 2 / 1000);
+    show("  squeezed");
+    assert_true(longest_freeze() <= freeze_max);
+    assert_in_range(seconds_of_layer(1), 12, 15);
+    assert_in_range(seconds_of_layer(0), 10, 12);
+    set_line(l, 0);
+    measure_for(SECONDS(10));
+    show("  released");
+    assert_int_equal(longest_freeze(), 0);
+    assert_in_range(seconds_of_layer(1), 15, 21);
+    sim_done(&sim);
+}
+
+static void a_squeezed_viewer_sees_on(void **state)
+{
+    static const struct line lines[] = {
+        { MILLIS(300), MILLIS(20), 300000 },  { MILLIS(300), MILLIS(5), 300000 },
+        { MILLIS(300), MILLIS(50), 300000 },  { MILLIS(500), MILLIS(20), 300000 },
+        { MILLIS(1000), MILLIS(20), 300000 },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+        for (uint64_t seed = 1; seed <= 3; seed++)
+            squeeze(&lines[i], MILLIS(200), seed);
+    }
+}
+
+/* The keyframe of the smaller layer does not fit the queue as a whole, and its end is sent again.
+ */
+static void a_short_queue_costs_one_retransmission(void **state)
+{
+    const struct line line = { MILLIS(100), MILLIS(20), 300000 };
+    for (uint64_t seed = 1; seed <= 5; seed++)
+        squeeze(&line, MILLIS(500), seed);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_squeezed_viewer_sees_on),
+        cmocka_unit_test(a_short_queue_costs_one_retransmission),
+    };
+    sim_prepare();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
