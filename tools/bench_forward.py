@@ -16,8 +16,10 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ADDRESS = "10.255.255.254"  # the forwarder's; viewers are the rest of 10.0.0.0/8
 PACKETS_PER_S = 284  # of the trace
 SATURATED, LIGHT = 0.95, 0.30  # share of the time that the thread is busy
+KEEPS_UP = 0.97  # with publishers, or else it is saturated
 ROOMS_MAX = 1000
-PEOPLE_MAX = 20000
+GROWTH_MAX = 3  # of the number of rooms, at once, while it is looked for
+PEOPLE_MAX = 12000
 # Offered to the loops, packets out per second: more than they can take.
 NAIVE_OFFER, BARE_OFFER = 4e5, 9e6
 IN_NAMESPACE = "CONCLAVE_BENCH_NAMESPACE"
@@ -108,6 +110,8 @@ class Bench:
 
         def measure(rooms):
             figures = self.sfud(viewers, rooms, seconds)
+            if load == "saturated" and figures["packets_in"] < KEEPS_UP * figures["published"]:
+                return 1  # whatever else had its core
             return figures["busy" if load == "saturated" else "load"]
 
         if self.options.rooms > 0:
@@ -116,7 +120,7 @@ class Bench:
         rooms = limit(20000 * 0.2 / (PACKETS_PER_S * viewers / 50))
         for _ in range(6):
             share = measure(rooms)
-            better = limit(rooms * wanted / max(share, 0.01) + (0.999 if load == "saturated" else 0.3))
+            better = limit(rooms * min(wanted / max(share, 0.01), GROWTH_MAX) + (0.999 if load == "saturated" else 0.3))
             if load == "saturated" and share >= wanted:
                 return rooms
             if better == rooms:

@@ -157,7 +157,7 @@ int main(int argc, char **argv)
     machine_pin(arguments.bench.cpu_others);
     json_t *result = run(argv[optind], &arguments.bench);
     if (result != NULL)
-        printf("%s\n", json_dumps(result, JSON_COMPACT | JSON_REAL_PRECISION(8)));
+        (void)json_dumpf(result, stdout, JSON_COMPACT | JSON_REAL_PRECISION(8));
     json_decref(result);
     free(arguments.offer);
     return result != NULL ? 0 : UNAVAILABLE;

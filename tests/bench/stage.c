@@ -16,8 +16,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { VIEWER_PORT = 40000, COMMANDS_AT_ONCE = 256, CHECKS_AT_ONCE = 64 };
-#define CONNECT_TIME   SECONDS(60)
+enum { VIEWER_PORT = 40000, PEOPLE_AT_ONCE = 256 };
+#define CONNECT_TIME   SECONDS(20)
 #define CONSENT_TIME   MILLIS(2500) /* how often browsers check a path that works */
 #define CONSENT_STEP   MILLIS(10)
 #define CONNECT_WINDOW MILLIS(2)
@@ -76,17 +76,17 @@ static size_t take_done(struct stage *s, size_t count)
     return count;
 }
 
-/* One command for each person, a few at a time. NULL of `make`: none for them. */
-static void tell_all(struct stage *s, struct command *(*make)(struct stage *s, struct person *p))
+/* One command for each of the people from `first` on, before `end`. NULL of `make`: none. */
+static void tell(struct stage *s, size_t first, size_t end,
+                 struct command *(*make)(struct stage *s, struct person *p))
 {
     size_t waiting = 0;
-    for (size_t i = 0; i < s->person_count; i++) {
+    for (size_t i = first; i < end; i++) {
         struct command *c = make(s, &s->people[i]);
         if (c == NULL)
             continue;
         check(inbox_post(thread_inbox(s->thread), c));
-        for (waiting++; waiting >= COMMANDS_AT_ONCE; waiting = take_done(s, waiting))
-            machine_sleep_until(clock_now() + MILLIS(1));
+        waiting++;
     }
     for (; waiting > 0; waiting = take_done(s, waiting))
         machine_sleep_until(clock_now() + MILLIS(1));
@@ -199,33 +199,59 @@ static void send_check(struct stage *s, const struct person *p)
         (void)spoof_send(s->spoof_fd, &p->address, &s->address, data);
 }
 
+/* Everybody's in turn; owed: checks due by now, with the rest from before. */
+static double renew_consents(struct stage *s, size_t count, double owed)
+{
+    for (; owed >= 1; owed--) {
+        send_check(s, &s->people[s->check_next]);
+        s->check_next = (s->check_next + 1) % count;
+    }
+    return owed;
+}
+
 void stage_run_until(struct stage *s, usec end)
 {
     double per_step = (double)s->person_count * CONSENT_STEP / CONSENT_TIME, owed = 0;
     for (usec at = clock_now(); at < end;) {
         at = MIN(end, at + CONSENT_STEP);
         machine_sleep_until(at);
-        for (owed += per_step; owed >= 1; owed--) {
-            send_check(s, &s->people[s->check_next]);
-            s->check_next = (s->check_next + 1) % s->person_count;
-        }
+        owed = renew_consents(s, s->person_count, owed + per_step);
         (void)take_done(s, 0);
     }
 }
 
-static bool connect_all(struct stage *s)
+/* The people from `first` on, before `end`, who is checked until all are there; those before them
+ * are not forgotten meanwhile. */
+static bool connect_some(struct stage *s, size_t first, size_t end)
 {
     const struct worker_stats *stats = thread_worker_stats(s->thread);
-    usec end = clock_now() + CONNECT_TIME;
-    for (size_t i = 0; stats_read(stats, STAT_CONNECTED) < s->person_count; i++) {
-        send_check(s, &s->people[i % s->person_count]);
-        if (i % CHECKS_AT_ONCE == 0)
-            machine_sleep_until(clock_now() + CONNECT_WINDOW);
-        if (clock_now() > end) {
+    usec until = clock_now() + CONNECT_TIME;
+    double per_round = (double)end * CONNECT_WINDOW / CONSENT_TIME, owed = 0;
+    for (size_t i = first; stats_read(stats, STAT_CONNECTED) < end; i++) {
+        send_check(s, &s->people[i]);
+        if (i + 1 < end)
+            continue;
+        i = first - 1;
+        machine_sleep_until(clock_now() + CONNECT_WINDOW);
+        owed = renew_consents(s, end, owed + per_round);
+        if (clock_now() > until) {
             fprintf(stderr, "bench: %llu of %zu connected; are checks from elsewhere let in?\n",
-                    (unsigned long long)stats_read(stats, STAT_CONNECTED), s->person_count);
+                    (unsigned long long)stats_read(stats, STAT_CONNECTED), end);
             return false;
         }
+    }
+    return true;
+}
+
+/* A few at a time: who was created has to come within 30 s. */
+static bool let_in(struct stage *s)
+{
+    for (size_t first = 0; first < s->person_count; first += PEOPLE_AT_ONCE) {
+        size_t end = MIN(first + PEOPLE_AT_ONCE, s->person_count);
+        tell(s, first, end, make_create);
+        if (!connect_some(s, first, end))
+            return false;
+        tell(s, first, end, make_view);
     }
     return true;
 }
@@ -318,9 +344,7 @@ bool stage_open(struct stage *s, const struct stage_config *config)
         fprintf(stderr, "bench: people: %s\n", strerror(errno));
         return false;
     }
-    tell_all(s, make_create);
-    tell_all(s, make_view);
-    return connect_all(s);
+    return let_in(s);
 }
 
 void stage_close(struct stage *s)
