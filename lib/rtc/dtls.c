@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rtc/dtls.h"
 
-#include "rtc/dtls_alert.h"
 #include "rtc/dtls_context.h"
+#include "rtc/dtls_settled.h"
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -48,13 +48,12 @@ struct dtls {
     /* owned */
     SSL *ssl; /* NULL once settled */
     struct flight flight;
-    struct flight goodbye;           /* settled: close_notify, sealed beforehand */
-    struct dtls_alert_key alert_key; /* settled */
+    struct dtls_settled settled; /* without ssl */
     struct parcels data_out, data_in;
     /* derived */
     enum dtls_state state;
     enum err failure;
-    bool is_kept;       /* the SSL stays, for data */
+    bool is_kept;       /* data is wanted */
     bool is_sending;    /* what OpenSSL writes now is data */
     struct bytes input; /* the datagram at hand, only inside dtls_receive() */
     usec give_up_at;
@@ -112,26 +111,32 @@ static void parcels_clear(struct parcels *p)
 
 /* ---- BIO: one read is one datagram, one write is one datagram ---- */
 
-static int bio_write(BIO *bio, const char *data, int len)
+/* In the flight, which begins anew if it is complete. */
+static void keep_for_sending(struct dtls *d, const uint8_t *datagram, size_t len)
 {
-    struct dtls *d = BIO_get_data(bio);
     struct flight *f = &d->flight;
-    if (d->is_sending && len > 0 && len <= DTLS_MTU) {
-        if (!parcels_push(&d->data_out, (const uint8_t *)data, (size_t)len))
-            d->counters.dropped_count++;
-        return len;
-    }
     if (f->is_complete)
         flight_clear(f);
     bool fits = len > 0 && len <= DTLS_MTU && f->count < FLIGHT_MAX;
-    uint8_t *copy = fits ? malloc((size_t)len) : NULL;
+    uint8_t *copy = fits ? malloc(len) : NULL;
     if (copy == NULL) {
         d->counters.dropped_count++; /* like a network that loses it */
-        return len;
+        return;
     }
-    memcpy(copy, data, (size_t)len);
+    memcpy(copy, datagram, len);
     f->data[f->count] = copy;
     f->len[f->count++] = (uint16_t)len;
+}
+
+static int bio_write(BIO *bio, const char *data, int len)
+{
+    struct dtls *d = BIO_get_data(bio);
+    if (len <= 0)
+        return len;
+    if (!d->is_sending || len > DTLS_MTU)
+        keep_for_sending(d, (const uint8_t *)data, (size_t)len);
+    else if (!parcels_push(&d->data_out, (const uint8_t *)data, (size_t)len))
+        d->counters.dropped_count++;
     return len;
 }
 
@@ -239,7 +244,7 @@ void dtls_free(struct dtls *d)
         return;
     SSL_free(d->ssl);
     flight_clear(&d->flight);
-    flight_clear(&d->goodbye);
+    dtls_settled_done(&d->settled);
     parcels_clear(&d->data_out);
     parcels_clear(&d->data_in);
     bytes_wipe(d, sizeof *d);
@@ -304,7 +309,7 @@ static void on_handshake_done(struct dtls *d, usec now)
     d->state = DTLS_CONNECTED;
     d->connected_at = now;
     d->repeated_at = now;
-    d->settle_at = d->is_kept ? USEC_NEVER : now + DTLS_SETTLE_TIME;
+    d->settle_at = now + DTLS_SETTLE_TIME;
 }
 
 static bool is_waiting(const struct dtls *d, int result)
@@ -322,6 +327,13 @@ static void handshake(struct dtls *d, usec now)
         fail(d, reason_of_error());
 }
 
+static void keep_data(struct dtls *d, struct bytes data)
+{
+    d->counters.data_count++;
+    if (d->is_kept && !parcels_push(&d->data_in, data.data, data.len))
+        d->counters.dropped_count++;
+}
+
 /* Reads until the datagram is used up: alerts are seen here. */
 static void read_data(struct dtls *d)
 {
@@ -329,9 +341,7 @@ static void read_data(struct dtls *d)
         uint8_t data[DATA_MAX];
         int result = SSL_read(d->ssl, data, DATA_MAX);
         if (result > 0) {
-            d->counters.data_count++;
-            if (d->is_kept && !parcels_push(&d->data_in, data, (size_t)result))
-                d->counters.dropped_count++;
+            keep_data(d, bytes_of(data, (size_t)result));
         } else if (is_waiting(d, result)) {
             return;
         } else if (SSL_get_error(d->ssl, result) == SSL_ERROR_ZERO_RETURN) {
@@ -360,39 +370,52 @@ static bool pump(struct dtls *d, usec now)
     return wrote;
 }
 
-/* Without an SSL: only the end of the association is understood. */
-static void read_alert(struct dtls *d)
+/* Without an SSL. */
+static void read_settled(struct dtls *d)
 {
-    switch (dtls_alert_read(&d->alert_key, d->input)) {
-    case DTLS_ALERT_NONE:
-        break;
-    case DTLS_ALERT_CLOSE:
-        d->state = DTLS_CLOSED;
-        break;
-    case DTLS_ALERT_FATAL:
-        fail(d, ERR_MALFORMED);
-        break;
+    uint8_t memory[DATA_MAX];
+    struct bytes rest = d->input, content;
+    if (rest.len > sizeof memory)
+        return;
+    while (d->state == DTLS_CONNECTED) {
+        switch (dtls_settled_read(&d->settled, &rest, memory, &content)) {
+        case DTLS_SETTLED_NONE:
+            ERR_clear_error();
+            return;
+        case DTLS_SETTLED_DATA:
+            keep_data(d, content);
+            break;
+        case DTLS_SETTLED_CLOSE:
+            d->state = DTLS_CLOSED;
+            break;
+        case DTLS_SETTLED_FATAL:
+            fail(d, ERR_MALFORMED);
+            break;
+        }
     }
     ERR_clear_error();
 }
 
 /* Frees the SSL of an association that has been connected for a while: the keys are exported, the
- * goodbye is sealed beforehand, the final flight is kept. Without memory it just stays. */
+ * final flight is kept. A goodbye that nobody gets tells where its records end. Without memory the
+ * SSL just stays. */
 static void settle(struct dtls *d)
 {
+    struct flight last = d->flight;
     d->settle_at = USEC_NEVER;
     ERR_clear_error();
-    if (dtls_alert_key_init(&d->alert_key, d->ssl, d->role == DTLS_SERVER)) {
-        struct flight last = d->flight;
-        d->flight = (struct flight){ 0 };
-        (void)SSL_shutdown(d->ssl);
-        d->goodbye = d->flight;
-        d->flight = last;
+    d->flight = (struct flight){ 0 };
+    (void)SSL_shutdown(d->ssl);
+    struct flight goodbye = d->flight;
+    d->flight = last;
+    if (goodbye.count == 1 && dtls_settled_init(&d->settled, d->ssl, d->role == DTLS_SERVER,
+                                                bytes_of(goodbye.data[0], goodbye.len[0]))) {
         if (d->role == DTLS_CLIENT) /* the server has answered it */
             flight_clear(&d->flight);
         SSL_free(d->ssl);
         d->ssl = NULL;
     }
+    flight_clear(&goodbye);
     ERR_clear_error();
 }
 
@@ -437,7 +460,7 @@ void dtls_receive(struct dtls *d, struct bytes datagram, usec now)
     if (d->ssl != NULL)
         wrote = pump(d, now);
     else
-        read_alert(d);
+        read_settled(d);
     d->input = (struct bytes){ 0 };
     if (was_connected && !wrote)
         repeat_final_flight(d, datagram.data[0], now);
@@ -445,7 +468,14 @@ void dtls_receive(struct dtls *d, struct bytes datagram, usec now)
 
 usec dtls_deadline(const struct dtls *d)
 {
-    return d->state == DTLS_HANDSHAKING ? MIN(d->give_up_at, d->retransmit_at) : d->settle_at;
+    switch (d->state) {
+    case DTLS_HANDSHAKING:
+        return MIN(d->give_up_at, d->retransmit_at);
+    case DTLS_CONNECTED:
+        return d->settle_at;
+    default:
+        return USEC_NEVER;
+    }
 }
 
 void dtls_tick(struct dtls *d, usec now)
@@ -483,18 +513,36 @@ void dtls_keep(struct dtls *d)
     d->is_kept = true;
 }
 
+bool dtls_has_room(const struct dtls *d)
+{
+    return d->data_out.count < DTLS_DATA_MAX;
+}
+
+static bool send_settled(struct dtls *d, struct bytes data)
+{
+    uint8_t record[DTLS_DATA_LEN_MAX + DTLS_SETTLED_OVERHEAD];
+    size_t len = dtls_settled_write(&d->settled, false, data, record);
+    return len > 0 && parcels_push(&d->data_out, record, len);
+}
+
+static bool send_by_ssl(struct dtls *d, struct bytes data)
+{
+    d->is_sending = true;
+    int result = SSL_write(d->ssl, data.data, (int)data.len);
+    d->is_sending = false;
+    return result == (int)data.len;
+}
+
 enum err dtls_send(struct dtls *d, struct bytes data)
 {
     if (d->state != DTLS_CONNECTED || !d->is_kept)
         return ERR_BAD_STATE;
-    if (data.len == 0 || data.len > DTLS_DATA_LEN_MAX || d->data_out.count >= DTLS_DATA_MAX)
+    if (data.len == 0 || data.len > DTLS_DATA_LEN_MAX || !dtls_has_room(d))
         return ERR_FULL;
     ERR_clear_error();
-    d->is_sending = true;
-    int result = SSL_write(d->ssl, data.data, (int)data.len);
-    d->is_sending = false;
+    bool ok = d->ssl == NULL ? send_settled(d, data) : send_by_ssl(d, data);
     ERR_clear_error();
-    return result == (int)data.len ? OK : ERR_SYSTEM;
+    return ok ? OK : ERR_SYSTEM;
 }
 
 bool dtls_next_data(struct dtls *d, struct bytes *ret)
@@ -504,16 +552,16 @@ bool dtls_next_data(struct dtls *d, struct bytes *ret)
 
 void dtls_close(struct dtls *d)
 {
+    ERR_clear_error();
+    d->flight.is_complete = true;
     if (d->state == DTLS_CONNECTED && d->ssl == NULL) {
-        flight_clear(&d->flight);
-        d->flight = d->goodbye;
-        d->goodbye = (struct flight){ 0 };
+        uint8_t record[2 + DTLS_SETTLED_OVERHEAD];
+        size_t len = dtls_settled_write(&d->settled, true, bytes_of(NULL, 0), record);
+        keep_for_sending(d, record, len);
     } else if (d->state == DTLS_CONNECTED) {
-        ERR_clear_error();
-        d->flight.is_complete = true;
         (void)SSL_shutdown(d->ssl);
-        ERR_clear_error();
     }
+    ERR_clear_error();
     if (d->state != DTLS_FAILED)
         d->state = DTLS_CLOSED;
     d->settle_at = USEC_NEVER;

@@ -7,9 +7,9 @@
  *
  * A struct dtls and its OpenSSL state are on the heap and may allocate during the handshake, never
  * after it on behalf of media. OpenSSL's state (60 KiB) goes DTLS_SETTLE_TIME after the handshake:
- * from then on final flights are repeated and close_notify is sent and understood, nothing else;
- * application data is dropped from the start, unless dtls_keep() was called. One thread at a time
- * per object; a context may be shared by threads.
+ * from then on final flights are repeated, close_notify is sent and understood, and application
+ * data sealed and opened by keys alone (dtls_settled.h). Data is dropped unless dtls_keep() was
+ * called. One thread at a time per object; a context may be shared by threads.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef RTC_DTLS_H
@@ -81,12 +81,14 @@ void dtls_tick(struct dtls *d, usec now);
  * the next call on d. Call until false after each of the calls above. */
 bool dtls_next_datagram(struct dtls *d, struct bytes *ret);
 
-/* Application data (RFC 8261: SCTP): OpenSSL's state stays for the whole life of the association,
- * and what comes is kept for dtls_next_data(). Call it before the handshake is done. */
+/* Application data (RFC 8261: SCTP): what comes is kept for dtls_next_data(). Call it before the
+ * handshake is done. */
 void dtls_keep(struct dtls *d);
 /* Seals one record, to be taken by dtls_next_datagram(). ERR_BAD_STATE: not connected, or not
  * kept; ERR_FULL: too long for one datagram, or DTLS_DATA_MAX wait to be sent; ERR_SYSTEM. */
 MUST_USE enum err dtls_send(struct dtls *d, struct bytes data);
+/* Do fewer than DTLS_DATA_MAX wait to be sent? */
+bool dtls_has_room(const struct dtls *d);
 /* The next record received; the view lives until the next call on d. Take all after each
  * dtls_receive(): no more than DTLS_DATA_MAX are kept. */
 bool dtls_next_data(struct dtls *d, struct bytes *ret);

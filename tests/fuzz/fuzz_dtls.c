@@ -35,6 +35,17 @@ static void carry(struct ends *ends, bool to_server, uint8_t position, uint8_t m
     dtls_receive(to_server ? ends->server : ends->client, bytes_of(copy, datagram.len), ends->now);
 }
 
+/* Data, sealed by one end; what the other has got so far is taken. */
+static void talk(struct ends *ends, bool is_server, struct bytes chunk)
+{
+    struct dtls *from = is_server ? ends->server : ends->client;
+    struct bytes got;
+    enum err err = dtls_send(from, bytes_of(chunk.data, MIN(chunk.len, DTLS_DATA_LEN_MAX)));
+    check((err == ERR_BAD_STATE) == (dtls_state(from) != DTLS_CONNECTED));
+    while (dtls_next_data(is_server ? ends->client : ends->server, &got))
+        check(got.len > 0 && got.len <= DTLS_DATA_LEN_MAX);
+}
+
 static void step(struct ends *ends, struct reader *r)
 {
     uint8_t op = reader_u8(r);
@@ -61,7 +72,10 @@ static void step(struct ends *ends, struct reader *r)
         dtls_tick(ends->client, ends->now);
         break;
     default:
-        (void)dtls_next_datagram(ends->server, &lost);
+        if (op >= 128)
+            talk(ends, op >= 192, fuzz_take_chunk(r));
+        else
+            (void)dtls_next_datagram(ends->server, &lost);
         break;
     }
 }
@@ -75,6 +89,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     struct ends ends = { .server = dtls_new(context, DTLS_SERVER, &own, 1, 0),
                          .client = dtls_new(context, DTLS_CLIENT, &own, 1, 0) };
     check(ends.server != NULL && ends.client != NULL);
+    dtls_keep(ends.server);
+    dtls_keep(ends.client);
     dtls_start(ends.client, 0);
     struct reader r = reader_of(bytes_of(data, len));
     while (!r.failed && reader_left(&r) > 0)

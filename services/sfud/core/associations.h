@@ -9,7 +9,7 @@
  * A participant may begin again (RFC 8842 §5.5, RFC 6347 §4.2.8): a ClientHello that is not the one
  * of the present association runs beside it and takes its place when it is done, never before.
  *
- * Who has data channels keeps the DTLS state for them: SCTP packets are read from its records, go
+ * Who has data channels has SCTP in the records of DTLS: packets are read from them, go
  * through core/data_rooms.h and back (associations_data.c), in the tick of the same turn.
  *
  * No socket, clock or lock; no global but that of SCTP's library, so one engine of a process may

@@ -47,12 +47,13 @@ void association_data_end(struct associations *a, struct association *as)
     a->has_packets = true; /* the counters are to be told, if nothing else */
 }
 
-/* What DTLS does not take is lost on the way, and SCTP repeats it. */
+/* What there is no room for waits for the next tick; what DTLS does not take is lost on the way,
+ * and SCTP repeats it. */
 static void send_packets(struct associations *a, struct association *as)
 {
     struct bytes packet;
     bool any = false;
-    while (data_member_next_packet(as->member, &packet)) {
+    while (dtls_has_room(as->dtls) && data_member_next_packet(as->member, &packet)) {
         if (dtls_send(as->dtls, packet) == OK)
             any = true;
         else

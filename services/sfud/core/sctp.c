@@ -36,8 +36,7 @@ struct sctp {
     struct socket *socket;
     enum sctp_state state;
     struct parcels out, in;
-    uint8_t
-        partial[SCTP_MESSAGE_MAX]; /* of one message; the library delivers one after the other */
+    uint8_t *partial; /* of one message, while parts are to come; SCTP_MESSAGE_MAX */
     size_t partial_len;
     size_t waiting_max;   /* messages not acknowledged yet: no more than that */
     uint64_t wants_reset; /* streams, a bit each: our half is still to be closed */
@@ -157,10 +156,29 @@ static void on_notification(struct sctp *s, const union sctp_notification *n, si
     }
 }
 
+static void on_message(struct sctp *s, struct bytes message, const struct sctp_rcvinfo *info)
+{
+    struct parcel *p = parcels_push(&s->in, message);
+    if (p != NULL)
+        p->message =
+            (struct sctp_message){ .stream = info->rcv_sid, .ppid = ntohl(info->rcv_ppid) };
+}
+
+/* The library delivers one message after the other, most of them in one part. */
 static void on_part(struct sctp *s, struct bytes part, const struct sctp_rcvinfo *info,
                     bool is_last)
 {
-    if (s->partial_len + part.len > sizeof s->partial) {
+    if (s->partial_len + part.len > SCTP_MESSAGE_MAX) {
+        s->state = SCTP_ENDED;
+        return;
+    }
+    if (s->partial == NULL && is_last) {
+        on_message(s, part, info);
+        return;
+    }
+    if (s->partial == NULL)
+        s->partial = malloc(SCTP_MESSAGE_MAX);
+    if (s->partial == NULL) {
         s->state = SCTP_ENDED;
         return;
     }
@@ -168,10 +186,9 @@ static void on_part(struct sctp *s, struct bytes part, const struct sctp_rcvinfo
     s->partial_len += part.len;
     if (!is_last)
         return;
-    struct parcel *p = parcels_push(&s->in, bytes_of(s->partial, s->partial_len));
-    if (p != NULL)
-        p->message =
-            (struct sctp_message){ .stream = info->rcv_sid, .ppid = ntohl(info->rcv_ppid) };
+    on_message(s, bytes_of(s->partial, s->partial_len), info);
+    free(s->partial);
+    s->partial = NULL;
     s->partial_len = 0;
 }
 
@@ -322,6 +339,7 @@ void sctp_free(struct sctp *s)
     pool_give(&associations, s->self);
     while (parcels_pop(&s->out) != NULL || parcels_pop(&s->in) != NULL)
         continue;
+    free(s->partial);
     free(s);
 }
 

@@ -397,6 +397,7 @@ static void close_notify_closes_both_ends(void **state)
     run(net, net->now + SECONDS(1));
     assert_int_equal(dtls_state(net->server), DTLS_CLOSED);
     assert_int_equal(dtls_failure(net->server), OK);
+    assert_int_equal(dtls_deadline(net->server), USEC_NEVER);
     struct dtls_keys keys;
     assert_int_equal(dtls_keys(net->server, &keys), ERR_BAD_STATE);
     network_free(net);
@@ -560,6 +561,80 @@ static struct network *settled_network(struct dtls_context *client, bool server_
     return net;
 }
 
+static void assert_carries(struct network *net, struct dtls *from, struct dtls *to)
+{
+    struct bytes got;
+    uint8_t longest[DTLS_DATA_LEN_MAX];
+    for (size_t i = 0; i < sizeof longest; i++)
+        longest[i] = (uint8_t)i;
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(dtls_send(from, bytes_of(longest, sizeof longest - i)), OK);
+        assert_int_equal(dtls_send(from, bytes_of(longest, 1)), OK);
+    }
+    carry_all(net, from, to);
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(dtls_next_data(to, &got));
+        assert_true(bytes_equal(got, bytes_of(longest, sizeof longest - i)));
+        assert_true(dtls_next_data(to, &got));
+        assert_int_equal(got.len, 1);
+    }
+    assert_false(dtls_next_data(to, &got));
+}
+
+/* Before OpenSSL's state of either end goes, after that of one, and after both. */
+static void data_goes_on_without_openssl(void **state)
+{
+    for (size_t i = 0; i < 2 * ARRAY_LEN(ciphers); i++) {
+        struct dtls_context *client = context_with(ciphers[i / 2]);
+        struct network *net = network_with(server_context, client);
+        struct dtls *first = i % 2 == 0 ? net->server : net->client;
+        dtls_keep(net->server);
+        dtls_keep(net->client);
+        connect_ends(net);
+        for (size_t settled_count = 0; settled_count < 3; settled_count++) {
+            assert_carries(net, net->server, net->client);
+            assert_carries(net, net->client, net->server);
+            struct dtls *other = first == net->server ? net->client : net->server;
+            net->now += DTLS_SETTLE_TIME;
+            dtls_tick(settled_count == 0 ? first : other, net->now);
+        }
+        network_free(net);
+        dtls_context_free(client);
+    }
+}
+
+static void
+records_of_a_settled_association_are_taken_once_and_only_if_they_are_authentic(void **state)
+{
+    struct network *net = settled_network(client_context, true, true);
+    struct bytes datagram, got;
+    uint8_t copies[70][DTLS_MTU];
+    size_t lens[ARRAY_LEN(copies)], count = 0;
+    dtls_keep(net->server);
+    dtls_keep(net->client);
+    for (size_t i = 0; i < ARRAY_LEN(copies); i++) {
+        assert_int_equal(dtls_send(net->client, bytes_of_str("record")), OK);
+        assert_true(dtls_next_datagram(net->client, &datagram));
+        lens[i] = datagram.len;
+        memcpy(copies[i], datagram.data, datagram.len);
+    }
+    for (size_t at = 0; at < lens[69]; at++) {
+        copies[69][at] ^= 1;
+        dtls_receive(net->server, bytes_of(copies[69], lens[69]), net->now);
+        copies[69][at] ^= 1;
+        dtls_receive(net->server, bytes_of(copies[69], at), net->now);
+    }
+    assert_false(dtls_next_data(net->server, &got));
+    for (size_t i = ARRAY_LEN(copies); i-- > 0;) { /* the last one first, and each twice */
+        dtls_receive(net->server, bytes_of(copies[i], lens[i]), net->now);
+        dtls_receive(net->server, bytes_of(copies[i], lens[i]), net->now);
+    }
+    for (; dtls_next_data(net->server, &got); count++)
+        assert_true(bytes_equal(got, bytes_of_str("record")));
+    assert_int_equal(count, 64); /* what is older may be a replay */
+    network_free(net);
+}
+
 static void close_notify_is_sent_and_understood_without_openssl(void **state)
 {
     for (size_t i = 0; i < 3 * ARRAY_LEN(ciphers); i++) {
@@ -718,6 +793,9 @@ int main(void)
         cmocka_unit_test(close_notify_closes_both_ends),
         cmocka_unit_test(application_data_is_counted_and_dropped),
         cmocka_unit_test(data_goes_both_ways_for_as_long_as_it_is_wanted),
+        cmocka_unit_test(data_goes_on_without_openssl),
+        cmocka_unit_test(
+            records_of_a_settled_association_are_taken_once_and_only_if_they_are_authentic),
         cmocka_unit_test(data_that_nobody_takes_is_bounded),
         cmocka_unit_test(final_flight_is_repeated_for_a_client_that_lost_it),
         cmocka_unit_test(close_notify_is_sent_and_understood_without_openssl),
