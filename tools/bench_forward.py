@@ -22,6 +22,7 @@ GROWTH_MAX = 3  # of the number of rooms, at once, while it is looked for
 PEOPLE_MAX = 12000
 # Offered to the loops, packets out per second: more than they can take.
 NAIVE_OFFER, BARE_OFFER = 4e5, 9e6
+VARIANTS = ("epoll", "no-gso", "no-bandwidth-control", "sha1")
 IN_NAMESPACE = "CONCLAVE_BENCH_NAMESPACE"
 
 
@@ -36,7 +37,10 @@ def add_options(parser):
     parser.add_argument("--no-gso", action="store_true", help="sfud without UDP_SEGMENT")
     parser.add_argument("--no-bandwidth-control", action="store_true", help="sfud's allocator does nothing")
     parser.add_argument("--rooms", type=int, default=0, help="so many rooms, instead of looking for the load")
-    parser.add_argument("--only", default="", help="sfud: nothing to compare with")
+    parser.add_argument("--only", default="", choices=("", "sfud"), help="sfud: without the loops")
+    parser.add_argument("--against", default="", metavar="OTHER", help="in each round a second sfud with as many rooms: "
+                        "of another build directory, or of this one with one of the options epoll, no-gso, "
+                        "no-bandwidth-control, sha1")
 
 
 # ---------------------------------------------------------------- the namespace
@@ -70,15 +74,19 @@ def make_sink():
 
 # ---------------------------------------------------------------- one run
 
+def binary_of(build):
+    return f"{build}/tests/bench/conclave-bench"
+
+
 class Bench:
     def __init__(self, options):
         self.options = options
-        self.binary = f"{options.build}/tests/bench/conclave-bench"
         cpus = sorted(os.sched_getaffinity(0))
         self.cpus = (cpus[0], cpus[1]) if len(cpus) > 1 else (-1, -1)
 
     def run(self, what, viewers, seconds, warm_up, **more):
-        command = [self.binary, what, "--listen", ADDRESS, "--viewers", viewers, "--seconds", seconds,
+        build = more.pop("build", self.options.build)
+        command = [binary_of(build), what, "--listen", ADDRESS, "--viewers", viewers, "--seconds", seconds,
                    "--warm-up", warm_up, "--trace", f"{ROOT}/tests/bench/trace-720p.txt",
                    "--offer", f"{ROOT}/tests/vectors/sdp/chromium-offer.sdp",
                    "--cpu", self.cpus[0], "--cpu-others", self.cpus[1]]
@@ -89,10 +97,15 @@ class Bench:
             sys.exit(f"bench: {' '.join(map(str, command))}: {done.stderr}")
         return json.loads(done.stdout)
 
-    def sfud(self, viewers, rooms, seconds):
+    def sfud(self, viewers, rooms, seconds, **other):
         o = self.options
-        return self.run("sfud", viewers, seconds, 2, rooms=rooms, io=o.io, sha1=o.sha1,
-                        **{"no-gso": o.no_gso, "no-bandwidth-control": o.no_bandwidth_control})
+        choices = {"io": o.io, "sha1": o.sha1, "no-gso": o.no_gso, "no-bandwidth-control": o.no_bandwidth_control}
+        return self.run("sfud", viewers, seconds, 2, rooms=rooms, **(choices | other))
+
+    def other(self, viewers, rooms, seconds):
+        against = self.options.against
+        choice = {"epoll": {"io": "epoll"}}.get(against, {against: True})
+        return self.sfud(viewers, rooms, seconds, **(choice if against in VARIANTS else {"build": against}))
 
     def naive(self, viewers, seconds):
         return self.run("naive", viewers, seconds, 0.3, speed=max(1, NAIVE_OFFER / PACKETS_PER_S / viewers))
@@ -149,6 +162,8 @@ def run_round(bench, points, seconds):
     for viewers, load, rooms in points:
         sfud = bench.sfud(viewers, rooms, seconds)
         run = {"viewers": viewers, "load": load, "sfud": sfud}
+        if bench.options.against:
+            run["other"] = bench.other(viewers, rooms, seconds)
         if bench.options.only != "sfud":
             if viewers not in naive:
                 naive[viewers] = bench.naive(viewers, seconds)
@@ -163,11 +178,13 @@ def summarise(points, rounds):
     for i, (viewers, load, rooms) in enumerate(points):
         runs = [r[i] for r in rounds]
         one = {"viewers": viewers, "load": load, "rooms": rooms}
-        for what in ("sfud", "naive", "bare", "frames"):
+        for what in ("sfud", "other", "naive", "bare", "frames"):
             if what not in runs[0]:
                 continue
             one[what] = {key: spread([r[what][key] for r in runs])
                          for key in ("ns_per_packet", "packets_per_cpu_s", "load", "busy", "burst_mean")}
+        if "other" in one:
+            one["sfud_over_other"] = spread([r["sfud"]["ns_per_packet"] / r["other"]["ns_per_packet"] for r in runs])
         if "naive" in one:
             one["naive_over_sfud"] = spread([r["naive"]["ns_per_packet"] / r["sfud"]["ns_per_packet"] for r in runs])
             one["sfud_over_bare"] = spread([r["sfud"]["ns_per_packet"] / r["bare"]["ns_per_packet"] for r in runs])
@@ -182,8 +199,10 @@ def summarise(points, rounds):
 
 
 def run(options):
-    if not os.path.exists(f"{options.build}/tests/bench/conclave-bench"):
-        sys.exit(f"bench: {options.build}/tests/bench/conclave-bench is not there; use ./dev bench")
+    builds = [options.build, *([options.against] if options.against not in ("", *VARIANTS) else [])]
+    for binary in map(binary_of, builds):
+        if not os.path.exists(binary):
+            sys.exit(f"bench: {binary} is not there; ./dev bench builds it")
     enter_namespace()
     device = make_sink()
     bench = Bench(options)
@@ -197,7 +216,7 @@ def run(options):
     for i in range(round_count):
         print(f"round {i + 1} of {round_count}", file=sys.stderr)
         rounds.append(run_round(bench, points, seconds))
-    return {"device": device, "io": options.io, "sha1": options.sha1, "gso": not options.no_gso,
+    return {"device": device, "against": options.against, "io": options.io, "sha1": options.sha1, "gso": not options.no_gso,
             "seconds": seconds, "summary": summarise(points, rounds), "rounds": rounds}
 
 
@@ -214,12 +233,17 @@ def show(result):
         row = [str(s["viewers"]), f"{s['load']} ({s['sfud']['load']['median'] * 100:.0f} %)", str(s["rooms"]),
                with_range(s["sfud"]["ns_per_packet"]), short(s["sfud"]["packets_per_cpu_s"]["median"]),
                f"{s['sfud']['burst_mean']['median']:.2f}"]
+        if "other" in s:
+            row += [with_range(s["other"]["ns_per_packet"]), f"{s['other']['burst_mean']['median']:.2f}",
+                    with_range(s["sfud_over_other"], "x")]
         if "naive" in s:
             row += [with_range(s["naive"]["ns_per_packet"]), with_range(s["bare"]["ns_per_packet"]),
                     with_range(s["frames"]["ns_per_packet"]), with_range(s["naive_over_sfud"], "x"),
                     with_range(s["sfud_over_bare"], "x")]
         rows.append(row)
     head = ["viewers", "load (CPU)", "rooms", "sfud ns", "packets/CPU s", "burst"]
+    if result["against"]:
+        head += [f"{result['against']} ns", "burst", "sfud / other"]
     if len(rows[0]) > len(head):
         head += ["naive ns", "bare ns, same bursts", "bare ns, whole frames", "naive / sfud", "sfud / bare"]
     print(table(head, rows))
@@ -235,7 +259,7 @@ def show(result):
 
 def plots(result):
     groups = [f"{s['viewers']}, {s['load']}" for s in result["summary"]]
-    names = {"sfud": "sfud", "bare": "bare, same bursts", "frames": "bare, whole frames", "naive": "naive"}
+    names = {"sfud": "sfud", "other": result["against"], "bare": "bare, same bursts", "frames": "bare, whole frames", "naive": "naive"}
     there = [k for k in names if k in result["summary"][0]]
     values = [[s[k]["ns_per_packet"] for s in result["summary"]] for k in there]
     return {"ns": bars("CPU time per forwarded packet, by viewers of each publisher", groups,

@@ -6,6 +6,7 @@
 #define TESTS_BENCH_RIG_H
 
 #include "bench.h"
+#include "keys.h"
 
 #include <netinet/in.h>
 
