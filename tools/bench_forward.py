@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 
 from bench_figures import bars, short, spread, table, with_range
 
@@ -23,6 +24,7 @@ PEOPLE_MAX = 12000
 # Offered to the loops, packets out per second: more than they can take.
 NAIVE_OFFER, BARE_OFFER = 4e5, 9e6
 VARIANTS = ("epoll", "no-gso", "no-bandwidth-control", "sha1")
+MEDIA_THREAD = "sfud-w0"
 IN_NAMESPACE = "CONCLAVE_BENCH_NAMESPACE"
 
 
@@ -37,6 +39,7 @@ def add_options(parser):
     parser.add_argument("--no-gso", action="store_true", help="sfud without UDP_SEGMENT")
     parser.add_argument("--no-bandwidth-control", action="store_true", help="sfud's allocator does nothing")
     parser.add_argument("--rooms", type=int, default=0, help="so many rooms, instead of looking for the load")
+    parser.add_argument("--profile", action="store_true", help="where sfud's time goes, by perf(1), instead of rounds")
     parser.add_argument("--only", default="", choices=("", "sfud"), help="sfud: without the loops")
     parser.add_argument("--against", default="", metavar="OTHER", help="in each round a second sfud with as many rooms: "
                         "of another build directory, or of this one with one of the options epoll, no-gso, "
@@ -84,7 +87,7 @@ class Bench:
         cpus = sorted(os.sched_getaffinity(0))
         self.cpus = (cpus[0], cpus[1]) if len(cpus) > 1 else (-1, -1)
 
-    def run(self, what, viewers, seconds, warm_up, **more):
+    def command(self, what, viewers, seconds, warm_up, **more):
         build = more.pop("build", self.options.build)
         command = [binary_of(build), what, "--listen", ADDRESS, "--viewers", viewers, "--seconds", seconds,
                    "--warm-up", warm_up, "--trace", f"{ROOT}/tests/bench/trace-720p.txt",
@@ -92,15 +95,21 @@ class Bench:
                    "--cpu", self.cpus[0], "--cpu-others", self.cpus[1]]
         for key, value in more.items():
             command += [f"--{key}"] if value is True else [f"--{key}", value] if value is not False else []
-        done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+        return [str(word) for word in command]
+
+    def run(self, *what, **more):
+        command = self.command(*what, **more)
+        done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode != 0:
-            sys.exit(f"bench: {' '.join(map(str, command))}: {done.stderr}")
+            sys.exit(f"bench: {' '.join(command)}: {done.stderr}")
         return json.loads(done.stdout)
 
-    def sfud(self, viewers, rooms, seconds, **other):
+    def choices(self):
         o = self.options
-        choices = {"io": o.io, "sha1": o.sha1, "no-gso": o.no_gso, "no-bandwidth-control": o.no_bandwidth_control}
-        return self.run("sfud", viewers, seconds, 2, rooms=rooms, **(choices | other))
+        return {"io": o.io, "sha1": o.sha1, "no-gso": o.no_gso, "no-bandwidth-control": o.no_bandwidth_control}
+
+    def sfud(self, viewers, rooms, seconds, **other):
+        return self.run("sfud", viewers, seconds, 2, rooms=rooms, **(self.choices() | other))
 
     def other(self, viewers, rooms, seconds):
         against = self.options.against
@@ -123,8 +132,8 @@ class Bench:
 
         def measure(rooms):
             figures = self.sfud(viewers, rooms, seconds)
-            if load == "saturated" and figures["packets_in"] < KEEPS_UP * figures["published"]:
-                return 1  # whatever else had its core
+            if figures["packets_in"] < KEEPS_UP * figures["published"]:
+                return 1  # whoever else had its core
             return figures["busy" if load == "saturated" else "load"]
 
         if self.options.rooms > 0:
@@ -146,6 +155,43 @@ class Bench:
                 return rooms
             rooms = better
         return rooms
+
+
+# ---------------------------------------------------------------- where the time goes
+
+def media_thread(process):
+    """The id of its media thread; 0 as long as there is none."""
+    try:
+        for task in os.listdir(f"/proc/{process.pid}/task"):
+            with open(f"/proc/{process.pid}/task/{task}/comm") as f:
+                if f.read().strip() == MEDIA_THREAD:
+                    return int(task)
+    except OSError:
+        pass
+    return 0
+
+
+def perf_report(data, by):
+    done = subprocess.run(["perf", "report", "-i", data, "--no-children", "--sort", by, "--percent-limit", "0.8"],
+                          capture_output=True, text=True)
+    return [line.strip() for line in done.stdout.split("\n") if line.strip() and not line.startswith("#")]
+
+
+def profile(bench, viewers, rooms, seconds):
+    """Samples the media thread while it forwards; joining is over then."""
+    command = bench.command("sfud", viewers, seconds, 2, rooms=rooms, **bench.choices())
+    with tempfile.NamedTemporaryFile() as data:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        err = process.stderr.readline()
+        if "measuring" in err:
+            subprocess.run(["perf", "record", "-q", "-e", "cpu-clock", "-F", "4000", "-t", str(media_thread(process)),
+                            "-o", data.name, "--", "sleep", str(0.95 * seconds)], capture_output=True)
+        out, rest = process.communicate()
+        err += rest
+        if process.returncode != 0:
+            sys.exit(f"bench: {' '.join(command)}: {err}")
+        return {"sfud": json.loads(out), "libraries": perf_report(data.name, "dso"),
+                "functions": perf_report(data.name, "dso,sym")}
 
 
 # ---------------------------------------------------------------- all runs
@@ -212,6 +258,8 @@ def run(options):
         rooms = bench.rooms_for(viewers, load, calibration)
         print(f"{viewers} viewers, {load}: {rooms} rooms", file=sys.stderr)
         points.append((viewers, load, rooms))
+    if options.profile:
+        return {"profiles": [profile(bench, viewers, rooms, seconds) for viewers, load, rooms in points]}
     rounds = []
     for i in range(round_count):
         print(f"round {i + 1} of {round_count}", file=sys.stderr)
@@ -222,8 +270,18 @@ def run(options):
 
 # ---------------------------------------------------------------- what is shown
 
+def show_profile(p):
+    print(f"\n{p['sfud']['viewers']} viewers, {p['sfud']['rooms']} rooms: {p['sfud']['ns_per_packet']:,.0f} ns per forwarded "
+          f"packet, {p['sfud']['burst_mean']:.2f} datagrams in a send\n")
+    print("\n".join(p["libraries"] + [""] + p["functions"]))
+
+
 def show(result):
     e = result["environment"]
+    for p in result.get("profiles", []):
+        show_profile(p)
+    if "profiles" in result:
+        return
     print(f"\n{e['cpu']}, {e['cores']} cores, Linux {e['kernel']}, load average {e['load_average']:.2f} at the start, "
           f"commit {e['commit']}{' and changes' if e['changed'] else ''}")
     print(f"sink {result['device']}, backend {result['io']}, {len(result['rounds'])} rounds of {result['seconds']} s; "
@@ -258,6 +316,8 @@ def show(result):
 
 
 def plots(result):
+    if "profiles" in result:
+        return {}
     groups = [f"{s['viewers']}, {s['load']}" for s in result["summary"]]
     names = {"sfud": "sfud", "other": result["against"], "bare": "bare, same bursts", "frames": "bare, whole frames", "naive": "naive"}
     there = [k for k in names if k in result["summary"][0]]

@@ -107,6 +107,7 @@ json_t *bench_sfud(const struct bench_options *o)
     studio = studio_start(&config);
     check(studio != NULL);
     stage_run_until(&stage, clock_now() + (usec)(o->warm_up * 1e6));
+    fprintf(stderr, "bench: measuring\n"); /* a profiler may begin */
     struct reading before = take_reading(&stage, studio, o->device);
     stage_run_until(&stage, clock_now() + (usec)(o->seconds * 1e6));
     struct reading after = take_reading(&stage, studio, o->device);

@@ -20,7 +20,7 @@ enum { VIEWER_PORT = 40000, PEOPLE_AT_ONCE = 256 };
 #define CONNECT_TIME   SECONDS(20)
 #define CONSENT_TIME   MILLIS(2500) /* how often browsers check a path that works */
 #define CONSENT_STEP   MILLIS(10)
-#define CONNECT_WINDOW MILLIS(2)
+#define CONNECT_WINDOW MILLIS(5)
 
 static const char remote_ufrag[] = "them";
 
@@ -199,41 +199,39 @@ static void send_check(struct stage *s, const struct person *p)
         (void)spoof_send(s->spoof_fd, &p->address, &s->address, data);
 }
 
-/* Everybody's in turn; owed: checks due by now, with the rest from before. */
-static double renew_consents(struct stage *s, size_t count, double owed)
+/* What is due by now, of the first `count` people in turn. */
+static void renew_consents(struct stage *s, size_t count)
 {
-    for (; owed >= 1; owed--) {
+    usec now = clock_now();
+    s->checks_owed += (double)count * (double)(now - s->checked_at) / (double)CONSENT_TIME;
+    s->checks_owed = MIN(s->checks_owed, (double)count);
+    for (s->checked_at = now; s->checks_owed >= 1; s->checks_owed--) {
         send_check(s, &s->people[s->check_next]);
         s->check_next = (s->check_next + 1) % count;
     }
-    return owed;
 }
 
 void stage_run_until(struct stage *s, usec end)
 {
-    double per_step = (double)s->person_count * CONSENT_STEP / CONSENT_TIME, owed = 0;
     for (usec at = clock_now(); at < end;) {
         at = MIN(end, at + CONSENT_STEP);
         machine_sleep_until(at);
-        owed = renew_consents(s, s->person_count, owed + per_step);
+        renew_consents(s, s->person_count);
         (void)take_done(s, 0);
     }
 }
 
-/* The people from `first` on, before `end`, who is checked until all are there; those before them
- * are not forgotten meanwhile. */
+/* The people from `first` on, before `end`, are checked until all are there; those before them are
+ * not forgotten meanwhile. */
 static bool connect_some(struct stage *s, size_t first, size_t end)
 {
     const struct worker_stats *stats = thread_worker_stats(s->thread);
     usec until = clock_now() + CONNECT_TIME;
-    double per_round = (double)end * CONNECT_WINDOW / CONSENT_TIME, owed = 0;
-    for (size_t i = first; stats_read(stats, STAT_CONNECTED) < end; i++) {
-        send_check(s, &s->people[i]);
-        if (i + 1 < end)
-            continue;
-        i = first - 1;
+    while (stats_read(stats, STAT_CONNECTED) < end) {
+        for (size_t i = first; i < end; i++)
+            send_check(s, &s->people[i]);
         machine_sleep_until(clock_now() + CONNECT_WINDOW);
-        owed = renew_consents(s, end, owed + per_round);
+        renew_consents(s, end);
         if (clock_now() > until) {
             fprintf(stderr, "bench: %llu of %zu connected; are checks from elsewhere let in?\n",
                     (unsigned long long)stats_read(stats, STAT_CONNECTED), end);
@@ -252,6 +250,7 @@ static bool let_in(struct stage *s)
         if (!connect_some(s, first, end))
             return false;
         tell(s, first, end, make_view);
+        renew_consents(s, end);
     }
     return true;
 }
@@ -344,6 +343,7 @@ bool stage_open(struct stage *s, const struct stage_config *config)
         fprintf(stderr, "bench: people: %s\n", strerror(errno));
         return false;
     }
+    s->checked_at = clock_now();
     return let_in(s);
 }
 

@@ -33,7 +33,9 @@ struct stage {
     uv_async_t notify;
     struct person *people; /* the publishers, then the viewers, room by room */
     size_t person_count;
-    size_t check_next; /* whose consent is renewed next */
+    size_t check_next; /* whose consent is renewed next … */
+    double checks_owed;
+    usec checked_at; /* … and when that was last thought of */
     int spoof_fd;
 };
 
