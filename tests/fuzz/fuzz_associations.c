@@ -252,5 +252,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         dtls_free(peers[i].client);
     }
     associations_free(engine);
+    sctp_stack_begin(); /* if it could not end, it is still the same one */
+    check(sctp_stack_end());
     return 0;
 }

@@ -57,7 +57,7 @@ void data_rooms_free(struct data_rooms *d)
         return;
     while (!list_is_empty(&d->members))
         data_member_free(list_entry(d->members.head.next, struct data_member, link));
-    sctp_stack_end();
+    (void)sctp_stack_end();
     free(d);
 }
 

@@ -44,10 +44,15 @@ struct sctp {
 };
 _Static_assert(SCTP_STREAMS <= 64, "a bit each");
 
-/* The library names associations by a pointer that it may still use after their end: ours are
- * handles, which then name nobody. */
+/* The library names what it calls back for by a pointer that it may still use after its end: ours
+ * are handles, which then name nobody. */
 static struct pool associations;
 static bool is_running; /* the library */
+/* Addresses of the library, one for each place in the pool, stay: when one goes, its thread visits
+ * all endpoints, and an endpoint that goes meanwhile may stay for good (0.9.5,
+ * sctp_iterator_inp_being_freed()). */
+static bool is_registered[SCTP_ASSOCIATIONS_MAX];
+static struct sctp *at_place[SCTP_ASSOCIATIONS_MAX];
 
 static struct sctp *find(const void *address)
 {
@@ -87,9 +92,14 @@ static struct parcel *parcels_pop(struct parcels *p)
 
 /* ---- what the library calls ---- */
 
+static void *address_of(const struct sctp *s)
+{
+    return (void *)((uintptr_t)handle_index(s->self) + 1);
+}
+
 static int on_output(void *address, void *packet, size_t len, uint8_t tos, uint8_t set_df)
 {
-    struct sctp *s = find(address);
+    struct sctp *s = at_place[(uintptr_t)address - 1];
     if (s != NULL)
         (void)parcels_push(&s->out, bytes_of(packet, len)); /* without memory: lost on the way */
     return 0;
@@ -113,7 +123,7 @@ static void send_resets(struct sctp *s)
         if (s->wants_reset >> i & 1)
             memcpy(list + sizeof i * head.srs_number_streams++, &i, sizeof i);
     }
-    if (head.srs_number_streams == 0)
+    if (head.srs_number_streams == 0 || s->state == SCTP_ENDED)
         return;
     memcpy(memory, &head, offsetof(struct sctp_reset_streams, srs_stream_list));
     size_t len = sizeof head + head.srs_number_streams * sizeof(uint16_t);
@@ -221,21 +231,38 @@ void sctp_stack_begin(void)
     (void)usrsctp_sysctl_set_sctp_max_chunks_on_queue(2 * SCTP_SEND_MESSAGES);
 }
 
-void sctp_stack_end(void)
+/* One that has ended must not wait with it: the timer in which the library lets go of it takes a
+ * reference to an open socket, and never gives it back (0.9.5, SCTP_TIMER_TYPE_ASOCKILL). */
+static void close_socket(struct sctp *s)
 {
-    /* It refuses while anything holds what was closed: then it stays for the next beginning. */
+    if (s->socket != NULL)
+        usrsctp_close(s->socket);
+    s->socket = NULL;
+}
+
+bool sctp_stack_end(void)
+{
+    /* It refuses while timers hold what was closed. */
     for (unsigned i = 0; i < 100 && is_running; i++) {
         is_running = usrsctp_finish() != 0;
         if (is_running)
             usrsctp_handle_timers(100);
     }
     pool_done(&associations);
+    if (!is_running)
+        memset(is_registered, 0, sizeof is_registered);
+    return !is_running;
 }
 
 void sctp_stack_tick(usec elapsed)
 {
-    usrsctp_handle_timers((uint32_t)(elapsed / 1000));
     uint32_t at = 0;
+    for (struct sctp **s; (s = pool_walk(&associations, &at)) != NULL;) {
+        if ((*s)->state == SCTP_ENDED)
+            close_socket(*s);
+    }
+    usrsctp_handle_timers((uint32_t)(elapsed / 1000));
+    at = 0;
     for (struct sctp **s; (s = pool_walk(&associations, &at)) != NULL;)
         send_resets(*s);
 }
@@ -296,11 +323,11 @@ static bool fix_path(struct socket *so, const struct sockaddr_conn *address)
  */
 static bool open_socket(struct sctp *s, uint16_t port)
 {
-    void *address = (void *)(uintptr_t)s->self;
     struct sockaddr_conn a = { .sconn_family = AF_CONN,
                                .sconn_port = htons(port),
-                               .sconn_addr = address };
-    s->socket = usrsctp_socket(AF_CONN, SOCK_STREAM, IPPROTO_SCTP, on_receive, NULL, 0, address);
+                               .sconn_addr = address_of(s) };
+    s->socket = usrsctp_socket(AF_CONN, SOCK_STREAM, IPPROTO_SCTP, on_receive, NULL, 0,
+                               (void *)(uintptr_t)s->self);
     if (s->socket == NULL || !configure(s->socket))
         return false;
     if (usrsctp_bind(s->socket, (struct sockaddr *)&a, sizeof a) != 0)
@@ -322,7 +349,10 @@ struct sctp *sctp_new(uint16_t port)
         return NULL;
     }
     s->self = h;
-    usrsctp_register_address((void *)(uintptr_t)h);
+    at_place[handle_index(h)] = s;
+    if (!is_registered[handle_index(h)])
+        usrsctp_register_address(address_of(s));
+    is_registered[handle_index(h)] = true;
     if (open_socket(s, port))
         return s;
     sctp_free(s);
@@ -333,9 +363,8 @@ void sctp_free(struct sctp *s)
 {
     if (s == NULL)
         return;
-    if (s->socket != NULL)
-        usrsctp_close(s->socket);
-    usrsctp_deregister_address((void *)(uintptr_t)s->self);
+    close_socket(s);
+    at_place[handle_index(s->self)] = NULL;
     pool_give(&associations, s->self);
     while (parcels_pop(&s->out) != NULL || parcels_pop(&s->in) != NULL)
         continue;
@@ -350,7 +379,7 @@ enum sctp_state sctp_state(const struct sctp *s)
 
 void sctp_receive(struct sctp *s, struct bytes packet)
 {
-    usrsctp_conninput((void *)(uintptr_t)s->self, packet.data, packet.len, 0);
+    usrsctp_conninput(address_of(s), packet.data, packet.len, 0);
 }
 
 bool sctp_next_packet(struct sctp *s, struct bytes *ret)

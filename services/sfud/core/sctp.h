@@ -1,10 +1,10 @@
 /* sctp.h - SCTP over DTLS (RFC 8261) for data channels: libusrsctp as bytes and time.
  *
  * The library keeps one global state and allocates as it likes. Its one thread, for changes of
- * addresses (there are none), sleeps; its timers are ours, but it also reads the wall clock, to
- * tell how old what it repeats is: losses are not repaired faster than in real time. All in this
- * file belongs to one thread, that of the association engine. Its calls back end in queues: call
- * one of the functions below, then take packets and messages until there are none.
+ * addresses (there are none before the end), sleeps; its timers are ours, but it also reads the
+ * wall clock, to tell how old what it repeats is: losses are not repaired faster than in real time.
+ * All in this file belongs to one thread, that of the association engine. Its calls back end in
+ * queues: call one of the functions below, then take packets and messages until there are none.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef SFUD_CORE_SCTP_H
@@ -27,9 +27,10 @@ enum {
 };
 #define SCTP_TICK MILLIS(10) /* the granularity of the library's timers */
 
-/* Once, before the first sctp_new(), and after the last sctp_free(). */
+/* Once, before the first sctp_new(), and after the last sctp_free(). It ends with false if the
+ * library still holds something of an association; then it stays for the next beginning. */
 void sctp_stack_begin(void);
-void sctp_stack_end(void);
+bool sctp_stack_end(void);
 /* Retransmissions, acknowledgements and the rest. elapsed: since the last call. */
 void sctp_stack_tick(usec elapsed);
 

@@ -184,6 +184,84 @@ static void a_message_that_is_too_long_ends_the_association(void **state)
     assert_int_equal(sctp_state(b.sctp), SCTP_ENDED);
 }
 
+/* RFC 9260 §6.8, bit by bit. */
+static uint32_t crc32c(const uint8_t *data, size_t len)
+{
+    uint32_t crc = UINT32_MAX;
+    for (size_t i = 0; i < len; i++) {
+        crc ^= data[i];
+        for (unsigned bit = 0; bit < 8; bit++)
+            crc = crc >> 1 ^ (0x82f63b78 & (0u - (crc & 1)));
+    }
+    return ~crc;
+}
+
+/* ABORT of the one that is about to say something. */
+static void abort_association(struct end *from, struct end *to)
+{
+    struct bytes p;
+    uint8_t packet[16] = { 0 };
+    assert_int_equal(send_number(from, 1, 10, &reliable), OK);
+    assert_true(sctp_next_packet(from->sctp, &p));
+    memcpy(packet, p.data, 8); /* ports and tag */
+    packet[12] = 6;
+    packet[15] = 4;
+    uint32_t crc = crc32c(packet, sizeof packet);
+    for (size_t i = 0; i < sizeof crc; i++)
+        packet[8 + i] = (uint8_t)(crc >> 8 * i);
+    sctp_receive(to->sctp, bytes_of(packet, sizeof packet));
+}
+
+static void assert_nothing_is_left(void)
+{
+    for (size_t i = 0; i < 100; i++)
+        sctp_stack_tick(SCTP_TICK);
+    sctp_close_stream(b.sctp, 1);
+    sctp_free(a.sctp);
+    sctp_free(b.sctp);
+    a.sctp = b.sctp = NULL;
+    assert_true(sctp_stack_end());
+    sctp_stack_begin();
+}
+
+static void an_association_that_was_aborted_leaves_nothing_in_the_library(void **state)
+{
+    assert_int_equal(send_number(&b, 1, 10, &reliable), OK); /* a timer runs */
+    abort_association(&a, &b);
+    assert_int_equal(sctp_state(b.sctp), SCTP_ENDED);
+    assert_int_equal(send_number(&b, 1, 10, &reliable), ERR_BAD_STATE);
+    assert_nothing_is_left();
+}
+
+/* The library ends it in a timer that still holds it, and lets go of it in another one. */
+static void an_association_that_nobody_answers_leaves_nothing_in_the_library(void **state)
+{
+    struct bytes p;
+    sctp_free(a.sctp);
+    a.sctp = sctp_new(PORT);
+    for (size_t i = 0; i < 10000 && sctp_state(a.sctp) != SCTP_ENDED; i++) {
+        while (sctp_next_packet(a.sctp, &p))
+            continue;
+        sctp_stack_tick(SECONDS(1));
+    }
+    assert_int_equal(sctp_state(a.sctp), SCTP_ENDED);
+    assert_nothing_is_left();
+}
+
+static void associations_that_come_and_go_leave_nothing_in_the_library(void **state)
+{
+    for (size_t i = 0; i < 100; i++) {
+        sctp_free(a.sctp);
+        sctp_free(b.sctp);
+        a.sctp = sctp_new(PORT);
+        b.sctp = sctp_new(PORT);
+        wait(MILLIS(100));
+        assert_int_equal(sctp_state(a.sctp), SCTP_CONNECTED);
+        if (i % 5 == 4)
+            assert_nothing_is_left();
+    }
+}
+
 static void junk_is_ignored(void **state)
 {
     uint8_t junk[200];
@@ -208,9 +286,11 @@ int main(void)
         TEST(who_does_not_take_anything_fills_only_its_own_buffer),
         TEST(a_closed_stream_is_closed_on_both_sides),
         TEST(a_message_that_is_too_long_ends_the_association),
+        TEST(an_association_that_was_aborted_leaves_nothing_in_the_library),
+        TEST(an_association_that_nobody_answers_leaves_nothing_in_the_library),
+        TEST(associations_that_come_and_go_leave_nothing_in_the_library),
         TEST(junk_is_ignored),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    sctp_stack_end();
-    return failed;
+    return sctp_stack_end() ? failed : 1;
 }
