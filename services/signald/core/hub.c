@@ -251,9 +251,12 @@ static void leave_lost_nodes(struct hub *h)
     list_for_each(l, &h->sessions)
     {
         struct session *s = list_entry(l, struct session, link);
-        if ((s->state == SESSION_JOINED || s->state == SESSION_DETACHED) && !s->media_failed &&
-            placement_is_lost(&h->placement, s->node, s->node_epoch, h->now))
-            session_media_failed(s);
+        bool is_there = s->state == SESSION_JOINED || s->state == SESSION_DETACHED;
+        const char *why = !is_there || s->media_failed
+                              ? NULL
+                              : placement_loss(&h->placement, s->node, s->node_epoch, h->now);
+        if (why != NULL)
+            session_media_failed(s, why);
         session_on_nodes(s);
     }
 }

@@ -393,7 +393,7 @@ void session_on_moved(struct session *s, const char *node, const char *epoch)
     if (strcmp(s->node, node) == 0 && strcmp(s->node_epoch, epoch) == 0)
         return;
     if (s->state == SESSION_JOINED || s->state == SESSION_DETACHED)
-        session_media_failed(s);
+        session_media_failed(s, "moved");
     else if (waits_for_node(s))
         place_anew(s, "", "");
 }

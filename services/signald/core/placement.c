@@ -129,10 +129,14 @@ static bool is_out_of_reach(const struct node *n)
     return n->deaf_looks >= NODE_DEAF_LOOKS_MIN || n->silent_looks >= NODE_SILENT_LOOKS_MIN;
 }
 
-static bool is_given_up(const struct node *n, usec now)
+/* Why it is left although its key may still be there, or NULL. */
+static const char *given_up(const struct node *n, usec now)
 {
-    return n->is_leaving ||
-           (n->is_doubted && now - n->doubted_at < NODE_DOUBT && is_out_of_reach(n));
+    if (n->is_leaving)
+        return "leaving";
+    if (!n->is_doubted || now - n->doubted_at >= NODE_DOUBT || !is_out_of_reach(n))
+        return NULL;
+    return n->deaf_looks >= NODE_DEAF_LOOKS_MIN ? "deaf" : "silent";
 }
 
 static bool is_better(const struct node *a, const struct node *b)
@@ -153,23 +157,30 @@ const struct node *placement_choose(const struct placement *p, usec now)
     const struct node *best = NULL;
     for (size_t i = 0; i < p->count; i++) {
         const struct node *n = &p->nodes[i];
-        if (n->is_fresh && !n->is_draining && !is_given_up(n, now) &&
+        if (n->is_fresh && !n->is_draining && given_up(n, now) == NULL &&
             (best == NULL || is_better(n, best)))
             best = n;
     }
     return best;
 }
 
-bool placement_is_lost(const struct placement *p, const char *id, const char *epoch, usec now)
+const char *placement_loss(const struct placement *p, const char *id, const char *epoch, usec now)
 {
     if (p->watching_since == USEC_NEVER)
-        return false;
+        return NULL;
     const struct node *n = placement_find(p, id);
-    if (n != NULL && strcmp(n->epoch, epoch) == 0 && is_given_up(n, now))
-        return true;
+    bool is_same = n != NULL && strcmp(n->epoch, epoch) == 0;
+    const char *why = is_same ? given_up(n, now) : NULL;
+    if (why != NULL)
+        return why;
     if (n != NULL && n->is_fresh)
-        return strcmp(n->epoch, epoch) != 0;
-    if (n != NULL && n->seen_at >= p->watching_since)
-        return now - n->seen_at >= NODE_LOST;
-    return now - p->watching_since >= NODE_LOST_UNSEEN;
+        return is_same ? NULL : "restarted";
+    bool is_seen = n != NULL && n->seen_at >= p->watching_since;
+    usec away = now - (is_seen ? n->seen_at : p->watching_since);
+    return away >= (is_seen ? NODE_LOST : NODE_LOST_UNSEEN) ? "away" : NULL;
+}
+
+bool placement_is_lost(const struct placement *p, const char *id, const char *epoch, usec now)
+{
+    return placement_loss(p, id, epoch, now) != NULL;
 }

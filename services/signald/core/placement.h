@@ -56,5 +56,8 @@ const struct node *placement_choose(const struct placement *p, usec now);
  * leaving, it is doubted and does not listen or write, or its key was away for NODE_LOST
  * (NODE_LOST_UNSEEN) while we could see. */
 bool placement_is_lost(const struct placement *p, const char *id, const char *epoch, usec now);
+/* Why, in one stable word for the log: "restarted", "leaving", "deaf", "silent", "away"; NULL: it
+ * is not lost. */
+const char *placement_loss(const struct placement *p, const char *id, const char *epoch, usec now);
 
 #endif

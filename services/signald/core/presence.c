@@ -130,7 +130,7 @@ static void slots_done(struct call *c, const struct answer *a)
     }
     const char *error = json_string_value(json_object_get(a->json, "error"));
     if (a->err == OK && error != NULL && strcmp(error, "not-found") == 0) {
-        session_media_failed(s);
+        session_media_failed(s, "not-found");
         return;
     }
     s->slots_changed = true;

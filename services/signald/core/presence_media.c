@@ -57,7 +57,7 @@ static void on_transport(struct presence *p, const json_t *event)
             (s->state != SESSION_JOINED && s->state != SESSION_DETACHED))
             continue;
         if (strcmp(state, "failed") == 0)
-            session_media_failed(s);
+            session_media_failed(s, "transport");
         else if (presence_hears(s))
             session_send(s, json_pack("{s:s,s:s}", "op", "media", "state", state));
     }

@@ -291,12 +291,15 @@ void session_on_close(struct session *s)
         session_release(s); /* an unfinished join notices when its next answer comes */
 }
 
-void session_media_failed(struct session *s)
+void session_media_failed(struct session *s, const char *why)
 {
     if (s->media_failed)
         return;
     s->media_failed = true;
-    hub_log(s->hub, LOG_LEVEL_WARN, "session.media-failed", log_fields(s));
+    json_t *fields = log_fields(s);
+    json_object_set_new(fields, "node", json_string(s->node));
+    json_object_set_new(fields, "why", json_string(why));
+    hub_log(s->hub, LOG_LEVEL_WARN, "session.media-failed", fields);
     session_send(s, json_pack("{s:s,s:s}", "op", "media", "state", "failed"));
 }
 

@@ -119,8 +119,8 @@ void session_close_socket(struct session *s, int code, const char *why);
 void session_leave(struct session *s, const char *reason);
 /* The participant is somebody else's now, or gone already: only forget it. */
 void session_forget(struct session *s);
-/* Its media is lost; the client is told to join again. */
-void session_media_failed(struct session *s);
+/* Its media is lost; the client is told to join again. why: one word, for the log. */
+void session_media_failed(struct session *s, const char *why);
 /* {actor_kind, …, room, address} of this participant for an audit record. */
 json_t *session_audit(const struct session *s);
 /* The record as the room script keeps it: a new object. */

@@ -42,7 +42,7 @@ static void a_node_is_lost_when_it_restarted(void **state)
     look(&p, 1, json_pack("[o]", node("a", "1", 0, false)));
     assert_false(placement_is_lost(&p, "a", "1", 1));
     look(&p, 2, json_pack("[o]", node("a", "2", 0, false)));
-    assert_true(placement_is_lost(&p, "a", "1", 2));
+    assert_string_equal(placement_loss(&p, "a", "1", 2), "restarted");
 }
 
 static void a_node_is_lost_after_four_seconds_that_we_could_see(void **state)
@@ -61,7 +61,7 @@ static void a_node_is_lost_after_four_seconds_that_we_could_see(void **state)
     assert_true(placement_is_lost(&p, "never-seen", "1", SECONDS(71)));
     look(&p, SECONDS(72), json_pack("[o]", node("a", "1", 0, false)));
     look(&p, SECONDS(73), json_array());
-    assert_true(placement_is_lost(&p, "a", "1", SECONDS(76)));
+    assert_string_equal(placement_loss(&p, "a", "1", SECONDS(76)), "away");
 }
 
 /* One look at a node of that heartbeat; listening: 0, 1 or -1 for unknown. */
@@ -85,7 +85,7 @@ a_node_that_nobody_hears_from_and_that_does_not_listen_is_lost_after_two_looks(v
     placement_on_doubt(&p, "a", "1", SECONDS(2));
     assert_false(placement_is_lost(&p, "a", "1", SECONDS(2)));
     look_at(&p, SECONDS(3), 1, 0);
-    assert_true(placement_is_lost(&p, "a", "1", SECONDS(3)));
+    assert_string_equal(placement_loss(&p, "a", "1", SECONDS(3)), "deaf");
     assert_false(placement_is_lost(&p, "b", "1", SECONDS(3)));
     look_at(&p, SECONDS(4), 4, 1); /* it was only its link */
     assert_false(placement_is_lost(&p, "a", "1", SECONDS(4)));
@@ -118,7 +118,7 @@ static void a_doubted_node_whose_heart_stands_still_is_lost(void **state)
     look_at(&p, SECONDS(5), 2, 1);
     assert_false(placement_is_lost(&p, "a", "1", SECONDS(5)));
     look(&p, SECONDS(6), json_array()); /* nor is its key there any more */
-    assert_true(placement_is_lost(&p, "a", "1", SECONDS(6)));
+    assert_string_equal(placement_loss(&p, "a", "1", SECONDS(6)), "silent");
 }
 
 static void what_was_not_seen_to_listen_is_not_called_deaf(void **state)
@@ -144,7 +144,7 @@ static void a_node_that_is_leaving_is_left_until_it_has_started_again(void **sta
     placement_init(&p);
     look_at(&p, SECONDS(1), 1, 1);
     placement_on_leaving(&p, "a", "1");
-    assert_true(placement_is_lost(&p, "a", "1", SECONDS(1)));
+    assert_string_equal(placement_loss(&p, "a", "1", SECONDS(1)), "leaving");
     assert_string_equal(placement_choose(&p, SECONDS(1))->id, "b");
     look(&p, SECONDS(2), json_pack("[o]", node("a", "2", 0, false)));
     assert_string_equal(placement_choose(&p, SECONDS(2))->id, "a");
