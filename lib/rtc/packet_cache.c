@@ -131,6 +131,12 @@ enum err send_log_serve(struct send_log *l, uint16_t out_seq, usec now, usec rtt
     return OK;
 }
 
+bool send_log_has_forgotten(const struct send_log *l, uint16_t out_seq)
+{
+    int64_t seq = l->highest + seq16_diff(out_seq, (uint16_t)l->highest);
+    return l->started && seq >= l->gate && seq <= l->highest - (int64_t)l->ring_count;
+}
+
 void send_record_write_payload(struct writer *w, const struct send_record *r,
                                struct bytes source_payload)
 {

@@ -95,6 +95,9 @@ const struct send_record *send_log_recent(const struct send_log *l, unsigned bac
 MUST_USE enum err send_log_serve(struct send_log *l, uint16_t out_seq, usec now, usec rtt_us,
                                  const struct send_record **ret);
 
+/* It was sent after the last keyframe, but so long ago that its record has been used again. */
+bool send_log_has_forgotten(const struct send_log *l, uint16_t out_seq);
+
 /* The slot's payload for a record: patch, then the source payload behind patch_skip. The writer
  * fails if the payload is shorter than that. */
 void send_record_write_payload(struct writer *w, const struct send_record *r,

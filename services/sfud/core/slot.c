@@ -216,6 +216,14 @@ void slot_on_keyframe_request(struct worker *w, struct slot *slot, usec now)
     track_want_keyframe(w, track, e, now);
 }
 
+void slot_on_beyond_repair(struct worker *w, struct slot *slot, usec now)
+{
+    if (slot->beyond_repair_at != 0 && now - slot->beyond_repair_at < KEYFRAME_RETRY_TIME)
+        return; /* a NACK names many, and what was asked for takes its time */
+    slot->beyond_repair_at = now;
+    slot_on_keyframe_request(w, slot, now);
+}
+
 /* The instant the report speaks of is now; what the media clock shows then follows from the
  * publisher's report, or from the last packet sent. */
 bool slot_report(struct worker *w, struct slot *slot, usec now, struct rtcp_sender_info *ret)

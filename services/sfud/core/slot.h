@@ -89,6 +89,7 @@ struct slot {
     uint32_t jitter;
     usec pli_window_at;
     uint8_t pli_count;
+    usec beyond_repair_at; /* when a picture could last not be repaired; 0: never */
     struct slot_sample sample;
 };
 
@@ -117,6 +118,8 @@ void slot_on_path_changed(struct worker *w, struct slot *slot, usec now);
 
 /* The viewer asked for a keyframe (PLI or FIR). */
 void slot_on_keyframe_request(struct worker *w, struct slot *slot, usec now);
+/* The viewer misses something that we cannot send again: only a keyframe helps. */
+void slot_on_beyond_repair(struct worker *w, struct slot *slot, usec now);
 
 /* slot_send.c: what leaves.
  *
@@ -124,7 +127,8 @@ void slot_on_keyframe_request(struct worker *w, struct slot *slot, usec now);
 MUST_USE bool slot_forward(struct worker *w, struct transport *t, struct slot *slot,
                            const struct pass_packet *p, usec now, struct outbox *out);
 
-/* Answers one NACKed number by RTX. False: `out` is full. */
+/* Answers one NACKed number by RTX; if it is too old for that, and no keyframe has followed it, one
+ * is asked for: browsers wait for 3 s before they do. False: `out` is full. */
 MUST_USE bool slot_resend(struct worker *w, struct transport *t, struct slot *slot,
                           uint16_t out_seq, usec now, struct outbox *out);
 

@@ -481,12 +481,17 @@ bool slot_resend(struct worker *w, struct transport *t, struct slot *slot, uint1
     if (!reserve(&d, DATAGRAM_SIZE_MAX))
         return false;
     const struct send_record *r;
-    if (send_log_serve(&slot->log, out_seq, now, MAX(t->rtt_us, 0), &r) != OK)
+    if (send_log_serve(&slot->log, out_seq, now, MAX(t->rtt_us, 0), &r) != OK) {
+        if (send_log_has_forgotten(&slot->log, out_seq))
+            slot_on_beyond_repair(w, slot, now);
         return true;
+    }
     const struct encoding *e = pool_at(&w->encodings, r->source);
     const struct cached_packet *source =
         e == NULL || !e->is_video ? NULL : packet_cache_find(&e->cache, r->source_seq);
-    if (source != NULL && send_again(&d, r, source) > 0) {
+    if (source == NULL) {
+        slot_on_beyond_repair(w, slot, now);
+    } else if (send_again(&d, r, source) > 0) {
         stats_count(&w->stats, STAT_RTX_OUT);
         slot->sample.resent_count++;
     }

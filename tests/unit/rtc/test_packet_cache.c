@@ -111,8 +111,13 @@ static void unknown_and_forgotten_packets_are_not_served(void **state)
     for (int64_t seq = 1; seq <= 9; seq++)
         sent(seq);
     assert_int_equal(send_log_serve(&send_log, 1, 0, 0, &r), ERR_NOT_FOUND);
+    assert_true(send_log_has_forgotten(&send_log, 1));
     assert_int_equal(send_log_serve(&send_log, 10, 0, 0, &r), ERR_NOT_FOUND);
+    assert_false(send_log_has_forgotten(&send_log, 10));
     assert_int_equal(send_log_serve(&send_log, 2, 0, 0, &r), OK);
+    assert_false(send_log_has_forgotten(&send_log, 2));
+    send_log_gate(&send_log, 2);
+    assert_false(send_log_has_forgotten(&send_log, 1)); /* a keyframe followed it */
     send_log_clear(&send_log);
     assert_int_equal(send_log_serve(&send_log, 2, 0, 0, &r), ERR_NOT_FOUND);
 }

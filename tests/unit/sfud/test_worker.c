@@ -190,6 +190,27 @@ static void a_nack_is_answered_from_the_cache(void **state)
     assert_int_equal(client_count(scene.b, rtx), 1);
 }
 
+/* A viewer whose network was away for longer than packets are kept. */
+static void what_is_too_old_to_be_sent_again_is_made_good_by_a_keyframe(void **state)
+{
+    call_view(scene.b, 0, scene.a, SOURCE_CAMERA, 2);
+    publish(1000, 4);
+    size_t count = client_count(scene.b, video_ssrc(scene.b));
+    uint16_t last = client_find(scene.b, video_ssrc(scene.b), count - 1)->seq;
+    uint16_t seqs[] = { (uint16_t)(last + 1), (uint16_t)(last + 2), (uint16_t)(last + 3) };
+    publish(1200, 4);
+    client_forget(scene.a);
+    client_send_nack(scene.b, video_ssrc(scene.b), seqs, ARRAY_LEN(seqs));
+    call_wait(&call, MILLIS(50));
+    assert_int_equal(client_count(scene.b, client_slot_ssrc(scene.b, MEDIA_VIDEO, 0, true)), 0);
+    assert_int_equal(client_count_pli(scene.a, CAMERA_SSRC + 20), 1);
+    publish(1000, 4); /* the keyframe is among them */
+    client_forget(scene.a);
+    client_send_nack(scene.b, video_ssrc(scene.b), seqs, ARRAY_LEN(seqs));
+    call_wait(&call, MILLIS(50));
+    assert_int_equal(scene.a->pli_count, 0); /* that was before it */
+}
+
 /* One viewer that asks for everything again, over and over, costs the others nothing. */
 static void a_flood_of_nacks_does_not_take_the_others_place(void **state)
 {
@@ -923,6 +944,7 @@ int main(void)
         TEST(extensions_have_the_viewers_meaning),
         TEST(picture_ids_go_on_over_layer_switches),
         TEST(a_nack_is_answered_from_the_cache),
+        TEST(what_is_too_old_to_be_sent_again_is_made_good_by_a_keyframe),
         TEST(a_flood_of_nacks_does_not_take_the_others_place),
         TEST(a_loss_of_the_publisher_is_asked_for_and_filled),
         TEST(a_keyframe_whose_first_packet_comes_late_is_caught_up),
