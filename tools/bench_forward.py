@@ -16,13 +16,15 @@ from bench_figures import bars, short, spread, table, with_range
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ADDRESS = "10.255.255.254"  # the forwarder's; viewers are the rest of 10.0.0.0/8
 PACKETS_PER_S = 284  # of the trace
-SATURATED, LIGHT = 0.95, 0.30  # share of the time that the thread is busy
+SATURATED = 0.95  # share of the time that the thread is busy
 KEEPS_UP = 0.97  # with publishers, or else it is saturated
 ROOMS_MAX = 1000
 GROWTH_MAX = 3  # of the number of rooms, at once, while it is looked for
 PEOPLE_MAX = 12000
 # Offered to the loops, packets out per second: more than they can take.
 NAIVE_OFFER, BARE_OFFER = 4e5, 9e6
+FIGURES = ("ns_per_packet", "packets_per_cpu_s", "load", "busy", "burst_mean", "latency_us_p50", "latency_us_p99",
+           "latency_us_p999")
 VARIANTS = ("epoll", "no-gso", "no-bandwidth-control", "sha1")
 MEDIA_THREAD = "sfud-w0"
 IN_NAMESPACE = "CONCLAVE_BENCH_NAMESPACE"
@@ -33,7 +35,7 @@ def add_options(parser):
     parser.add_argument("--viewers", default="50,500,2000", help="viewers of each publisher, in turns (50,500,2000)")
     parser.add_argument("--rounds", type=int, default=5, help="how often everything runs (5)")
     parser.add_argument("--seconds", type=float, default=4, help="measured in each run (4)")
-    parser.add_argument("--loads", default="light,saturated", help="light (30 %%), saturated, or both")
+    parser.add_argument("--loads", default="30,saturated", help="percent of a core, or saturated (30,saturated)")
     parser.add_argument("--io", default="uring", choices=("uring", "epoll"), help="sfud's backend")
     parser.add_argument("--sha1", action="store_true", help="AES_CM_128_HMAC_SHA1_80 for sfud and the bare loop")
     parser.add_argument("--no-gso", action="store_true", help="sfud without UDP_SEGMENT")
@@ -126,7 +128,7 @@ class Bench:
     # How many rooms of 1 -> viewers it takes.
 
     def rooms_for(self, viewers, load, seconds):
-        """Saturated: the fewest rooms that keep the thread busy; light: the most that do not load it more."""
+        """Saturated: the fewest rooms that keep the thread busy; else about as many as load it so, one at least."""
         def limit(rooms):
             return max(1, min(int(rooms), ROOMS_MAX, PEOPLE_MAX // (viewers + 1)))
 
@@ -138,7 +140,7 @@ class Bench:
 
         if self.options.rooms > 0:
             return self.options.rooms
-        wanted = SATURATED if load == "saturated" else LIGHT
+        wanted = SATURATED if load == "saturated" else float(load) / 100
         rooms = limit(20000 * 0.2 / (PACKETS_PER_S * viewers / 50))
         for _ in range(6):
             share = measure(rooms)
@@ -151,7 +153,7 @@ class Bench:
                 better = limit(rooms + 1)
                 if better == rooms:
                     return rooms
-            if load != "saturated" and abs(share - wanted) < 0.04:
+            if load != "saturated" and abs(share - wanted) < 0.1 * wanted:
                 return rooms
             rooms = better
         return rooms
@@ -227,8 +229,7 @@ def summarise(points, rounds):
         for what in ("sfud", "other", "naive", "bare", "frames"):
             if what not in runs[0]:
                 continue
-            one[what] = {key: spread([r[what][key] for r in runs])
-                         for key in ("ns_per_packet", "packets_per_cpu_s", "load", "busy", "burst_mean")}
+            one[what] = {key: spread([r[what][key] for r in runs]) for key in FIGURES if key in runs[0][what]}
         if "other" in one:
             one["sfud_over_other"] = spread([r["sfud"]["ns_per_packet"] / r["other"]["ns_per_packet"] for r in runs])
         if "naive" in one:
@@ -270,6 +271,10 @@ def run(options):
 
 # ---------------------------------------------------------------- what is shown
 
+def load_name(s):
+    return s["load"] if s["load"] == "saturated" else f"{s['load']} %"
+
+
 def show_profile(p):
     print(f"\n{p['sfud']['viewers']} viewers, {p['sfud']['rooms']} rooms: {p['sfud']['ns_per_packet']:,.0f} ns per forwarded "
           f"packet, {p['sfud']['burst_mean']:.2f} datagrams in a send\n")
@@ -288,9 +293,10 @@ def show(result):
           f"median [min-max]; ns of CPU per forwarded packet\n")
     rows = []
     for s in result["summary"]:
-        row = [str(s["viewers"]), f"{s['load']} ({s['sfud']['load']['median'] * 100:.0f} %)", str(s["rooms"]),
+        row = [str(s["viewers"]), f"{load_name(s)} ({s['sfud']['load']['median'] * 100:.0f} %)", str(s["rooms"]),
                with_range(s["sfud"]["ns_per_packet"]), short(s["sfud"]["packets_per_cpu_s"]["median"]),
-               f"{s['sfud']['burst_mean']['median']:.2f}"]
+               f"{s['sfud']['burst_mean']['median']:.2f}",
+               " / ".join(short(s["sfud"][f"latency_us_{p}"]["median"]) for p in ("p50", "p99"))]
         if "other" in s:
             row += [with_range(s["other"]["ns_per_packet"]), f"{s['other']['burst_mean']['median']:.2f}",
                     with_range(s["sfud_over_other"], "x")]
@@ -299,7 +305,7 @@ def show(result):
                     with_range(s["frames"]["ns_per_packet"]), with_range(s["naive_over_sfud"], "x"),
                     with_range(s["sfud_over_bare"], "x")]
         rows.append(row)
-    head = ["viewers", "load (CPU)", "rooms", "sfud ns", "packets/CPU s", "burst"]
+    head = ["viewers", "load (CPU)", "rooms", "sfud ns", "packets/CPU s", "burst", "us p50 / p99"]
     if result["against"]:
         head += [f"{result['against']} ns", "burst", "sfud / other"]
     if len(rows[0]) > len(head):
@@ -310,7 +316,7 @@ def show(result):
     rows = []
     for s in result["summary"]:
         total = sum(s["segments"].values()) or 1
-        rows.append([str(s["viewers"]), s["load"], *(f"{100 * s['segments'][k] / total:.1f} %" for k in sizes),
+        rows.append([str(s["viewers"]), load_name(s), *(f"{100 * s['segments'][k] / total:.1f} %" for k in sizes),
                      str(s["lost"])])
     print(table(["viewers", "load", *sizes, "lost"], rows))
 
@@ -318,7 +324,7 @@ def show(result):
 def plots(result):
     if "profiles" in result:
         return {}
-    groups = [f"{s['viewers']}, {s['load']}" for s in result["summary"]]
+    groups = [f"{s['viewers']}, {load_name(s)}" for s in result["summary"]]
     names = {"sfud": "sfud", "other": result["against"], "bare": "bare, same bursts", "frames": "bare, whole frames", "naive": "naive"}
     there = [k for k in names if k in result["summary"][0]]
     values = [[s[k]["ns_per_packet"] for s in result["summary"]] for k in there]

@@ -17,6 +17,7 @@ struct reading {
     uint64_t datagrams, sends, segments[UDP_SEGMENT_BUCKETS];
     uint64_t send_failed, rx_overflow, gso_refused;
     uint64_t shot, device;
+    struct latency_counts latency;
 };
 
 static struct reading take_reading(const struct stage *s, const struct studio *studio,
@@ -46,6 +47,7 @@ static struct reading take_reading(const struct stage *s, const struct studio *s
     };
     for (size_t i = 0; i < UDP_SEGMENT_BUCKETS; i++)
         r.segments[i] = u->segments[i];
+    latency_read(&s->latency, &r.latency);
     return r;
 }
 
@@ -86,6 +88,9 @@ static json_t *report(const struct stage *s, const struct studio *studio, const 
     bench_count(ret, "late_us_max", 0, (uint64_t)studio_counters(studio)->late_us);
     bench_judge(ret, cpu, b->packets_out - a->packets_out, b->datagrams - a->datagrams,
                 b->sends - a->sends);
+    bench_put(ret, "latency_us_p50", latency_quantile(&a->latency, &b->latency, 0.5));
+    bench_put(ret, "latency_us_p99", latency_quantile(&a->latency, &b->latency, 0.99));
+    bench_put(ret, "latency_us_p999", latency_quantile(&a->latency, &b->latency, 0.999));
     json_object_set_new(ret, "segments", histogram_of(a, b));
     return ret;
 }

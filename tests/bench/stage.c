@@ -317,6 +317,7 @@ static bool start_sfud(struct stage *s)
                     .participants_max = MAX(count, (size_t)WORKER_PARTICIPANTS_MAX),
                     .rooms_max = WORKER_ROOMS_MAX },
         .associations = association_thread_link(NULL, 0),
+        .histograms = { .forward_seconds = s->latency.histogram },
         .notify = &s->notify,
     };
     config.worker.tracks_max = config.worker.participants_max * 4;
@@ -337,6 +338,7 @@ bool stage_open(struct stage *s, const struct stage_config *config)
     *s = (struct stage){ .config = *config, .spoof_fd = -1 };
     check(uv_loop_init(&s->loop) == 0 && uv_async_init(&s->loop, &s->notify, NULL) == 0);
     keys_set_profile(config->profile);
+    latency_init(&s->latency);
     if (!negotiate_once(config, &negotiated) || !start_sfud(s))
         return false;
     if (!open_people(s)) {
@@ -357,6 +359,7 @@ void stage_close(struct stage *s)
     }
     if (s->spoof_fd >= 0)
         close(s->spoof_fd);
+    latency_done(&s->latency);
     free(s->cameras);
     free(s->sockets);
     free(s->people);

@@ -9,6 +9,7 @@
 #define TESTS_BENCH_STAGE_H
 
 #include "camera.h"
+#include "latency.h"
 
 #include "io/thread.h"
 
@@ -29,6 +30,7 @@ struct stage {
     struct net_addr address; /* where it listens */
     struct camera *cameras;  /* one for each room */
     int *sockets;            /* of the cameras */
+    struct latency latency;
     uv_loop_t loop;
     uv_async_t notify;
     struct person *people; /* the publishers, then the viewers, room by room */
