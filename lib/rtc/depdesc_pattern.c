@@ -95,6 +95,28 @@ static const struct depdesc_pattern patterns[] = {
         },
     },
     {
+        .name = "L2T3_KEY",
+        .spatial_count = 2,
+        .temporal_count = 3,
+        .chain_count = 2,
+        .template_count = 10,
+        .key = { 0, 5 },
+        .turn_length = 8,
+        .turn = { 3, 8, 2, 7, 4, 9, 1, 6 },
+        .templates = {
+        { 0, 0, "SSSSSS", { 0 }, { 0, 0 } },
+        { 0, 0, "SSS---", { 8 }, { 8, 7 } },
+        { 0, 1, "-DS---", { 4 }, { 4, 3 } },
+        { 0, 2, "--D---", { 2 }, { 2, 1 } },
+        { 0, 2, "--D---", { 2 }, { 6, 5 } },
+        { 1, 0, "---SSS", { 1 }, { 1, 1 } },
+        { 1, 0, "---SSS", { 8 }, { 1, 8 } },
+        { 1, 1, "----DS", { 4 }, { 5, 4 } },
+        { 1, 2, "-----D", { 2 }, { 3, 2 } },
+        { 1, 2, "-----D", { 2 }, { 7, 6 } },
+        },
+    },
+    {
         .name = "L3T1",
         .spatial_count = 3,
         .temporal_count = 1,
@@ -270,11 +292,16 @@ static void put_templates(struct bit_writer *b, const struct depdesc_pattern *p)
     }
 }
 
+static unsigned target_count(const struct depdesc_pattern *p)
+{
+    return (unsigned)p->spatial_count * p->temporal_count;
+}
+
 static void put_chains(struct bit_writer *b, const struct depdesc_pattern *p)
 {
-    unsigned target_count = (unsigned)p->spatial_count * p->temporal_count;
-    put_non_symmetric(b, p->chain_count, target_count + 1);
-    for (unsigned t = 0; t < target_count; t++)
+    unsigned targets = target_count(p);
+    put_non_symmetric(b, p->chain_count, targets + 1);
+    for (unsigned t = 0; t < targets; t++)
         put_non_symmetric(b, t / p->temporal_count, p->chain_count);
     for (unsigned i = 0; i < p->template_count; i++)
         for (unsigned c = 0; c < p->chain_count; c++)
@@ -291,20 +318,61 @@ static void put_sizes(struct bit_writer *b, const struct depdesc_pattern_packet 
     }
 }
 
+/* Frames back, each after its size in steps of four bits. */
+static void put_references(struct bit_writer *b, const struct depdesc_pattern_custom *c)
+{
+    for (unsigned i = 0; i < c->reference_count; i++) {
+        unsigned minus_one = c->references[i] - 1u;
+        unsigned size = minus_one < 16 ? 1 : minus_one < 256 ? 2 : 3;
+        put(b, size, 2);
+        put(b, minus_one, 4 * size);
+    }
+    put(b, 0, 2);
+}
+
+static void put_custom(struct bit_writer *b, const struct depdesc_pattern_packet *p)
+{
+    const struct depdesc_pattern_custom *c = p->custom;
+    if (c == NULL)
+        return;
+    if (c->has_references)
+        put_references(b, c);
+    for (unsigned i = 0; c->has_chains && i < p->pattern->chain_count; i++)
+        put(b, c->chains[i], 8);
+}
+
+/* Targets are ordered by spatial layer, and the lowest bit of the mask is the first. */
+static unsigned active_targets(const struct depdesc_pattern_packet *p)
+{
+    return (1u << (p->active_layers * p->pattern->temporal_count)) - 1;
+}
+
 void depdesc_pattern_write(struct writer *w, const struct depdesc_pattern_packet *p)
 {
     check(p->template_index < p->pattern->template_count);
+    check(p->active_layers <= p->pattern->spatial_count);
+    const struct depdesc_pattern_custom *c = p->custom;
+    bool has_references = c != NULL && c->has_references, has_chains = c != NULL && c->has_chains;
     writer_u8(w, (uint8_t)((p->start_of_frame ? 0x80 : 0) | (p->end_of_frame ? 0x40 : 0) |
                            p->template_index));
     writer_u16(w, p->frame_number);
-    if (!p->with_structure)
+    if (!p->with_structure && p->active_layers == 0 && !has_references && !has_chains)
         return;
     struct bit_writer b = { .out = w };
-    put(&b, 0x10, 5); /* the structure follows; no active targets, nothing custom */
-    put(&b, 0, 6);    /* template_id_offset: the structure of a stream never changes */
-    put(&b, (unsigned)p->pattern->spatial_count * p->pattern->temporal_count - 1u, 5);
-    put_templates(&b, p->pattern);
-    put_chains(&b, p->pattern);
-    put_sizes(&b, p);
+    put(&b, p->with_structure, 1);
+    put(&b, p->active_layers > 0, 1);
+    put(&b, 0, 1); /* DTIs are always those of a template */
+    put(&b, has_references, 1);
+    put(&b, has_chains, 1);
+    if (p->with_structure) {
+        put(&b, 0, 6); /* template_id_offset: the structure of a stream never changes */
+        put(&b, target_count(p->pattern) - 1, 5);
+        put_templates(&b, p->pattern);
+        put_chains(&b, p->pattern);
+        put_sizes(&b, p);
+    }
+    if (p->active_layers > 0)
+        put(&b, active_targets(p), target_count(p->pattern));
+    put_custom(&b, p);
     put(&b, 0, (8 - b.count) % 8);
 }

@@ -34,7 +34,7 @@ struct depdesc_pattern {
     struct depdesc_pattern_template templates[DEPDESC_PATTERN_TEMPLATES_MAX];
 };
 
-/* L1T1 L1T2 L1T3 L2T1 L2T3 L3T1 L3T3 L3T3_KEY S3T3; NULL: not one of these. */
+/* L1T1 L1T2 L1T3 L2T1 L2T3 L2T3_KEY L3T1 L3T3 L3T3_KEY S3T3; NULL: not one of these. */
 const struct depdesc_pattern *depdesc_pattern_find(const char *name);
 
 /* The n-th of them, or NULL behind the last. */
@@ -43,6 +43,14 @@ const struct depdesc_pattern *depdesc_pattern_at(size_t n);
 /* Index of the template of frame n since a keyframe, whose first frame is 0. */
 uint8_t depdesc_pattern_frame(const struct depdesc_pattern *p, uint32_t n);
 
+/* What a frame has otherwise than its template, because a layer of the pattern was not sent. */
+struct depdesc_pattern_custom {
+    bool has_references, has_chains;
+    uint8_t reference_count;
+    uint16_t references[2]; /* frames back, 1..4096 */
+    uint8_t chains[3];      /* frames back; 0: none */
+};
+
 struct depdesc_pattern_packet {
     const struct depdesc_pattern *pattern;
     uint8_t template_index;
@@ -50,6 +58,8 @@ struct depdesc_pattern_packet {
     bool with_structure;    /* first packet of a keyframe's first frame */
     uint16_t frame_number;  /* one more for each frame of the stream */
     uint16_t width, height; /* of the highest layer, with the structure; 0: not said */
+    uint8_t active_layers;  /* says that so many spatial layers are produced; 0: does not say */
+    const struct depdesc_pattern_custom *custom; /* NULL: all is as the template has it */
 };
 
 /* Appends the extension's value; template ids start at 0. */

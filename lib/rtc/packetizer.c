@@ -24,6 +24,22 @@ static void write_vp8_descriptor(const struct packetizer *p, struct writer *w)
     vp8_write(w, &d);
 }
 
+/* What streams with several spatial layers have besides. */
+static void add_spatial_layer(const struct packetizer_frame *f, struct vp9_descriptor *d)
+{
+    const struct packetizer_layer *l = &f->layer;
+    d->has_layers = true;
+    d->spatial_id = l->spatial_id;
+    d->inter_layer_predicted = l->inter_layer;
+    d->not_for_upper = l->not_for_upper;
+    d->has_structure = d->has_structure && l->spatial_id == 0;
+    d->spatial_count = l->spatial_count;
+    for (unsigned i = 1; i < l->spatial_count; i++) {
+        d->upper_width[i - 1] = (uint16_t)(f->width << i);
+        d->upper_height[i - 1] = (uint16_t)(f->height << i);
+    }
+}
+
 static void write_vp9_descriptor(const struct packetizer *p, bool is_last, struct writer *w)
 {
     const struct packetizer_frame *f = &p->frame;
@@ -43,6 +59,8 @@ static void write_vp9_descriptor(const struct packetizer *p, bool is_last, struc
         .width = f->width,
         .height = f->height,
     };
+    if (f->layer.spatial_count > 0)
+        add_spatial_layer(f, &d);
     vp9_write(w, &d);
 }
 
@@ -51,6 +69,8 @@ static size_t part_size(const struct packetizer *p)
 {
     size_t overhead =
         p->frame.codec == CODEC_VP8 ? VP8_DESCRIPTOR_SIZE_MAX : VP9_DESCRIPTOR_SIZE_MAX;
+    if (p->frame.layer.spatial_count > 1)
+        overhead += 4u * (p->frame.layer.spatial_count - 1u);
     size_t room = p->payload_max - overhead;
     size_t count = (p->frame.data.len + room - 1) / room;
     return (p->frame.data.len + count - 1) / count;

@@ -22,18 +22,29 @@ enum {
     PACKETIZER_PARTS_MAX = 65535,
 };
 
+/* VP9: the place of a frame in a stream with several spatial layers, each twice as large as the one
+ * below. */
+struct packetizer_layer {
+    uint8_t spatial_count; /* 0: not such a stream */
+    uint8_t spatial_id;
+    bool inter_layer;   /* refers to the layer below, in the same picture */
+    bool not_for_upper; /* no layer above refers to it */
+};
+
 /* One frame to send (a temporal unit of AV1, an access unit of H.264). A plain value. */
 struct packetizer_frame {
     enum codec codec;
     struct bytes data; /* borrowed as long as a packetizer of it is used. VP8, VP9: a raw frame;
                         * H.264: Annex B; AV1: OBUs with sizes (low-overhead format) */
-    bool keyframe;
+    bool keyframe;          /* refers to no picture before it */
     int8_t temporal_id;     /* -1: not said */
     bool layer_sync;        /* with a temporal id: depends on temporal layer 0 only */
-    uint16_t picture_id;    /* VP8, VP9: 15 bits, one more for each frame of the stream */
+    uint16_t picture_id;    /* VP8, VP9: 15 bits, one more for each picture of the stream */
     uint8_t tl0_index;      /* VP8 with a temporal id: one more for each frame of layer 0 */
     uint8_t reference;      /* VP9: how many pictures back the newest one it needs is; 0 means 1 */
-    uint16_t width, height; /* VP9 keyframes: goes into the scalability structure; 0: none */
+    uint16_t width, height; /* VP9 keyframes: goes into the scalability structure; 0: none. Of the
+                             * lowest spatial layer */
+    struct packetizer_layer layer;
 };
 
 struct packetizer {

@@ -117,10 +117,15 @@ void vp9_write(struct writer *w, const struct vp9_descriptor *d)
     if (!d->has_structure)
         return;
     bool has_size = d->width > 0 && d->height > 0;
-    writer_u8(w, has_size ? STRUCTURE_Y : 0);
-    if (has_size) {
-        writer_u16(w, d->width);
-        writer_u16(w, d->height);
+    unsigned upper_count = d->spatial_count > 1 ? d->spatial_count - 1u : 0;
+    writer_u8(w, (uint8_t)(upper_count << 5 | (has_size ? STRUCTURE_Y : 0)));
+    if (!has_size)
+        return;
+    writer_u16(w, d->width);
+    writer_u16(w, d->height);
+    for (unsigned i = 0; i < upper_count; i++) {
+        writer_u16(w, d->upper_width[i]);
+        writer_u16(w, d->upper_height[i]);
     }
 }
 

@@ -14,7 +14,7 @@
 enum {
     VP9_REFERENCES_MAX = 3,
     VP9_SPATIAL_MAX = 8,
-    VP9_DESCRIPTOR_SIZE_MAX = 12, /* of what vp9_write() writes */
+    VP9_DESCRIPTOR_SIZE_MAX = 12, /* of what vp9_write() writes, with one spatial layer */
     VP9_PATCH_SIZE_MAX = 5,
 };
 
@@ -44,8 +44,8 @@ struct vp9_descriptor {
 /* OK, ERR_TRUNCATED, or ERR_MALFORMED (a fourth reference, nothing behind the descriptor). */
 MUST_USE enum err vp9_parse(struct bytes payload, struct vp9_descriptor *ret);
 
-/* Writes it in flexible mode, the picture id with 15 bits, the structure with one spatial layer
- * and without a group of pictures. */
+/* Writes it in flexible mode, the picture id with 15 bits, the structure without a group of
+ * pictures. Each spatial layer but the first (spatial_count 0 is one) takes 4 bytes more. */
 void vp9_write(struct writer *w, const struct vp9_descriptor *d);
 
 /* Keeps picture id and TL0PICIDX continuous over inputs that each have their own.

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/frame_tracker.h"
 
+#include <stdlib.h>
+
 #define PLACE(t, s) (&(t)->ring[(uint64_t)(s) & (FRAME_TRACKER_PACKETS - 1)])
 
 void frame_tracker_init(struct frame_tracker *t)
@@ -10,16 +12,59 @@ void frame_tracker_init(struct frame_tracker *t)
         t->ring[i].seq = -1;
 }
 
+void frame_tracker_done(struct frame_tracker *t)
+{
+    free(t->layers);
+    t->layers = NULL;
+}
+
+void frame_tracker_on_layers(struct frame_tracker *t, int64_t seq, const struct layer_frame *f)
+{
+    if (t->layers == NULL) {
+        t->layers = malloc(sizeof *t->layers);
+        if (t->layers == NULL)
+            return;
+        layer_decoder_init(&t->layers->decoder);
+        for (size_t i = 0; i < FRAME_TRACKER_PACKETS; i++)
+            t->layers->ring[i].seq = -1;
+    }
+    if (t->started && seq < t->head)
+        return;
+    PLACE(t->layers, seq)->seq = seq;
+    PLACE(t->layers, seq)->frame = *f;
+}
+
+uint8_t frame_tracker_shown(const struct frame_tracker *t)
+{
+    return t->layers == NULL ? LAYER_DECODER_NONE : t->layers->decoder.shown;
+}
+
+/* The next packet in order. True: a picture can be shown with it. */
+static bool take(struct frame_tracker *t, int64_t seq)
+{
+    if (PLACE(t, seq)->keyframe_start)
+        t->broken = false;
+    if (t->broken)
+        return false;
+    bool ends = PLACE(t, seq)->frame_end;
+    if (t->layers == NULL || PLACE(t->layers, seq)->seq != seq)
+        return ends;
+    const struct layer_frame *f = &PLACE(t->layers, seq)->frame;
+    if (f->frame_end)
+        layer_decoder_on_frame(&t->layers->decoder, f);
+    if (!ends || layer_decoder_end_picture(&t->layers->decoder))
+        return ends;
+    t->undecodable_count++;
+    t->broken = true;
+    return false;
+}
+
 /* Takes packets in order as far as they are there. */
 static unsigned advance(struct frame_tracker *t, usec now)
 {
     unsigned frames = 0;
-    for (; t->head <= t->newest && PLACE(t, t->head)->seq == t->head; t->head++) {
-        if (PLACE(t, t->head)->keyframe_start)
-            t->broken = false;
-        if (PLACE(t, t->head)->frame_end && !t->broken)
-            frames++;
-    }
+    for (; t->head <= t->newest && PLACE(t, t->head)->seq == t->head; t->head++)
+        frames += take(t, t->head);
     if (t->head > t->newest)
         t->hole_at = USEC_NEVER;
     else if (t->hole_at == USEC_NEVER)

@@ -38,6 +38,7 @@ struct leg *leg_new(const struct leg_config *config, usec now)
     l->described_at = l->ice_at = l->dtls_at = USEC_NEVER;
     l->first_packet_at = l->first_keyframe_at = USEC_NEVER;
     l->feedback_at = l->report_at = USEC_NEVER;
+    l->rtt_us = -1;
     l->rtcp_ssrc = (uint32_t)leg_random(l) | 1;
     uint64_t random[ICE_RANDOM_LEN / 8];
     for (size_t i = 0; i < ARRAY_LEN(random); i++)
@@ -231,7 +232,10 @@ static void on_stun(struct leg *l, const struct net_addr *from, struct bytes dat
     if (at == NULL)
         return;
     struct writer response = writer_of(at, STUN_MESSAGE_MAX);
+    uint32_t answered = l->ice.success_count;
     enum err err = ice_client_receive(&l->ice, &m, from, now, &response, &event);
+    if (l->ice.success_count != answered)
+        leg_on_round_trip(l, l->ice.rtt_us);
     if (writer_len(&response) > 0)
         outbound_commit(out, l->config.index, from, writer_len(&response));
     if (err == OK)

@@ -84,6 +84,7 @@ struct leg {
     uint16_t transport_seq;
     uint32_t rtcp_ssrc;                 /* of our feedback */
     uint32_t twcc_ssrc;                 /* one that the other side sends */
+    usec rtt_us;                        /* newest known round trip; -1: none yet */
     usec described_at, ice_at, dtls_at; /* stages; USEC_NEVER: not yet */
     usec feedback_at, report_at;        /* next */
     usec first_packet_at, first_keyframe_at;

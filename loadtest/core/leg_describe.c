@@ -63,11 +63,12 @@ static void add_camera(struct leg *l, struct draft *d)
     struct sdp_offer_media *m = add(d, MEDIA_VIDEO, SDP_SENDONLY);
     unsigned layers = layer_count(l);
     bool echo = l->config.group->echo; /* of any codec */
+    bool svc = l->config.group->scalability[0] != '\0';
     if (layers > 0 && !echo) {         /* what we do not publish may be anything */
         m->codecs[0] = l->config.clips[0]->codec;
         m->codecs[1] = CODEC_NONE;
     }
-    if (layers == 1 || echo) {
+    if (layers == 1 || echo || svc) {
         m->ssrc = ssrc_of(l, 1, false);
         m->rtx_ssrc = ssrc_of(l, 1, true);
     } else {
@@ -199,6 +200,17 @@ enum err leg_on_offer(struct leg *l, struct bytes text, usec now, struct writer 
     return leg_set_remote(l, remote, now);
 }
 
+/* The layers of a camera that are sent in one stream. False: without memory. */
+static bool add_layers(struct leg *l, struct source *given)
+{
+    const struct depdesc_pattern *p = depdesc_pattern_find(l->config.group->scalability);
+    check(p != NULL);
+    given->clip = l->config.clips[p->spatial_count - 1];
+    check(given->clip != NULL);
+    given->svc = source_svc_new(p, l->config.clips, (uint16_t)leg_random(l));
+    return given->svc != NULL;
+}
+
 static struct source *new_source(struct leg *l, const struct sdp_remote_media *m, unsigned layer,
                                  unsigned layers, usec now)
 {
@@ -222,6 +234,8 @@ static struct source *new_source(struct leg *l, const struct sdp_remote_media *m
             given.rtx_ssrc = ssrc_of(l, 1 + layer, true);
         }
     }
+    if (video && l->config.group->scalability[0] != '\0' && !add_layers(l, &given))
+        return NULL;
     return source_new(&given, leg_random(l), now);
 }
 
@@ -235,7 +249,8 @@ static bool make_sources(struct leg *l, const struct sdp_remote_media *m, usec n
         return leg_echo_open(l, m, ssrc_of(l, video ? 1 : 0, false), ssrc_of(l, 1, true));
     if (!video && l->config.group->talk == TALK_NEVER)
         return true;
-    unsigned layers = video ? layer_count(l) : 1;
+    bool svc = video && l->config.group->scalability[0] != '\0';
+    unsigned layers = video && !svc ? layer_count(l) : 1;
     /* without simulcast the server gets the best one alone */
     unsigned first = video && layers > 1 && m->rid_count == 0 ? layers - 1 : 0;
     for (unsigned i = first; i < layers; i++) {
@@ -261,6 +276,8 @@ static bool make_sink(struct leg *l, const struct sdp_remote_media *m, usec now)
     s = sink_new((enum media_kind)m->kind, m->ssrc, m->rtx_ssrc, m->mid, now);
     if (s != NULL)
         l->sinks[l->sink_count++] = s;
+    if (s != NULL && s->nack != NULL && l->rtt_us >= 0)
+        nack_set_rtt(s->nack, l->rtt_us);
     return s != NULL;
 }
 

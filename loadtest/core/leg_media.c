@@ -14,7 +14,7 @@ void leg_media_start(struct leg *l, usec now)
     unsigned layers = 0;
     for (unsigned i = 0; i < l->source_count; i++) {
         l->twcc_ssrc = l->twcc_ssrc == 0 ? l->sources[i]->ssrc : l->twcc_ssrc;
-        layers += l->sources[i]->kind == MEDIA_VIDEO;
+        layers += source_layer_count(l->sources[i]);
     }
     layer_control_init(&l->layers, layers, now);
     l->spared_until = now;
@@ -228,6 +228,8 @@ void leg_media_on_rtp(struct leg *l, uint8_t *packet, size_t len, usec now, leg_
         l->feedback_at = now + LEG_FEEDBACK_INTERVAL_US;
     if (p.payload.len > 0)
         deliver(l, s, &p, &ext, now, note, data);
+    else if (p.ssrc == s->ssrc)
+        sink_on_padding(s, &p, now, l->config.measure);
 }
 
 /* --- RTCP in --- */
@@ -239,6 +241,27 @@ static struct source *source_of(struct leg *l, uint32_t ssrc)
             return l->sources[i];
     }
     return NULL;
+}
+
+void leg_on_round_trip(struct leg *l, usec rtt_us)
+{
+    l->rtt_us = rtt_us;
+    for (unsigned i = 0; i < l->sink_count; i++) {
+        if (l->sinks[i]->nack != NULL)
+            nack_set_rtt(l->sinks[i]->nack, rtt_us);
+    }
+}
+
+static void on_reports(struct leg *l, struct bytes reports, usec now)
+{
+    struct rtcp_report report;
+    while (rtcp_report_next(&reports, &report)) {
+        usec rtt_us = source_of(l, report.ssrc) == NULL
+                          ? -1
+                          : rtcp_round_trip(&report, ntp_of(now + l->config.world->wall_minus_now));
+        if (rtt_us >= 0)
+            leg_on_round_trip(l, rtt_us);
+    }
 }
 
 static void on_nack(struct leg *l, const struct rtcp_message *m, usec now, struct outbound *out)
@@ -297,8 +320,11 @@ static void on_message(struct leg *l, const struct rtcp_message *m, usec now, st
             if (l->sinks[i]->ssrc == m->sender_ssrc)
                 receive_stats_on_sr(&l->sinks[i]->stats, m->sender.ntp, now);
         }
+        on_reports(l, m->reports, now);
         break;
     case RTCP_RR:
+        on_reports(l, m->reports, now);
+        break;
     case RTCP_SDES:
     case RTCP_BYE:
         break;
@@ -402,10 +428,13 @@ static void measure_spared(struct leg *l, usec now)
     l->spared_until = now;
     for (unsigned i = 0; i < l->source_count; i++) {
         const struct source *s = l->sources[i];
-        if (s->kind != MEDIA_VIDEO || !layer_control_is_spared(&l->layers, layer++) || !l->sends)
-            continue;
-        l->config.measure->spared_us += (uint64_t)time;
-        l->config.measure->spared_bytes += clip_bytes_of_time(s->clip, time);
+        for (unsigned k = 0; k < source_layer_count(s); k++) {
+            if (!layer_control_is_spared(&l->layers, layer++) || !l->sends)
+                continue;
+            const struct clip *clip = s->svc != NULL ? s->svc->clips[k] : s->clip;
+            l->config.measure->spared_us += (uint64_t)time;
+            l->config.measure->spared_bytes += clip_bytes_of_time(clip, time);
+        }
     }
 }
 
@@ -455,8 +484,11 @@ void leg_set_sending(struct leg *l, bool sends, usec now)
     l->sends = sends;
     for (unsigned i = 0; i < l->source_count; i++) {
         struct source *s = l->sources[i];
-        bool may = s->kind == MEDIA_AUDIO ? l->config.group->talk != TALK_MUTED
-                                          : layer_control_sends(&l->layers, layer++);
+        unsigned count = 0; /* of its layers may be sent */
+        for (unsigned k = 0; k < source_layer_count(s); k++)
+            count += layer_control_sends(&l->layers, layer++);
+        bool may = s->kind == MEDIA_AUDIO ? l->config.group->talk != TALK_MUTED : count > 0;
+        source_set_layers(s, count);
         source_set_active(s, sends && may, now);
     }
 }

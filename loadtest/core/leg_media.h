@@ -22,6 +22,9 @@ void leg_media_on_rtcp(struct leg *l, uint8_t *packet, size_t len, usec now, str
 void leg_media_tick(struct leg *l, usec now, struct outbound *out, leg_note *note, void *data);
 usec leg_media_deadline(const struct leg *l);
 
+/* A round trip to the server was measured: it paces what is asked for again. */
+void leg_on_round_trip(struct leg *l, usec rtt_us);
+
 void leg_on_verdict(struct leg *l, struct sink *s, int speaker, enum ear_verdict verdict,
                     unsigned tone);
 

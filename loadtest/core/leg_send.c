@@ -8,7 +8,7 @@ enum {
     NAMED_PACKETS = 150, /* the first packets of a stream, and keyframes, carry MID and RID */
     VOICE_LEVEL = 20,    /* -dBov */
     QUIET_LEVEL = 127,
-    EXTENSIONS_SIZE = 160,
+    EXTENSIONS_SIZE = 160 + DEPDESC_PATTERN_SIZE_MAX,
 };
 
 static void name_stream(const struct source *s, bool rtx, struct rtp_ext_values *v)
@@ -31,6 +31,13 @@ static size_t describe(const struct leg *l, const struct source *s, const struct
 {
     if (s->kind != MEDIA_VIDEO || !l->config.group->dependency_descriptor)
         return 0;
+    struct writer w = writer_of(buffer, size);
+    if (s->svc != NULL) {
+        svc_frame_write_depdesc(&w, s->svc->sender.pattern,
+                                source_svc_frame(s->svc, p->frame_number), p->frame_start,
+                                p->frame_end, s->clip->width, s->clip->height);
+        return w.failed ? 0 : writer_len(&w);
+    }
     struct depdesc_frame f = { .frame_number = p->frame_number,
                                .temporal_id = p->temporal_id,
                                .temporal_count = s->clip->temporal_count,
@@ -40,7 +47,6 @@ static size_t describe(const struct leg *l, const struct source *s, const struct
                                .end_of_frame = p->marker,
                                .width = s->clip->width,
                                .height = s->clip->height };
-    struct writer w = writer_of(buffer, size);
     depdesc_write(&w, &f);
     return w.failed ? 0 : writer_len(&w);
 }
@@ -65,12 +71,13 @@ static void fill_extensions(struct leg *l, const struct source *s, const struct 
     }
 }
 
-static uint64_t stamp_now(const struct leg *l, const struct source *s, usec now)
+static uint64_t stamp_now(const struct leg *l, const struct source *s,
+                          const struct source_packet *p, usec now)
 {
     struct stamp stamp = { .sent_at = now + l->config.world->wall_minus_now,
                            .sender =
                                (uint16_t)(l->config.bot_index & ((1u << STAMP_SENDER_BITS) - 1)),
-                           .layer = s->layer };
+                           .layer = (uint8_t)(s->layer + p->spatial_id) };
     return stamp_pack(&stamp);
 }
 
@@ -80,7 +87,7 @@ static void write_header(struct leg *l, struct source *s, const struct source_pa
 {
     struct rtp_ext_values v;
     fill_extensions(l, s, p, rtx, stamp, now, &v);
-    uint8_t descriptor[64], body[EXTENSIONS_SIZE];
+    uint8_t descriptor[DEPDESC_PATTERN_SIZE_MAX], body[EXTENSIONS_SIZE];
     size_t described = describe(l, s, p, descriptor, sizeof descriptor);
     if (described > 0) {
         v.present |= RTP_EXT_BIT(RTP_EXT_DEPENDENCY_DESCRIPTOR);
@@ -125,7 +132,7 @@ static void send_packet(struct leg *l, struct source *s, const struct source_pac
     if (at == NULL)
         return;
     struct writer w = writer_of(at, PACKET_SIZE - SRTP_SESSION_OVERHEAD_MAX);
-    uint64_t stamp = stamp_now(l, s, now);
+    uint64_t stamp = stamp_now(l, s, p, now);
     write_header(l, s, p, false, stamp, now, &w);
     size_t payload = source_write_payload(s, p, &w);
     tap(l, s, p, false, stamp, &w, payload);
@@ -159,7 +166,7 @@ void leg_send_rtx(struct leg *l, struct source *s, uint16_t seq, usec now, struc
         (at = outbound_reserve(out, PACKET_SIZE)) == NULL)
         return;
     struct writer w = writer_of(at, PACKET_SIZE - SRTP_SESSION_OVERHEAD_MAX);
-    uint64_t stamp = stamp_now(l, s, now);
+    uint64_t stamp = stamp_now(l, s, &p, now);
     write_header(l, s, &p, true, stamp, now, &w);
     writer_u16(&w, p.seq);
     size_t payload = source_write_payload(s, &p, &w);

@@ -19,6 +19,7 @@ enum {
     SCENARIO_TEXT_MAX = 512,
     SCENARIO_BOTS_MAX = 100000,
     SCENARIO_LAYERS_MAX = 3,
+    SCENARIO_SCALABILITY_MAX = 10,
     SCENARIO_SLOTS_MAX = 32,   /* of a kind */
     SCENARIO_ERROR_MAX = 1024, /* room for the list of keys */
 };
@@ -62,8 +63,11 @@ struct group {
     usec turn_us;     /* TALK_TURNS: how long until the next ones */
     enum video_codec_choice video;
     enum codec codec;                     /* VIDEO_ONE */
-    uint16_t layers[SCENARIO_LAYERS_MAX]; /* heights of the simulcast layers, ascending: 180 … */
+    uint16_t layers[SCENARIO_LAYERS_MAX]; /* heights of the layers, ascending: 180 … */
     unsigned layer_count;                 /* 1: no simulcast */
+    /* "" = simulcast, if there are layers; else they are in one stream, in this pattern (rtc/
+     * depdesc_pattern.h) */
+    char scalability[SCENARIO_SCALABILITY_MAX];
     bool dependency_descriptor;           /* sent with video */
     char video_file[SCENARIO_TEXT_MAX];   /* instead of the built-in clips; "" = none */
     char audio_file[SCENARIO_TEXT_MAX];

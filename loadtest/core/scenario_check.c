@@ -2,6 +2,9 @@
 #include "core/scenario_check.h"
 
 #include "core/scenario_value.h"
+#include "rtc/depdesc_pattern.h"
+
+#include <stdio.h>
 
 /* What is being looked at, and the first thing that was wrong with it. */
 struct examiner {
@@ -23,6 +26,42 @@ static void needs(struct examiner *x, const char *key, bool holds, const char *w
 {
     if (!holds && tree_find(x->map, key) != NULL)
         refuse_key(x, key, why);
+}
+
+/* The lowest heights that there are clips of, one for each spatial layer. */
+static void take_lowest(struct group *g, unsigned count)
+{
+    static const uint16_t heights[SCENARIO_LAYERS_MAX] = { 180, 360, 720 };
+    check(count <= SCENARIO_LAYERS_MAX);
+    memcpy(g->layers, heights, sizeof g->layers);
+    g->layer_count = count;
+}
+
+/* All layers in one stream. */
+static void check_scalability(struct examiner *x, struct group *g)
+{
+    const struct depdesc_pattern *p = depdesc_pattern_find(g->scalability);
+    if (p == NULL)
+        return;
+    char why[VALUE_WHY_MAX];
+    if (g->video != VIDEO_ONE || (g->codec != CODEC_VP9 && g->codec != CODEC_AV1))
+        refuse_key(x, "scalability", "is for cameras with layers in one stream ('video: vp9' or "
+                                     "'video: av1')");
+    if (g->video_file[0] != '\0')
+        refuse_key(x, "scalability", "is for the built-in clips, not for a 'video-file'");
+    if (g->layer_count == 0)
+        take_lowest(g, p->spatial_count);
+    (void)snprintf(why, sizeof why, "are %u, but the spatial layers of %s are %u", g->layer_count,
+                   p->name, p->spatial_count);
+    if (g->layer_count != p->spatial_count)
+        refuse_key(x, "layers", why);
+    for (unsigned i = 1; i < g->layer_count; i++)
+        if (g->layers[i] != 2 * g->layers[i - 1])
+            refuse_key(x, "layers", "of one stream are each twice as high as the one below");
+    if (tree_find(x->map, "dependency-descriptor") == NULL)
+        g->dependency_descriptor = true;
+    if (!g->dependency_descriptor && g->codec == CODEC_AV1)
+        refuse_key(x, "dependency-descriptor", "is what tells the layers of AV1 apart");
 }
 
 /* Built-in clips have three sizes (loadtest/clips); a file has one, so it is one layer. */
@@ -49,12 +88,16 @@ static void check_sending(struct examiner *x, struct group *g)
     bool has_camera = g->video != VIDEO_OFF;
     needs(x, "layers", has_camera, "is for groups with a camera ('video: vp8')");
     needs(x, "dependency-descriptor", has_camera, "is for groups with a camera ('video: vp8')");
+    needs(x, "scalability", has_camera || g->scalability[0] == '\0',
+          "is for groups with a camera ('video: vp9')");
     needs(x, "video-file", g->video == VIDEO_ONE,
           "is for groups with a camera of one codec ('video: vp8')");
     needs(x, "audio-file", g->talk == TALK_TURNS || g->talk == TALK_ALWAYS,
           "is for groups with a voice ('talk: always')");
-    if (has_camera)
+    if (has_camera) {
+        check_scalability(x, g);
         check_layers(x, g);
+    }
 }
 
 static void check_receiving(struct examiner *x, struct group *g)

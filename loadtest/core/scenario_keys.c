@@ -45,11 +45,15 @@ static const struct scenario_key of_group[] = {
     { "video", VALUE_VIDEO, G(video), "off", 0, 0,
       "The camera's codec; `mixed`: VP8, VP9, H.264 and AV1 by turns, bot after bot." },
     { "layers", VALUE_LAYERS, G(layers), "[180, 360, 720]", 0, 0,
-      "Heights of the simulcast layers, ascending; the built-in clips have 180, 360 and 720. One: "
-      "no "
-      "simulcast." },
+      "Heights of the layers, ascending; the built-in clips have 180, 360 and 720. One: no "
+      "simulcast. With `scalability` as many as its spatial layers; without this key the lowest." },
+    { "scalability", VALUE_SCALABILITY, G(scalability), "off", 0, 0,
+      "Sends the layers of VP9 or AV1 in one stream (SVC), in this pattern of WebRTC-SVC. `off`: "
+      "simulcast. Layers refer to each other as their descriptors say, not as the clips were "
+      "encoded: servers are tested by it, decoders are not." },
     { "dependency-descriptor", VALUE_BOOL, G(dependency_descriptor), "no", 0, 0,
-      "Sends the dependency descriptor with video." },
+      "Sends the dependency descriptor with video. With `scalability`: `yes`, unless it says `no` "
+      "with VP9." },
     { "video-file", VALUE_TEXT, G(video_file), "", 0, 0,
       "A clip to send instead of the built-in ones: IVF, or H.264 in Annex B. It is one layer." },
     { "audio-file", VALUE_TEXT, G(audio_file), "", 0, 0,
@@ -179,6 +183,7 @@ const char *value_kind_help(enum value_kind kind)
         [VALUE_BOOL] = "yes or no",
         [VALUE_TALK] = "never, muted, turns, always",
         [VALUE_VIDEO] = "vp8, vp9, h264, av1, mixed, off",
+        [VALUE_SCALABILITY] = "off, L1T1, L1T2, L1T3, L2T1, L2T3, L2T3_KEY, L3T1, L3T3, L3T3_KEY",
         [VALUE_LAYERS] = "one to three heights, ascending, like [180, 360, 720]",
         [VALUE_NETWORK] = "the name of a network, or none",
         [VALUE_GROUP] = "the name of a group, or all",

@@ -21,6 +21,7 @@ enum value_kind {
     VALUE_BOOL,
     VALUE_TALK,    /* enum talk_mode */
     VALUE_VIDEO,   /* enum video_codec_choice, and the codec after it */
+    VALUE_SCALABILITY, /* char[SCENARIO_SCALABILITY_MAX] */
     VALUE_LAYERS,  /* uint16_t[SCENARIO_LAYERS_MAX], and their count after it */
     VALUE_NETWORK, /* int: index of a network */
     VALUE_GROUP,   /* int: index of a group */

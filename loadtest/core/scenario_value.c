@@ -2,6 +2,7 @@
 #include "core/scenario_value.h"
 
 #include "core/scenario_tree.h"
+#include "rtc/depdesc_pattern.h"
 
 #include <assert.h>
 #include <math.h>
@@ -93,7 +94,7 @@ static bool not_this(const struct scenario_key *key, const char *text, char *ret
 {
     const char *expected = value_kind_help(key->kind);
     char hint[TREE_HINT_MAX] = "";
-    if (key->kind == VALUE_TALK || key->kind == VALUE_VIDEO)
+    if (key->kind == VALUE_TALK || key->kind == VALUE_VIDEO || key->kind == VALUE_SCALABILITY)
         (void)tree_hint(text, expected, hint);
     (void)snprintf(ret_why, VALUE_WHY_MAX, "'%.60s'%s; expected: %s", text, hint, expected);
     return false;
@@ -201,6 +202,21 @@ static bool read_video(const struct scenario_key *key, const char *text, struct 
     return true;
 }
 
+/* Patterns with layers that build on each other: what their names begin with. */
+static bool read_scalability(const struct scenario_key *key, const char *text, char *field,
+                             char *ret_why)
+{
+    const struct depdesc_pattern *p = depdesc_pattern_find(text);
+    if (strcmp(text, "off") == 0 || strcmp(text, "no") == 0) {
+        field[0] = '\0';
+        return true;
+    }
+    if (p == NULL || p->name[0] != 'L' || strlen(p->name) >= SCENARIO_SCALABILITY_MAX)
+        return not_this(key, text, ret_why);
+    memcpy(field, p->name, strlen(p->name) + 1);
+    return true;
+}
+
 static bool read_talk(const struct scenario_key *key, const char *text, enum talk_mode *field,
                       char *ret_why)
 {
@@ -269,6 +285,8 @@ bool value_read(const struct scenario_key *key, const char *text, void *base,
         return read_talk(key, text, (enum talk_mode *)field, ret_why);
     case VALUE_VIDEO:
         return read_video(key, text, (struct group *)base, ret_why);
+    case VALUE_SCALABILITY:
+        return read_scalability(key, text, (char *)field, ret_why);
     case VALUE_LAYERS:
         return read_layers(key, text, (struct group *)base, ret_why);
     case VALUE_WATCH:

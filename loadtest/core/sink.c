@@ -25,12 +25,13 @@ struct sink *sink_new(enum media_kind kind, uint32_t ssrc, uint32_t rtx_ssrc, co
         return s;
     s->nack = malloc(sizeof *s->nack);
     s->frames = malloc(sizeof *s->frames);
+    if (s->frames != NULL)
+        frame_tracker_init(s->frames);
     if (s->nack == NULL || s->frames == NULL) {
         sink_free(s);
         return NULL;
     }
     nack_init(s->nack);
-    frame_tracker_init(s->frames);
     return s;
 }
 
@@ -39,7 +40,10 @@ void sink_free(struct sink *s)
     if (s == NULL)
         return;
     free(s->nack);
+    if (s->frames != NULL)
+        frame_tracker_done(s->frames);
     free(s->frames);
+    free(s->reader);
     ear_free(s->ear);
     free(s);
 }
@@ -124,13 +128,13 @@ static bool on_progress(struct sink *s, unsigned frames, usec now, struct measur
     return ended;
 }
 
-static void count_loss(struct sink *s, const struct sink_packet *p, struct measure_media *mm)
+static void count_loss(struct sink *s, uint16_t number, struct measure_media *mm)
 {
     int64_t before = s->unwrapper.highest;
-    int64_t seq = seq_peek16(&s->unwrapper, p->rtp->seq);
+    int64_t seq = seq_peek16(&s->unwrapper, number);
     if (!s->started || llabs(seq - before) > NACK_RESTART_GAP) {
         s->unwrapper = (struct seq_unwrapper){ 0 };
-        (void)seq_unwrap16(&s->unwrapper, p->rtp->seq);
+        (void)seq_unwrap16(&s->unwrapper, number);
         mm->expected++;
         return;
     }
@@ -149,7 +153,8 @@ static void check_sender(struct sink *s, const struct sink_packet *p, usec now, 
 {
     s->has_sender = true;
     s->last_sender = p->stamp.sender;
-    s->last_layer = p->stamp.layer;
+    if (!s->is_svc)
+        s->last_layer = p->stamp.layer;
     /* packets of the former publisher are still on their way when signaling speaks */
     bool settled = now - s->mapped_at > SECONDS(1);
     if (s->mapped && s->publisher >= 0 && settled &&
@@ -167,7 +172,7 @@ static void on_original(struct sink *s, const struct sink_packet *p, usec now, s
     mm->received_packets++;
     mm->received_bytes += p->payload.len;
     m->codec_packets[p->codec]++;
-    count_loss(s, p, mm);
+    count_loss(s, p->rtp->seq, mm);
     receive_stats_on_packet(&s->stats, p->rtp->seq, p->rtp->timestamp, p->payload.len, now);
     if (p->has_stamp) {
         histogram_record(&mm->latency, p->wall - p->stamp.sent_at);
@@ -177,6 +182,39 @@ static void on_original(struct sink *s, const struct sink_packet *p, usec now, s
         s->first_packet_at = now;
     s->last_packet_at = now;
     s->started = true;
+}
+
+/* What the packet tells of its frame, if it tells what that refers to. */
+static bool read_layers(struct sink *s, const struct sink_packet *p, struct layer_frame *ret)
+{
+    bool described = (p->ext->present & RTP_EXT_BIT(RTP_EXT_DEPENDENCY_DESCRIPTOR)) != 0;
+    if (!described && p->codec != CODEC_VP9)
+        return false;
+    if (s->reader == NULL && (s->reader = calloc(1, sizeof *s->reader)) == NULL)
+        return false;
+    struct frame_layers fl;
+    struct payload_descriptor d;
+    struct bytes depdesc = described ? p->ext->dependency_descriptor : bytes_of(NULL, 0);
+    if (layer_reader_read(s->reader, p->codec, p->payload, depdesc, &fl, &d) != OK ||
+        !fl.numbered || (!described && !d.vp9.flexible))
+        return false;
+    *ret = layer_frame_of(&fl);
+    return true;
+}
+
+static unsigned take_picture(struct sink *s, const struct sink_packet *p, int64_t seq, usec now)
+{
+    struct layer_frame f;
+    bool has_layers = read_layers(s, p, &f);
+    if (has_layers)
+        frame_tracker_on_layers(s->frames, seq, &f);
+    unsigned frames =
+        frame_tracker_on_packet(s->frames, seq, p->keyframe_start, p->rtp->marker, now);
+    uint8_t shown = frame_tracker_shown(s->frames);
+    s->is_svc = has_layers && s->reader->structure.spatial_count > 1;
+    if (s->is_svc && frames > 0 && shown != LAYER_DECODER_NONE)
+        s->last_layer = shown;
+    return frames;
 }
 
 bool sink_on_packet(struct sink *s, const struct sink_packet *p, usec now, struct measure *m,
@@ -198,10 +236,19 @@ bool sink_on_packet(struct sink *s, const struct sink_packet *p, usec now, struc
         if (s->first_keyframe_at == USEC_NEVER)
             s->first_keyframe_at = now;
     }
-    unsigned frames =
-        frame_tracker_on_packet(s->frames, seq, p->keyframe_start, p->rtp->marker, now);
+    unsigned frames = take_picture(s, p, seq, now);
     m->video.received_frames += frames;
     return frames > 0 && on_progress(s, frames, now, m, ret);
+}
+
+void sink_on_padding(struct sink *s, const struct rtp_packet *p, usec now, struct measure *m)
+{
+    if (s->kind != MEDIA_VIDEO || !s->started)
+        return;
+    count_loss(s, p->seq, media_of(s, m));
+    receive_stats_on_packet(&s->stats, p->seq, p->timestamp, 0, now);
+    int64_t seq = nack_on_packet(s->nack, p->seq, false, now);
+    m->video.received_frames += frame_tracker_on_packet(s->frames, seq, false, false, now);
 }
 
 static void sample(struct sink *s, usec now, struct measure *m)

@@ -61,6 +61,7 @@ struct sink {
     struct seq_unwrapper unwrapper;
     struct nack_generator *nack;  /* video only */
     struct frame_tracker *frames; /* video only */
+    struct layer_reader *reader;  /* video whose packets tell of layers; NULL: none yet */
     struct ear *ear;              /* audio that is listened to */
     usec listen_at;               /* when to listen again */
     int toned, mistoned;  /* speaker last heard right, wrong; -1: none since the last look */
@@ -76,8 +77,9 @@ struct sink {
     bool keyframe_wanted;
     bool interrupted;     /* the newest interruption is still on */
     uint16_t last_sender; /* of the newest stamp */
-    uint8_t last_layer;
+    uint8_t last_layer; /* of the newest stamp; of SVC: that is shown */
     bool has_sender;
+    bool is_svc;    /* the newest packet was of a stream with several spatial layers */
     bool was_wrong; /* of somebody else, at the last look */
 };
 
@@ -92,6 +94,9 @@ void sink_map(struct sink *s, int publisher, bool steady, usec now);
 /* Returns what came to an end or began in `ret`, if true: an interruption that is over. */
 bool sink_on_packet(struct sink *s, const struct sink_packet *p, usec now, struct measure *m,
                     struct interruption *ret);
+
+/* A packet without payload, in the place of one that is not for us: its number is not missing. */
+void sink_on_padding(struct sink *s, const struct rtp_packet *p, usec now, struct measure *m);
 
 /* Once every 20 ms or so. True: an interruption has begun (ret.to is USEC_NEVER). */
 bool sink_tick(struct sink *s, usec now, struct measure *m, struct interruption *ret);

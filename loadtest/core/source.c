@@ -8,8 +8,10 @@ enum { LATE_US = 300000 }; /* after a stall: go on from now instead of catching 
 struct source *source_new(const struct source *given, uint64_t random, usec now)
 {
     struct source *s = malloc(sizeof *s);
-    if (s == NULL)
+    if (s == NULL) {
+        free(given->svc);
         return NULL;
+    }
     *s = (struct source){ .kind = given->kind,
                           .ssrc = given->ssrc,
                           .rtx_ssrc = given->rtx_ssrc,
@@ -17,6 +19,7 @@ struct source *source_new(const struct source *given, uint64_t random, usec now)
                           .rtx_payload_type = given->rtx_payload_type,
                           .layer = given->layer,
                           .clip = given->clip,
+                          .svc = given->svc,
                           .voices = given->voices,
                           .audio = given->audio,
                           .tone = given->tone };
@@ -30,7 +33,7 @@ struct source *source_new(const struct source *given, uint64_t random, usec now)
     s->keyframe_at = now - SECONDS(10);
     if (s->kind == MEDIA_VIDEO && s->rtx_ssrc != 0 &&
         (s->sent = calloc(SOURCE_SENT_MAX, sizeof *s->sent)) == NULL) {
-        free(s);
+        source_free(s);
         return NULL;
     }
     return s;
@@ -40,6 +43,7 @@ void source_free(struct source *s)
 {
     if (s == NULL)
         return;
+    free(s->svc);
     free(s->sent);
     free(s);
 }
@@ -76,6 +80,12 @@ void source_set_active(struct source *s, bool active, usec now)
     s->frame_at = USEC_NEVER;
 }
 
+void source_set_layers(struct source *s, unsigned layers)
+{
+    if (s->svc != NULL)
+        s->svc->layers = MAX(layers, 1u);
+}
+
 void source_ask_keyframe(struct source *s, usec now)
 {
     if (s->kind == MEDIA_VIDEO && now - s->keyframe_at >= SOURCE_KEYFRAME_SPACING_US)
@@ -102,6 +112,33 @@ static void move_on(struct source *s, uint32_t ticks, uint32_t rate, usec now)
     }
 }
 
+static void cut(struct source *s, const struct packetizer_frame *frame)
+{
+    s->part = 0;
+    s->part_count = 0; /* a frame that cannot be sent: the next one */
+    if (packetizer_init(&s->cutter, frame, SOURCE_PAYLOAD_MAX) == OK)
+        s->part_count = (uint16_t)s->cutter.count;
+}
+
+static void begin_layer(struct source *s)
+{
+    const struct source_svc *v = s->svc;
+    struct packetizer_frame frame =
+        source_svc_to_send(v, &v->picture[v->current], s->frame, s->picture_id);
+    cut(s, &frame);
+}
+
+static void begin_layers(struct source *s, usec now)
+{
+    s->frame = s->keyframe_asked ? 0 : s->frame;
+    s->picture_id = (uint16_t)((s->picture_id + 1) & 0x7fff);
+    source_svc_picture(s->svc, s->keyframe_asked);
+    s->keyframe_asked = false;
+    if (s->svc->picture[0].is_key)
+        s->keyframe_at = now;
+    begin_layer(s);
+}
+
 static void begin_picture(struct source *s, usec now)
 {
     if (s->keyframe_asked) {
@@ -115,11 +152,7 @@ static void begin_picture(struct source *s, usec now)
     if (f->keyframe)
         s->keyframe_at = now;
     struct packetizer_frame frame = clip_to_send(s->clip, s->frame, s->picture_id, s->tl0_index);
-    if (packetizer_init(&s->cutter, &frame, SOURCE_PAYLOAD_MAX) != OK) {
-        s->part_count = 0; /* a frame that cannot be sent: the next one */
-        return;
-    }
-    s->part_count = (uint16_t)s->cutter.count;
+    cut(s, &frame);
 }
 
 static void begin_frame(struct source *s, usec now)
@@ -130,6 +163,8 @@ static void begin_frame(struct source *s, usec now)
     if (s->kind == MEDIA_AUDIO) {
         s->part_count = 1;
         s->voice = s->speaks;
+    } else if (s->svc != NULL) {
+        begin_layers(s, now);
     } else {
         begin_picture(s, now);
     }
@@ -154,12 +189,29 @@ static void end_frame(struct source *s, usec now)
     s->frame = (s->frame + 1) % (uint32_t)s->clip->frame_count;
 }
 
+static bool is_last_layer(const struct source *s)
+{
+    return s->svc == NULL || s->svc->current + 1 == s->svc->count;
+}
+
+static void describe_layer(const struct source *s, struct source_packet *ret)
+{
+    const struct svc_frame *f = &s->svc->picture[s->svc->current];
+    ret->marker = ret->frame_end && f->ends_picture;
+    ret->frame_number = f->number;
+    ret->keyframe = f->is_key;
+    ret->spatial_id = f->spatial;
+    ret->temporal_id = f->temporal;
+    ret->picture_id = s->picture_id;
+}
+
 static void describe(const struct source *s, struct source_packet *ret)
 {
     *ret = (struct source_packet){ .seq = s->seq,
                                    .timestamp = s->timestamp,
                                    .marker = s->part + 1 == s->part_count,
                                    .frame_start = s->part == 0,
+                                   .frame_end = s->part + 1 == s->part_count,
                                    .frame_number = (uint16_t)s->frame_count,
                                    .frame = s->frame,
                                    .part = s->part,
@@ -167,6 +219,10 @@ static void describe(const struct source *s, struct source_packet *ret)
     if (s->kind == MEDIA_AUDIO) {
         ret->voice = s->voice;
         ret->marker = s->voice && !s->was_voice; /* a talkspurt begins (RFC 3551 §4.1) */
+        return;
+    }
+    if (s->svc != NULL) {
+        describe_layer(s, ret);
         return;
     }
     const struct clip_frame *f = &s->clip->frames[s->frame];
@@ -199,6 +255,11 @@ bool source_next(struct source *s, usec now, struct source_packet *ret)
     }
     if (now < s->packet_at)
         return false;
+    if (s->part == s->part_count) {
+        s->svc->current++;
+        begin_layer(s);
+        check(s->part_count > 0); /* of a built-in clip */
+    }
     describe(s, ret);
     if (s->sent != NULL)
         s->sent[s->seq % SOURCE_SENT_MAX] = *ret;
@@ -206,7 +267,7 @@ bool source_next(struct source *s, usec now, struct source_packet *ret)
     s->part++;
     if (s->part % SOURCE_BURST == 0)
         s->packet_at = now + SOURCE_PACE_US;
-    if (s->part == s->part_count)
+    if (s->part == s->part_count && is_last_layer(s))
         end_frame(s, now);
     return true;
 }
@@ -245,12 +306,20 @@ bool source_sender_info(const struct source *s, usec now, wall_usec wall_minus_n
     return true;
 }
 
+static struct packetizer_frame frame_of(const struct source *s, const struct source_packet *p)
+{
+    if (s->svc == NULL)
+        return clip_to_send(s->clip, p->frame, p->picture_id, p->tl0_index);
+    return source_svc_to_send(s->svc, source_svc_frame(s->svc, p->frame_number), p->frame,
+                              p->picture_id);
+}
+
 static size_t write_video(struct source *s, const struct source_packet *p, struct writer *w)
 {
     struct packetizer old, *cutter = &s->cutter;
-    if (cutter->frame.picture_id != p->picture_id) { /* for RTX */
-        struct packetizer_frame frame =
-            clip_to_send(s->clip, p->frame, p->picture_id, p->tl0_index);
+    if (cutter->frame.picture_id != p->picture_id ||
+        cutter->frame.layer.spatial_id != p->spatial_id) { /* for RTX */
+        struct packetizer_frame frame = frame_of(s, p);
         if (packetizer_init(&old, &frame, SOURCE_PAYLOAD_MAX) != OK)
             return 0;
         cutter = &old;

@@ -1,4 +1,5 @@
-/* source.h - one RTP stream that a bot sends: a voice, or one simulcast layer of its camera.
+/* source.h - one RTP stream that a bot sends: a voice, one simulcast layer of its camera, or all
+ * layers of its camera (SVC).
  *
  * Says which packet is due, with everything that a header wants; the leg adds what belongs to the
  * transport and seals it. Frames leave in small bursts (SOURCE_BURST packets each SOURCE_PACE), as
@@ -11,6 +12,7 @@
 
 #include "core/audio_clip.h"
 #include "core/clip.h"
+#include "core/source_svc.h"
 #include "core/tone.h"
 #include "rtc/packetizer.h"
 #include "rtc/rtcp.h"
@@ -31,8 +33,10 @@ struct source_packet {
     uint32_t timestamp;
     bool marker;
     bool keyframe;    /* it belongs to one */
-    bool frame_start; /* first packet of its frame */
-    bool voice;       /* audio: it is speech, not comfort noise */
+    bool frame_start; /* first packet of its frame; of SVC a frame is one layer of a picture */
+    bool frame_end;
+    bool voice; /* audio: it is speech, not comfort noise */
+    uint8_t spatial_id; /* SVC */
     uint8_t temporal_id;
     bool layer_sync;
     uint16_t frame_number;
@@ -49,8 +53,9 @@ struct source {
     uint32_t ssrc, rtx_ssrc; /* rtx_ssrc 0: no RTX */
     uint8_t payload_type, rtx_payload_type;
     char mid[17], rid[17];           /* rid "": none */
-    uint8_t layer;                   /* 0: the smallest */
-    const struct clip *clip;         /* video; borrowed */
+    uint8_t layer;                   /* 0: the smallest; of SVC: the lowest */
+    const struct clip *clip;         /* video; borrowed. Of SVC: that of the highest layer */
+    struct source_svc *svc;          /* taken; NULL: not SVC */
     const struct voice_bank *voices; /* audio; borrowed */
     const struct audio_clip *audio;  /* instead of a tone; borrowed, NULL: none */
     unsigned tone;
@@ -77,11 +82,21 @@ struct source {
     struct source_packet *sent; /* SOURCE_SENT_MAX, video only */
 };
 
-/* given: copied; its derived members are ignored. random: 64 uniform bits. NULL without memory. */
+/* given: copied; its derived members are ignored. random: 64 uniform bits. NULL without memory:
+ * svc is freed then, too. */
 struct source *source_new(const struct source *given, uint64_t random, usec now);
 void source_free(struct source *s);
 /* After a pause the clock of the stream has gone on, and video begins with a keyframe. */
 void source_set_active(struct source *s, bool active, usec now);
+
+/* Layers of a camera in this stream; a voice: 0. */
+static inline unsigned source_layer_count(const struct source *s)
+{
+    return s->svc != NULL ? s->svc->sender.pattern->spatial_count : s->kind == MEDIA_VIDEO;
+}
+
+/* SVC: the lowest so many layers are sent. */
+void source_set_layers(struct source *s, unsigned layers);
 
 /* A keyframe was asked for (PLI, FIR): the clip starts again, unless it just has. */
 void source_ask_keyframe(struct source *s, usec now);

@@ -6,6 +6,7 @@
 #include "rtc/demux.h"
 #include "rtc/rtp.h"
 #include "rtc/vp8.h"
+#include "rtc/vp9.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -44,6 +45,7 @@ static struct judged_source *add_source(struct judge *j, unsigned bot, const str
                                    .kind = s->kind,
                                    .codec = s->kind == MEDIA_VIDEO ? s->clip->codec : CODEC_OPUS,
                                    .layer = s->layer,
+                                   .is_svc = s->svc != NULL,
                                    .ring = calloc(SENT_RING, sizeof *ret->ring) };
     check(ret->ring != NULL);
     for (size_t i = 0; i < SENT_RING; i++)
@@ -56,11 +58,25 @@ uint64_t judge_payload_hash(enum codec codec, struct bytes payload)
     struct vp8_descriptor d;
     if (codec == CODEC_VP8 && vp8_parse(payload, &d) == OK)
         payload = bytes_of(payload.data + d.len, payload.len - d.len);
+    struct vp9_descriptor v;
+    if (codec == CODEC_VP9 && vp9_parse(payload, &v) == OK)
+        payload = bytes_of(payload.data + v.len, payload.len - v.len);
     uint64_t h = payload.len;
     size_t at = payload.len > 64 ? payload.len - 64 : 0;
     for (; at < payload.len; at++)
         h = (h ^ payload.data[at]) * UINT64_C(0x100000001b3) + 1;
     return splitmix_mix(h);
+}
+
+static void add_references(const struct source *s, const struct source_packet *p,
+                           struct sent *sent)
+{
+    if (s->svc == NULL) {
+        sent->references[0] = s->clip->frames[p->frame].reference;
+        return;
+    }
+    const struct svc_frame *f = source_svc_frame(s->svc, p->frame_number);
+    memcpy(sent->references, f->custom.references, sizeof sent->references);
 }
 
 static void on_sent(void *data, unsigned bot, const struct source *s, const struct source_packet *p,
@@ -87,11 +103,13 @@ static void on_sent(void *data, unsigned bot, const struct source *s, const stru
                            .arrived_at = USEC_NEVER,
                            .frame_number = p->frame_number,
                            .temporal_id = p->temporal_id,
+                           .spatial_id = p->spatial_id,
                            .keyframe = p->keyframe,
                            .frame_start = p->frame_start,
+                           .frame_end = p->frame_end,
                            .marker = p->marker };
     if (s->kind == MEDIA_VIDEO)
-        sent->reference = s->clip->frames[p->frame].reference;
+        add_references(s, p, sent);
 }
 
 /* --- what reaches the node --- */

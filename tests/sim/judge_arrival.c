@@ -55,14 +55,16 @@ static const struct sent *find(struct judge *j, const struct judged_stream *s, i
     for (unsigned i = j->source_count; i-- > 0;) {
         const struct judged_source *source = &j->sources[i];
         if (source->kind != s->kind ||
-            (p->has_stamp && (source->bot != p->stamp.sender || source->layer != p->stamp.layer)))
+            (p->has_stamp && (source->bot != p->stamp.sender ||
+                              (!source->is_svc && source->layer != p->stamp.layer))))
             continue;
         int64_t top = source->unwrapper.highest;
         for (int64_t at = top; at > top - SENT_RING && at >= 0; at--) {
             const struct sent *sent = judge_sent_at(source, at);
             if (sent == NULL)
                 break;
-            if (sent->payload_hash != hash)
+            if (sent->payload_hash != hash ||
+                (p->has_stamp && source->is_svc && sent->spatial_id != p->stamp.layer))
                 continue;
             enum likeness likeness = likeness_of(s, seq, p, source, sent);
             if (likeness <= *ret_likeness)
@@ -80,7 +82,16 @@ static const struct sent *find(struct judge *j, const struct judged_stream *s, i
 /* Of H.264 the packet with the picture counts, too: the parameter sets before it may be lost. */
 static bool begins_keyframe(const struct judged_source *source, const struct sent *p)
 {
-    return p->keyframe && (p->frame_start || source->codec == CODEC_H264);
+    return p->keyframe && p->spatial_id == 0 && (p->frame_start || source->codec == CODEC_H264);
+}
+
+static bool needs(const struct sent *p, uint16_t frame_number)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(p->references); i++) {
+        if (p->references[i] > 0 && (uint16_t)(p->frame_number - p->references[i]) == frame_number)
+            return true;
+    }
+    return false;
 }
 
 /* Between two packets with numbers in a row that come from one input. */
@@ -102,15 +113,17 @@ static void check_continued(struct judge *j, const struct judged_stream *s,
     if (b->timestamp - a->timestamp != y->timestamp - x->timestamp)
         judge_fail(j, "%s: number %u: a step of %u ticks, its input made %u", judge_name(s),
                    (uint16_t)b->seq, b->timestamp - a->timestamp, y->timestamp - x->timestamp);
-    uint16_t needed = (uint16_t)(y->frame_number - y->reference);
+    if (a->timestamp != b->timestamp && !a->marker)
+        judge_fail(j, "%s: number %u begins a picture, and the one before had no marker",
+                   judge_name(s), (uint16_t)b->seq);
     for (int64_t seq = x->seq + 1; seq < y->seq; seq++) {
         const struct sent *left_out = judge_sent_at(a->source, seq);
         if (left_out == NULL)
             continue;
-        if (left_out->temporal_id == 0)
+        if (left_out->temporal_id == 0 && !a->source->is_svc)
             judge_fail(j, "%s: number %u closes a gap over packet %lld of bot %u", judge_name(s),
                        (uint16_t)b->seq, (long long)seq, a->source->bot);
-        else if (y->reference > 0 && left_out->frame_number == needed)
+        else if (needs(y, left_out->frame_number))
             judge_fail(j, "%s: number %u needs a frame that was left out", judge_name(s),
                        (uint16_t)b->seq);
     }
@@ -145,6 +158,9 @@ void judge_on_arrival(struct judge *j, unsigned bot, const struct sink *sink,
     struct judged_stream *s = judge_stream(j, bot, sink->ssrc);
     if (s == NULL)
         return;
+    if (sink->frames != NULL && sink->frames->undecodable_count > 0)
+        judge_fail(j, "%s: a picture before number %u cannot be decoded, and nothing is missing",
+                   judge_name(s), p->rtp->seq);
     int64_t seq = seq_peek16(&s->unwrapper, p->rtp->seq);
     struct out_place *place = &s->ring[(uint64_t)seq & (OUT_RING - 1)];
     if (place->seq != seq) {
@@ -168,7 +184,9 @@ void judge_on_arrival(struct judge *j, unsigned bot, const struct sink *sink,
         judge_fail(j, "%s: number %u comes again with other contents", judge_name(s), p->rtp->seq);
         return;
     }
-    if (sent->marker != p->rtp->marker)
+    /* the highest layer that is sent of a picture has the marker */
+    bool may_add_marker = source->is_svc && sent->frame_end;
+    if (sent->marker != p->rtp->marker && !(may_add_marker && p->rtp->marker))
         judge_fail(j, "%s: number %u: the marker is not the publisher's", judge_name(s),
                    p->rtp->seq);
     if (seq == s->first && s->kind == MEDIA_VIDEO && !begins_keyframe(source, sent))
@@ -177,6 +195,7 @@ void judge_on_arrival(struct judge *j, unsigned bot, const struct sink *sink,
     place->has_vp8 = p->codec == CODEC_VP8 && vp8_parse(p->payload, &vp8) == OK;
     place->picture_id = place->has_vp8 ? vp8.picture_id : 0;
     place->arrived = true;
+    place->marker = p->rtp->marker;
     place->source = source;
     place->source_seq = sent->seq;
     check_pair(j, s, seq - 1);

@@ -87,13 +87,23 @@ static bool span_of(const struct judged_source *s, uint64_t stamp, int64_t *ret_
     return is_found;
 }
 
+/* The layers of its camera are in one stream. */
+static bool is_of_svc(const struct judge *j, unsigned bot, enum media_kind kind)
+{
+    for (unsigned i = j->source_count; i-- > 0;) {
+        if (j->sources[i].bot == bot && j->sources[i].kind == kind)
+            return j->sources[i].is_svc;
+    }
+    return false;
+}
+
 /* Numbers may be left out only for packets of the publisher that are not here. */
 static void check_gap(struct judge *j, const struct judged_stream *s, int64_t gap, uint64_t stamp)
 {
     struct stamp a = stamp_unpack(s->top_stamp), b = stamp_unpack(stamp);
     if (s->top_stamp == 0 || stamp == 0)
         return; /* from the node's cache, which keeps no stamps */
-    if (a.sender != b.sender || a.layer != b.layer) {
+    if (a.sender != b.sender || (a.layer != b.layer && !is_of_svc(j, a.sender, s->kind))) {
         judge_fail(j, "%s: %lld numbers left out where the input changes", judge_name(s),
                    (long long)gap);
         return;
@@ -101,7 +111,7 @@ static void check_gap(struct judge *j, const struct judged_stream *s, int64_t ga
     for (unsigned i = j->source_count; i-- > 0;) {
         const struct judged_source *source = &j->sources[i];
         int64_t low, high, none;
-        if (source->bot != a.sender || source->kind != s->kind || source->layer != a.layer ||
+        if (source->bot != a.sender || source->kind != s->kind || (!source->is_svc && source->layer != a.layer) ||
             !span_of(source, s->top_stamp, &low, &none) || !span_of(source, stamp, &none, &high))
             continue;
         int64_t missing = 0;

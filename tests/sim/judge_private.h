@@ -26,9 +26,9 @@ struct sent {
     unsigned stamp_count;
     usec arrived_at; /* at the node; USEC_NEVER: not yet */
     uint16_t frame_number;
-    uint8_t reference; /* how many frames back is the newest that it needs; 0: none */
-    uint8_t temporal_id;
-    bool keyframe, frame_start, marker;
+    uint16_t references[2]; /* how many frames back those are that it needs; 0: none */
+    uint8_t temporal_id, spatial_id;
+    bool keyframe, frame_start, frame_end, marker;
 };
 
 struct judged_source {
@@ -36,7 +36,8 @@ struct judged_source {
     unsigned bot;
     enum media_kind kind;
     enum codec codec;
-    uint8_t layer;
+    uint8_t layer; /* of SVC: the lowest */
+    bool is_svc;
     struct seq_unwrapper unwrapper;
     struct sent *ring;          /* SENT_RING */
     uint16_t rtx_of[SENT_RING]; /* by RTX number: which number it repeats */
@@ -47,6 +48,7 @@ struct out_place {
     int64_t seq; /* -1: empty */
     uint32_t timestamp;
     bool arrived; /* what follows is known */
+    bool marker;
     const struct judged_source *source;
     int64_t source_seq;
     bool has_vp8;

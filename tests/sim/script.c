@@ -9,6 +9,7 @@
 struct maker {
     struct script *s;
     uint64_t random;
+    uint64_t svc_random; /* of its own: what it decides moves no other dice */
     struct writer yaml;
 };
 
@@ -37,6 +38,27 @@ static struct script_event *add(struct maker *m, usec at, enum script_kind kind,
 
 /* --- who is there --- */
 
+static unsigned svc_below(struct maker *m, unsigned count)
+{
+    return (unsigned)((splitmix_next(&m->svc_random) >> 32) * count >> 32);
+}
+
+/* A camera with all its layers in one stream, by dice. */
+static bool add_svc(struct maker *m)
+{
+    static const char *const modes[] = { "L1T3",     "L2T3_KEY", "L2T3",     "L2T1",
+                                         "L2T3_KEY", "L3T3_KEY", "L3T3_KEY", "L3T3" };
+    if (svc_below(m, 100) >= 35)
+        return false;
+    /* three spatial layers are large pictures */
+    const char *mode = modes[svc_below(m, svc_below(m, 2) == 0 ? 5 : ARRAY_LEN(modes))];
+    bool is_vp9 = svc_below(m, 2) == 0;
+    writer_printf(&m->yaml, "    video: %s\n    scalability: %s\n", is_vp9 ? "vp9" : "av1", mode);
+    if (is_vp9 && svc_below(m, 3) == 0)
+        writer_printf(&m->yaml, "    dependency-descriptor: no\n");
+    return true;
+}
+
 static void add_group(struct maker *m, unsigned bot)
 {
     static const char *const codecs[] = { "vp8", "vp8", "vp9", "h264", "av1" };
@@ -49,10 +71,12 @@ static void add_group(struct maker *m, unsigned bot)
                                   : "never");
     if (has_camera) {
         /* large pictures cost time, not insight */
-        writer_printf(&m->yaml, "    video: %s\n    layers: %s\n", codecs[below(m, 5)],
-                      layers[chance(m, 15) ? 2 : below(m, 2)]);
-        if (chance(m, 30))
-            writer_printf(&m->yaml, "    dependency-descriptor: yes\n");
+        const char *simulcast = layers[chance(m, 15) ? 2 : below(m, 2)];
+        const char *codec = codecs[below(m, 5)];
+        bool is_described = chance(m, 30);
+        if (!add_svc(m))
+            writer_printf(&m->yaml, "    video: %s\n    layers: %s\n%s", codec, simulcast,
+                          is_described ? "    dependency-descriptor: yes\n" : "");
     }
     unsigned slots = below(m, 6);
     writer_printf(&m->yaml, "    audio-slots: %u\n    video-slots: %u\n", 1 + below(m, 5), slots);
@@ -162,6 +186,7 @@ void script_make(struct script *s, uint64_t seed)
     *s = (struct script){ 0 };
     struct maker m = { .s = s,
                        .random = splitmix_mix(seed + 1),
+                       .svc_random = splitmix_mix(~seed),
                        .yaml = writer_of(s->yaml, sizeof s->yaml - 1) };
     s->bot_count = chance(&m, 70) ? 2 + below(&m, 3) : 2 + below(&m, 11);
     s->duration = between(&m, SECONDS(20), s->bot_count > 6 ? SECONDS(30) : SECONDS(60));

@@ -124,11 +124,10 @@ static int layer_due(const struct bot *publisher, const struct sim_slot *slot)
     const struct leg *l = publisher->legs[0];
     for (unsigned i = 0; l != NULL && i < l->source_count; i++) {
         const struct source *s = l->sources[i];
-        if (s->kind != MEDIA_VIDEO)
-            continue;
-        if (index <= slot->layer && index < l->layers.active && l->sends)
-            due = s->layer;
-        index++;
+        for (unsigned k = 0; k < source_layer_count(s); k++, index++) {
+            if (index <= slot->layer && index < l->layers.active && l->sends)
+                due = (int)(s->layer + k);
+        }
     }
     return due;
 }

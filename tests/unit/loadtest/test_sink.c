@@ -51,7 +51,9 @@ static bool receive(struct sink *s, uint16_t seq, struct like like)
         .seq = seq, .timestamp = (uint32_t)(now / 1000 * 90), .ssrc = SSRC, .marker = !like.not_end
     };
     static const uint8_t bytes[100];
+    static const struct rtp_ext_values ext;
     struct sink_packet p = { .rtp = &rtp,
+                             .ext = &ext,
                              .payload = bytes_of(bytes, sizeof bytes),
                              .codec = s->kind == MEDIA_VIDEO ? CODEC_VP8 : CODEC_OPUS,
                              .keyframe_start = like.key,
