@@ -32,7 +32,7 @@ static void add_spatial_layer(const struct packetizer_frame *f, struct vp9_descr
     d->spatial_id = l->spatial_id;
     d->inter_layer_predicted = l->inter_layer;
     d->not_for_upper = l->not_for_upper;
-    d->has_structure = d->has_structure && l->spatial_id == 0;
+    d->has_structure = l->has_structure && d->frame_start;
     d->spatial_count = l->spatial_count;
     for (unsigned i = 1; i < l->spatial_count; i++) {
         d->upper_width[i - 1] = (uint16_t)(f->width << i);

@@ -29,6 +29,7 @@ struct packetizer_layer {
     uint8_t spatial_id;
     bool inter_layer;   /* refers to the layer below, in the same picture */
     bool not_for_upper; /* no layer above refers to it */
+    bool has_structure; /* says how many layers there are, as keyframes do */
 };
 
 /* One frame to send (a temporal unit of AV1, an access unit of H.264). A plain value. */

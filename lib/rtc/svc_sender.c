@@ -110,13 +110,16 @@ static bool is_switching_up(const struct depdesc_pattern *p,
     return t->temporal + 1u < p->temporal_count;
 }
 
-static void add_frame(struct svc_sender *s, unsigned spatial, struct svc_frame *f)
+/* had: layers of the picture before, 0 if it does not count. */
+static void add_frame(struct svc_sender *s, unsigned spatial, unsigned had, struct svc_frame *f)
 {
     const struct depdesc_pattern *p = s->pattern;
     uint32_t place = s->picture * p->spatial_count + spatial;
     *f = (struct svc_frame){ .number = s->next_number++,
                              .template_index = template_index_of(s, place, spatial),
                              .spatial = (uint8_t)spatial,
+                             .layers = s->layers,
+                             .counts_layers = spatial == 0 && had != s->layers,
                              .is_key = s->picture == 0,
                              .starts_all = s->picture == 0 && spatial == 0,
                              .ends_picture = spatial + 1 == s->layers };
@@ -141,11 +144,12 @@ unsigned svc_sender_picture(struct svc_sender *s, bool wants_key, unsigned layer
     bool rises = s->started && layers > s->layers;
     if (!s->started || wants_key || (rises && is_key_mode(p)))
         start_over(s);
+    unsigned had = s->picture == 0 ? 0 : s->layers;
     bool is_lowest = template_of(s, s->picture * p->spatial_count)->temporal == 0;
     choose_layers(s, layers, is_lowest);
     for (unsigned i = 0; i < p->spatial_count; i++) {
         if (i < s->layers)
-            add_frame(s, i, &ret_frames[i]);
+            add_frame(s, i, had, &ret_frames[i]);
         else
             s->memory[(s->picture * p->spatial_count + i) % SVC_MEMORY].was_sent = false;
     }

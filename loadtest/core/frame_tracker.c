@@ -49,9 +49,13 @@ static bool take(struct frame_tracker *t, int64_t seq)
     bool ends = PLACE(t, seq)->frame_end;
     if (t->layers == NULL || PLACE(t->layers, seq)->seq != seq)
         return ends;
-    const struct layer_frame *f = &PLACE(t->layers, seq)->frame;
-    if (f->frame_end)
+    struct layer_frame *f = &PLACE(t->layers, seq)->frame;
+    t->layers->is_start |= f->starts;
+    if (f->frame_end) {
+        f->starts = t->layers->is_start; /* its first packet says so */
+        t->layers->is_start = false;
         layer_decoder_on_frame(&t->layers->decoder, f);
+    }
     if (!ends || layer_decoder_end_picture(&t->layers->decoder))
         return ends;
     t->undecodable_count++;

@@ -20,6 +20,7 @@ enum {
 
 struct frame_tracker_layers {
     struct layer_decoder decoder;
+    bool is_start; /* the frame that is coming needs nothing before it */
     struct {
         int64_t seq; /* -1: empty */
         struct layer_frame frame;

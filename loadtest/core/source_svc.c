@@ -54,9 +54,10 @@ struct packetizer_frame source_svc_to_send(const struct source_svc *v, const str
         .reference = f->back,
         .width = lowest->width,
         .height = lowest->height,
-        .layer = { .spatial_count = v->sender.pattern->spatial_count,
+        .layer = { .spatial_count = f->layers,
                    .spatial_id = f->spatial,
                    .inter_layer = f->inter_layer,
-                   .not_for_upper = !f->for_upper },
+                   .not_for_upper = !f->for_upper,
+                   .has_structure = f->counts_layers },
     };
 }

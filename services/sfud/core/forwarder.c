@@ -187,6 +187,7 @@ enum forwarder_verdict forwarder_push(struct forwarder *f, const struct forwarde
     if (p->is_unwanted) { /* it came late: those behind it were sent, and its place left free */
         ret->seq = p->seq + r->offset;
         ret->timestamp = forwarder_timestamp(f, p->timestamp);
+        f->out_highest = MAX(f->out_highest, ret->seq); /* it is used, though it left no packet */
         return FORWARDER_FILL;
     }
     send_number(f, p, r, ret);

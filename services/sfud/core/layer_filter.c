@@ -130,7 +130,7 @@ static uint32_t allowed_targets(const struct layer_filter *f, const struct layer
 
 /* Parts of the current target that can be entered at this frame. Everything of theirs was sent, so
  * they need no switch point; but the highest layer of this picture must still be to come, for it
- * carries the marker. */
+ * carries the marker: and it comes only if the part has this picture, whose lower layers are out. */
 static uint32_t parts_here(const struct layer_filter *f, const struct layer_structure *s,
                            const struct frame_layers *fl)
 {
@@ -138,7 +138,45 @@ static uint32_t parts_here(const struct layer_filter *f, const struct layer_stru
     for (unsigned i = 0; i < s->target_count; i++)
         if (s->targets[i].spatial < fl->spatial)
             parts &= ~(1u << i);
-    return parts;
+    return fl->spatial == 0 ? parts : parts & fl->present;
+}
+
+/* The other layers of a keyframe's picture follow it by number. In simulcast within one stream each
+ * of them is a keyframe, and the target rises with them up to the wanted one. */
+static bool is_key_picture(const struct layer_filter *f, const struct layer_structure *s,
+                           const struct frame_layers *fl)
+{
+    unsigned behind = (uint16_t)(fl->frame_number - f->key_frame);
+    return f->key_allowed != 0 &&
+           (behind == 0 ||
+            (behind < s->spatial_count && fl->spatial > 0 && fl->spatial >= behind));
+}
+
+/* What is allowed in a keyframe's picture was settled when it began: the marker of its lower layers
+ * went by that. */
+static uint32_t allowed_here(struct layer_filter *f, const struct layer_structure *s,
+                             const struct frame_layers *fl, uint32_t allowed)
+{
+    if (fl->keyframe_start && fl->frame_number == f->newest) {
+        f->key_frame = fl->frame_number;
+        f->key_allowed = allowed;
+    } else if ((uint16_t)(f->newest - f->key_frame) >= LAYER_FILTER_WINDOW) {
+        f->key_allowed = 0;
+    }
+    return is_key_picture(f, s, fl) ? f->key_allowed : allowed;
+}
+
+/* The lower layers of this picture have ended it already, but for keyframes. */
+static uint32_t without_marker(const struct layer_filter *f, const struct layer_structure *s,
+                               const struct frame_layers *fl, uint32_t ways)
+{
+    if (f->target == LAYER_NONE || fl->spatial <= s->targets[f->target].spatial ||
+        is_key_picture(f, s, fl))
+        return ways;
+    for (unsigned i = 0; i < s->target_count; i++)
+        if (s->targets[i].spatial >= fl->spatial)
+            ways &= ~(1u << i);
+    return ways;
 }
 
 static void change_target(struct layer_filter *f, unsigned target, uint16_t from)
@@ -161,6 +199,7 @@ static void choose(struct layer_filter *f, const struct layer_structure *s,
                    const struct frame_layers *fl, uint32_t allowed)
 {
     uint32_t ways = references_sent(f, fl) ? allowed & fl->switchable : 0;
+    ways = without_marker(f, s, fl, ways);
     bool is_lost = f->target == LAYER_NONE || f->broken || fl->keyframe_start;
     bool is_unwanted = f->target != LAYER_NONE && (allowed >> f->target & 1) == 0;
     if (is_unwanted)
@@ -223,15 +262,6 @@ static bool wants_keyframe(const struct layer_filter *f, const struct layer_stru
     return part == LAYER_NONE || s->targets[part].spatial != s->targets[goal].spatial;
 }
 
-/* The other layers of a keyframe's picture follow it by number. In simulcast within one stream each
- * of them is a keyframe, and the target rises with them up to the wanted one. */
-static bool is_key_picture(const struct layer_filter *f, const struct layer_structure *s,
-                           const struct frame_layers *fl)
-{
-    unsigned behind = (uint16_t)(fl->frame_number - f->key_frame);
-    return behind == 0 || (behind < s->spatial_count && fl->spatial > 0 && fl->spatial >= behind);
-}
-
 static bool ends_picture(const struct layer_filter *f, const struct layer_structure *s,
                          const struct frame_layers *fl, uint32_t allowed)
 {
@@ -276,9 +306,7 @@ enum layer_verdict layer_filter_push(struct layer_filter *f, const struct layer_
     }
     if (!enter_window(f, fl))
         return LAYER_DROP;
-    uint32_t allowed = allowed_targets(f, s);
-    if (fl->keyframe_start && fl->frame_number == f->newest)
-        f->key_frame = fl->frame_number;
+    uint32_t wanted = allowed_targets(f, s), allowed = allowed_here(f, s, fl, wanted);
     if (!test_bit(f->known, fl->frame_number)) {
         bool sent = decide(f, s, fl, allowed);
         write_bit(f->known, fl->frame_number, true);
@@ -287,7 +315,7 @@ enum layer_verdict layer_filter_push(struct layer_filter *f, const struct layer_
                is_after_changes(f, fl)) {
         choose(f, s, fl, allowed); /* its other packets came before, without the structure */
     }
-    f->needs_keyframe = wants_keyframe(f, s, allowed);
+    f->needs_keyframe = wants_keyframe(f, s, wanted);
     describe(f, s);
     bool sent = test_bit(f->sent, fl->frame_number);
     *ret_marker_here = sent && ends_picture(f, s, fl, allowed);

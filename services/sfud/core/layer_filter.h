@@ -37,6 +37,7 @@ struct layer_filter {
     uint32_t all;        /* every target of the structure */
     uint16_t newest;     /* frame number */
     uint16_t key_frame;  /* number of the newest keyframe */
+    uint32_t key_allowed; /* targets that were allowed when it began; 0: none is remembered */
     uint8_t change_count;
     bool forgot_changes; /* there were more in this window */
     struct {
