@@ -242,16 +242,34 @@ static void rewrite_extended(struct writer *w, struct bytes value,
     put(&out, 0, (8 - out.count) % 8);
 }
 
+static uint8_t shift_id(unsigned id, struct depdesc_shift shift)
+{
+    return (uint8_t)((id + shift.templates) % TEMPLATE_IDS);
+}
+
+/* The structure's template_id_offset is in the three bits behind the flags and the three after. */
+static void shift_structure(uint8_t *value, struct depdesc_shift shift)
+{
+    unsigned id = shift_id((value[3] & 7u) << 3 | value[4] >> 5, shift);
+    value[3] = (uint8_t)((value[3] & ~7u) | id >> 3);
+    value[4] = (uint8_t)((value[4] & 0x1fu) | (id & 7) << 5);
+}
+
 void depdesc_rewrite(struct writer *w, struct bytes value, const struct depdesc_layout *layout,
-                     uint16_t frame_offset, const uint32_t *active_targets)
+                     struct depdesc_shift shift, const uint32_t *active_targets)
 {
     struct reader r = reader_of(value);
+    uint8_t *start = w->at;
     if (value.len >= HEAD_BITS / 8) {
-        writer_u8(w, reader_u8(&r));
-        writer_u16(w, (uint16_t)(reader_u16(&r) + frame_offset));
+        uint8_t first = reader_u8(&r);
+        writer_u8(w, (uint8_t)((first & 0xc0) | shift_id(first & 0x3f, shift)));
+        writer_u16(w, (uint16_t)(reader_u16(&r) + shift.frames));
     }
     if (active_targets != NULL && layout->bit_count != 0 && value.len >= HEAD_BITS / 8)
         rewrite_extended(w, value, layout, *active_targets);
     else
         writer_put(w, reader_take(&r, reader_left(&r)));
+    bool has_structure = value.len > HEAD_BITS / 8 + 1 && (value.data[HEAD_BITS / 8] & 0x80) != 0;
+    if (has_structure && !w->failed)
+        shift_structure(start, shift);
 }

@@ -72,11 +72,17 @@ struct depdesc_info {
 MUST_USE enum err depdesc_read(struct bytes value, const struct depdesc_structure *structure,
                                struct depdesc_info *ret, struct depdesc_structure *ret_structure);
 
-/* Appends the value with frame_offset added to its frame number and, if active_targets is not
- * NULL, with that mask of active targets in it (put in or replaced; at most 5 bytes longer). A
- * value that was not understood (layout->bit_count 0) only gets the new frame number; one of less
- * than 3 bytes is copied. layout is that of this value. */
+/* Added to the numbers of a value, so that those of several streams follow each other in one. */
+struct depdesc_shift {
+    uint16_t frames;   /* to its frame number */
+    uint8_t templates; /* to its template's id, and to the first id of a structure in it; modulo 64 */
+};
+
+/* Appends the value, shifted, and, if active_targets is not NULL, with that mask of active targets
+ * in it (put in or replaced; at most 5 bytes longer). A value that was not understood
+ * (layout->bit_count 0) is only shifted; one of less than 3 bytes is copied. layout is that of this
+ * value. */
 void depdesc_rewrite(struct writer *w, struct bytes value, const struct depdesc_layout *layout,
-                     uint16_t frame_offset, const uint32_t *active_targets);
+                     struct depdesc_shift shift, const uint32_t *active_targets);
 
 #endif

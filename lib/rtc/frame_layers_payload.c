@@ -206,7 +206,7 @@ void frame_layers_vp9(struct layer_reader *r, const struct vp9_descriptor *d,
         note_structure(r, d);
     if (r->structure.spatial_count == 0)
         lay_out(r, 1);
-    if (!d->has_picture_id || !d->has_layers || d->spatial_id >= r->structure.spatial_count)
+    if (!d->has_picture_id || !d->has_layers)
         return;
     bool is_first = !h->started;
     uint16_t picture = widen(h, d->picture_id, d->picture_id_long);
@@ -214,6 +214,8 @@ void frame_layers_vp9(struct layer_reader *r, const struct vp9_descriptor *d,
     fl->frame_number = (uint16_t)(picture << 3 | d->spatial_id);
     fl->spatial = d->spatial_id;
     fl->temporal = MIN(d->temporal_id, (uint8_t)(TEMPORALS - 1));
+    if (d->spatial_id >= r->structure.spatial_count)
+        return; /* late, of a layer that has ended since: of no target */
     bool apart = h->spatial_apart;
     h->spatial_apart |= d->not_for_upper && fl->spatial + 1 < r->structure.spatial_count;
     if (saw_temporal(r, fl->temporal) || apart != h->spatial_apart)

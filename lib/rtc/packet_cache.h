@@ -64,7 +64,8 @@ struct send_record {
     uint8_t patch_skip; /* bytes of the source payload that patch[] replaces */
     uint8_t patch_len;
     uint8_t patch[SEND_PATCH_MAX]; /* e.g. the rewritten VP8 descriptor */
-    uint16_t frame_offset;         /* added to the frame number of its dependency descriptor */
+    uint16_t frame_offset;         /* added to the frame number of its dependency descriptor … */
+    uint8_t template_offset;       /* … and to its template id */
     /* derived */
     bool used;
     uint8_t resend_count;

@@ -39,13 +39,13 @@ static void rewrite_and_read(struct bytes value, struct depdesc_structure *known
     uint8_t buffer[DEPDESC_SIZE_MAX + 8];
     struct writer w = writer_of(buffer, sizeof buffer);
     if (depdesc_read(value, known, &d, &s) != OK) {
-        depdesc_rewrite(&w, value, &(struct depdesc_layout){ 0 }, 7, &(uint32_t){ 1 });
+        depdesc_rewrite(&w, value, &(struct depdesc_layout){ 0 }, (struct depdesc_shift){ 7, 3 }, &(uint32_t){ 1 });
         check(w.failed || writer_len(&w) == value.len);
         return;
     }
     check_info(&d, &s, value);
     uint32_t mask = d.present & 0x5555;
-    depdesc_rewrite(&w, value, &d.layout, 7, &mask);
+    depdesc_rewrite(&w, value, &d.layout, (struct depdesc_shift){ 7, 0 }, &mask);
     check(w.failed || writer_len(&w) <= value.len + 5);
     same = *known;
     if (!w.failed) {

@@ -96,8 +96,11 @@ static void switch_input(struct forwarder *f, const struct forwarder_packet *p)
     f->in_highest = p->seq - 1;
     f->clock = (struct media_clock){ 0 };
     f->switch_count++;
-    if (p->has_frame_number)
-        f->frame_offset = (uint16_t)(f->out_frame + 1 - p->frame_number);
+    if (p->has_frame_number) {
+        f->depdesc.frames = (uint16_t)(f->out_frame + 1 - p->frame_number);
+        f->depdesc.templates = (uint8_t)(f->depdesc.templates + f->template_count);
+        f->template_count = 0;
+    }
     if (p->payload != NULL && p->payload->codec == CODEC_VP8)
         vp8_munger_switch(&f->vp8, &p->payload->vp8);
     if (p->payload != NULL && p->payload->codec == CODEC_VP9)
@@ -128,8 +131,9 @@ static bool can_take_over(const struct forwarder *f, const struct forwarder_pack
 static void munge(struct forwarder *f, const struct forwarder_packet *p,
                   struct forwarder_output *ret)
 {
-    ret->frame_offset = f->frame_offset;
-    uint16_t frame = (uint16_t)(p->frame_number + f->frame_offset);
+    ret->depdesc = f->depdesc;
+    uint16_t frame = (uint16_t)(p->frame_number + f->depdesc.frames);
+    f->template_count = MAX(f->template_count, p->template_count);
     if (p->has_frame_number && seq16_diff(frame, f->out_frame) > 0)
         f->out_frame = frame;
     ret->payload.codec = CODEC_NONE;

@@ -3,7 +3,9 @@
  * An input is one incoming stream: another participant, another simulcast layer, the same stream
  * after a restart. Whatever flows in, what flows out has one SSRC, no gap in the sequence numbers
  * that was not a loss, timestamps that never go back, and continuous picture ids (VP8, VP9) and
- * frame numbers (dependency descriptor). Video changes its input only where a keyframe of the new
+ * frame numbers (dependency descriptor). Template ids of two inputs in a row are different ones: what
+ * comes before the first packet of a new input, which has its structure, is not taken for the old
+ * input's. Video changes its input only where a keyframe of the new
  * input starts; audio at once.
  *
  * Pure. The whole state is this plain struct: copying it moves the stream.
@@ -37,6 +39,7 @@ struct forwarder_packet {
     const struct payload_descriptor *payload; /* NULL: none, as CODEC_NONE */
     bool has_frame_number;                    /* of a dependency descriptor */
     uint16_t frame_number;
+    uint8_t template_count; /* of the descriptor's structure */
     const struct media_clock *clock; /* of the input; NULL or domain 0: none yet */
 };
 
@@ -54,7 +57,7 @@ struct forwarder_output {
     int64_t seq; /* extended */
     uint32_t timestamp;
     struct payload_descriptor payload; /* if the packet had one */
-    uint16_t frame_offset;             /* to be added to its frame number */
+    struct depdesc_shift depdesc;      /* of its dependency descriptor */
 };
 
 /* Input numbers from `from` on are sent as number + offset; the `gap` numbers before it were
@@ -82,7 +85,8 @@ struct forwarder {
     struct media_clock clock;
     struct vp8_munger vp8;
     struct vp9_munger vp9;
-    uint16_t frame_offset; /* of `input` */
+    struct depdesc_shift depdesc; /* of `input` */
+    uint8_t template_count;       /* of the newest structure sent, 0: none */
     uint16_t out_frame;    /* newest frame number sent */
     uint64_t switch_count;
 };

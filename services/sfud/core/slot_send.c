@@ -176,7 +176,8 @@ static void note_sent(struct departure *d, const struct pass_packet *p, size_t p
     r.out_timestamp = o->timestamp;
     r.marker = marker;
     r.payload_type = slot->rtx_format;
-    r.frame_offset = o->frame_offset;
+    r.frame_offset = o->depdesc.frames;
+    r.template_offset = o->depdesc.templates;
     send_log_add(&slot->log, &r);
     if (p->layers.keyframe_start)
         send_log_gate(&slot->log, o->seq);
@@ -333,6 +334,8 @@ static enum forwarder_verdict push(struct departure *d, const struct pass_packet
                                          .payload = &p->descriptor,
                                          .has_frame_number = numbered && p->layers.numbered,
                                          .frame_number = p->layers.frame_number,
+                                         .template_count =
+                                             numbered ? e->layers.depdesc.template_count : 0,
                                          .clock = &e->clock };
     return forwarder_push(f, &in, ret);
 }
@@ -363,7 +366,7 @@ static void add_depdesc(const struct departure *d, const struct pass_packet *p,
         return;
     const uint32_t *active =
         p->layers.keyframe_start ? layer_filter_active_targets(&d->slot->filter) : NULL;
-    depdesc_rewrite(memory, p->ext.dependency_descriptor, &p->layers.layout, o->frame_offset,
+    depdesc_rewrite(memory, p->ext.dependency_descriptor, &p->layers.layout, o->depdesc,
                     active);
     if (memory->failed)
         return;
@@ -386,7 +389,8 @@ static size_t send_again(struct departure *d, const struct send_record *r,
     uint8_t depdesc[DEPDESC_SIZE_MAX];
     struct writer dw = writer_of(depdesc, sizeof depdesc);
     if (frame.depdesc.len > 0) {
-        depdesc_rewrite(&dw, frame.depdesc, &frame.layers->layout, r->frame_offset, NULL);
+        depdesc_rewrite(&dw, frame.depdesc, &frame.layers->layout,
+                        (struct depdesc_shift){ r->frame_offset, r->template_offset }, NULL);
         v.present = dw.failed ? 0 : RTP_EXT_BIT(RTP_EXT_DEPENDENCY_DESCRIPTOR);
         v.dependency_descriptor = bytes_of(depdesc, dw.failed ? 0 : writer_len(&dw));
     }

@@ -161,10 +161,10 @@ static void rewriting_shifts_frame_numbers(void **state)
     struct depdesc_layout none = { 0 };
     uint8_t out[16];
     struct writer w = writer_of(out, sizeof out);
-    depdesc_rewrite(&w, BYTES(0xc1, 0xff, 0xfe, 0x20, 0x55), &none, 5, &(uint32_t){ 1 });
+    depdesc_rewrite(&w, BYTES(0xc1, 0xff, 0xfe, 0x20, 0x55), &none, (struct depdesc_shift){ 5, 0 }, &(uint32_t){ 1 });
     assert_bytes(written(&w), ((uint8_t[]){ 0xc1, 0x00, 0x03, 0x20, 0x55 }), 5);
     w = writer_of(out, sizeof out);
-    depdesc_rewrite(&w, BYTES(0xc1, 0xff), &none, 5, NULL);
+    depdesc_rewrite(&w, BYTES(0xc1, 0xff), &none, (struct depdesc_shift){ 5, 0 }, NULL);
     assert_bytes(written(&w), ((uint8_t[]){ 0xc1, 0xff }), 2);
 }
 
@@ -179,7 +179,7 @@ static void a_mask_goes_into_a_short_descriptor(void **state)
     struct bytes value = BYTES(0xc1, 0x00, 0x01);
     assert_int_equal(depdesc_read(value, &s, &d, &s), OK);
     struct writer w = writer_of(out, sizeof out);
-    depdesc_rewrite(&w, value, &d.layout, 1, &(uint32_t){ 3 });
+    depdesc_rewrite(&w, value, &d.layout, (struct depdesc_shift){ 1, 0 }, &(uint32_t){ 3 });
     assert_bytes(written(&w), ((uint8_t[]){ 0xc1, 0x00, 0x02, 0x43 }), 4);
 }
 
@@ -213,7 +213,7 @@ static void a_mask_changes_nothing_else(void **state)
             understood++;
             uint32_t mask = (uint32_t)prng_next(&r) & (UINT32_MAX >> (32 - s.target_count));
             struct writer w = writer_of(out, sizeof out);
-            depdesc_rewrite(&w, value, &d.layout, 0x1111, &mask);
+            depdesc_rewrite(&w, value, &d.layout, (struct depdesc_shift){ 0x1111, 0 }, &mask);
             assert_false(w.failed);
             assert_in_range(writer_len(&w), 4, value.len + 5);
             again_s = s;
