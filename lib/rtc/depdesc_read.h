@@ -74,8 +74,9 @@ MUST_USE enum err depdesc_read(struct bytes value, const struct depdesc_structur
 
 /* Added to the numbers of a value, so that those of several streams follow each other in one. */
 struct depdesc_shift {
-    uint16_t frames;   /* to its frame number */
-    uint8_t templates; /* to its template's id, and to the first id of a structure in it; modulo 64 */
+    uint16_t frames; /* to its frame number */
+    uint8_t
+        templates; /* to its template's id, and to the first id of a structure in it; modulo 64 */
 };
 
 /* Appends the value, shifted, and, if active_targets is not NULL, with that mask of active targets

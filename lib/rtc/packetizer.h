@@ -35,14 +35,14 @@ struct packetizer_layer {
 /* One frame to send (a temporal unit of AV1, an access unit of H.264). A plain value. */
 struct packetizer_frame {
     enum codec codec;
-    struct bytes data; /* borrowed as long as a packetizer of it is used. VP8, VP9: a raw frame;
-                        * H.264: Annex B; AV1: OBUs with sizes (low-overhead format) */
-    bool keyframe;          /* refers to no picture before it */
-    int8_t temporal_id;     /* -1: not said */
-    bool layer_sync;        /* with a temporal id: depends on temporal layer 0 only */
-    uint16_t picture_id;    /* VP8, VP9: 15 bits, one more for each picture of the stream */
-    uint8_t tl0_index;      /* VP8 with a temporal id: one more for each frame of layer 0 */
-    uint8_t reference;      /* VP9: how many pictures back the newest one it needs is; 0 means 1 */
+    struct bytes data;   /* borrowed as long as a packetizer of it is used. VP8, VP9: a raw frame;
+                          * H.264: Annex B; AV1: OBUs with sizes (low-overhead format) */
+    bool keyframe;       /* refers to no picture before it */
+    int8_t temporal_id;  /* -1: not said */
+    bool layer_sync;     /* with a temporal id: depends on temporal layer 0 only */
+    uint16_t picture_id; /* VP8, VP9: 15 bits, one more for each picture of the stream */
+    uint8_t tl0_index;   /* VP8 with a temporal id: one more for each frame of layer 0 */
+    uint8_t reference;   /* VP9: how many pictures back the newest one it needs is; 0 means 1 */
     uint16_t width, height; /* VP9 keyframes: goes into the scalability structure; 0: none. Of the
                              * lowest spatial layer */
     struct packetizer_layer layer;

@@ -95,7 +95,7 @@ static void follow_chains(struct svc_sender *s, uint32_t place, const struct svc
             continue;
         s->has_chain[c] = true;
         s->chain[c] = f->number;
-        s->untold &= (uint8_t)~(1u << c);
+        s->untold &= (uint8_t) ~(1u << c);
     }
 }
 
@@ -161,15 +161,15 @@ void svc_frame_write_depdesc(struct writer *w, const struct depdesc_pattern *pat
                              const struct svc_frame *f, bool is_first, bool is_last, uint16_t width,
                              uint16_t height)
 {
-    depdesc_pattern_write(w, &(struct depdesc_pattern_packet){
-                                 .pattern = pattern,
-                                 .template_index = f->template_index,
-                                 .start_of_frame = is_first,
-                                 .end_of_frame = is_last,
-                                 .with_structure = f->starts_all && is_first,
-                                 .frame_number = f->number,
-                                 .width = width,
-                                 .height = height,
-                                 .active_layers = is_first ? f->told_layers : 0,
-                                 .custom = &f->custom });
+    depdesc_pattern_write(
+        w, &(struct depdesc_pattern_packet){ .pattern = pattern,
+                                             .template_index = f->template_index,
+                                             .start_of_frame = is_first,
+                                             .end_of_frame = is_last,
+                                             .with_structure = f->starts_all && is_first,
+                                             .frame_number = f->number,
+                                             .width = width,
+                                             .height = height,
+                                             .active_layers = is_first ? f->told_layers : 0,
+                                             .custom = &f->custom });
 }

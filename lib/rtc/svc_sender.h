@@ -24,8 +24,8 @@ struct svc_frame {
     bool ends_picture;  /* the highest layer that is sent of it */
     bool inter_layer;   /* it refers to the layer below */
     bool for_upper;     /* the layer above refers to it */
-    bool counts_layers; /* lowest layer of a picture with more or fewer layers than the one before, or
-                         * of a keyframe */
+    bool counts_layers; /* lowest layer of a picture with more or fewer layers than the one before,
+                         * or of a keyframe */
     uint8_t layers;     /* that its picture has */
     bool switching_up;  /* higher temporal layers refer to nothing before it */
     uint8_t back;       /* pictures back to the frame of its own layer that it refers to; 0: none */

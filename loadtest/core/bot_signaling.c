@@ -280,8 +280,8 @@ static struct leg *new_leg(struct bot *b, unsigned index, enum leg_shape shape, 
                                  .measure = b->config.measure };
     enum codec codec =
         g->video == VIDEO_MIXED ? (enum codec)(CODEC_VP8 + (int)(b->config.index % 4)) : g->codec;
-    bool simulcast = (b->config.world->driver->simulcast_codecs & 1u << codec) != 0 ||
-                     g->scalability[0] != '\0';
+    bool simulcast =
+        (b->config.world->driver->simulcast_codecs & 1u << codec) != 0 || g->scalability[0] != '\0';
     config.layer_first = g->video == VIDEO_OFF || simulcast ? 0 : g->layer_count - 1;
     for (unsigned i = config.layer_first; g->video != VIDEO_OFF && i < g->layer_count; i++)
         config.clips[i - config.layer_first] =

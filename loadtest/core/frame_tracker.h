@@ -3,9 +3,9 @@
  * No decoding: a frame is whole if all its packets are there, and can be shown if nothing between
  * it and the last keyframe is missing. Packets may come late (reordered, or again by RTX): then the
  * frames behind the hole become whole together. A hole that stays is given up, and nothing can be
- * shown until the next keyframe; a whole keyframe waits for no hole before it, as in browsers. Where
- * packets tell what their frames refer to, pictures are shown only if all of that was decoded.
- * Pure, but for memory that layers take when they first come.
+ * shown until the next keyframe; a whole keyframe waits for no hole before it, as in browsers.
+ * Where packets tell what their frames refer to, pictures are shown only if all of that was
+ * decoded. Pure, but for memory that layers take when they first come.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef LOADTEST_FRAME_TRACKER_H
@@ -35,8 +35,9 @@ struct frame_tracker {
     bool broken;  /* waits for a keyframe */
     usec hole_at; /* when the hole at head was first seen; USEC_NEVER: no hole */
     struct frame_tracker_layers *layers; /* owned; NULL: no packet told of any */
-    uint64_t undecodable_count; /* pictures with no packet missing since a keyframe, of which a frame
-                                 * refers to something that was not sent: the server's fault */
+    uint64_t
+        undecodable_count; /* pictures with no packet missing since a keyframe, of which a frame
+                            * refers to something that was not sent: the server's fault */
     struct {
         int64_t seq; /* -1: empty */
         bool frame_end, keyframe_start;

@@ -30,8 +30,8 @@ struct layer_decoder {
     bool started;
     uint16_t newest;
     uint64_t decoded[LAYER_DECODER_WINDOW / 64];
-    uint8_t best;  /* of the picture that is coming: highest spatial layer decoded, or NONE */
-    uint8_t shown; /* of the newest picture; NONE: there was none yet */
+    uint8_t best;    /* of the picture that is coming: highest spatial layer decoded, or NONE */
+    uint8_t shown;   /* of the newest picture; NONE: there was none yet */
     bool is_missing; /* a frame of the picture that is coming could not be decoded */
 };
 

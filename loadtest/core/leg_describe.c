@@ -64,7 +64,7 @@ static void add_camera(struct leg *l, struct draft *d)
     unsigned layers = layer_count(l);
     bool echo = l->config.group->echo; /* of any codec */
     bool svc = l->config.group->scalability[0] != '\0';
-    if (layers > 0 && !echo) {         /* what we do not publish may be anything */
+    if (layers > 0 && !echo) { /* what we do not publish may be anything */
         m->codecs[0] = l->config.clips[0]->codec;
         m->codecs[1] = CODEC_NONE;
     }

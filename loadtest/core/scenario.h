@@ -68,8 +68,8 @@ struct group {
     /* "" = simulcast, if there are layers; else they are in one stream, in this pattern (rtc/
      * depdesc_pattern.h) */
     char scalability[SCENARIO_SCALABILITY_MAX];
-    bool dependency_descriptor;           /* sent with video */
-    char video_file[SCENARIO_TEXT_MAX];   /* instead of the built-in clips; "" = none */
+    bool dependency_descriptor;         /* sent with video */
+    char video_file[SCENARIO_TEXT_MAX]; /* instead of the built-in clips; "" = none */
     char audio_file[SCENARIO_TEXT_MAX];
     /* receiving */
     unsigned audio_slots, video_slots;  /* offered */

@@ -45,8 +45,9 @@ static void check_scalability(struct examiner *x, struct group *g)
         return;
     char why[VALUE_WHY_MAX];
     if (g->video != VIDEO_ONE || (g->codec != CODEC_VP9 && g->codec != CODEC_AV1))
-        refuse_key(x, "scalability", "is for cameras with layers in one stream ('video: vp9' or "
-                                     "'video: av1')");
+        refuse_key(x, "scalability",
+                   "is for cameras with layers in one stream ('video: vp9' or "
+                   "'video: av1')");
     if (g->video_file[0] != '\0')
         refuse_key(x, "scalability", "is for the built-in clips, not for a 'video-file'");
     if (g->layer_count == 0)

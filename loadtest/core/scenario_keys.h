@@ -19,14 +19,14 @@ enum value_kind {
     VALUE_PER_SECOND,  /* double, "10/s" */
     VALUE_SIZE,        /* uint16_t[2], "640x360" */
     VALUE_BOOL,
-    VALUE_TALK,    /* enum talk_mode */
-    VALUE_VIDEO,   /* enum video_codec_choice, and the codec after it */
+    VALUE_TALK,        /* enum talk_mode */
+    VALUE_VIDEO,       /* enum video_codec_choice, and the codec after it */
     VALUE_SCALABILITY, /* char[SCENARIO_SCALABILITY_MAX] */
-    VALUE_LAYERS,  /* uint16_t[SCENARIO_LAYERS_MAX], and their count after it */
-    VALUE_NETWORK, /* int: index of a network */
-    VALUE_GROUP,   /* int: index of a group */
-    VALUE_PART,    /* a map of its own: `up` */
-    VALUE_PARTS,   /* a map of names to maps: `groups` */
+    VALUE_LAYERS,      /* uint16_t[SCENARIO_LAYERS_MAX], and their count after it */
+    VALUE_NETWORK,     /* int: index of a network */
+    VALUE_GROUP,       /* int: index of a group */
+    VALUE_PART,        /* a map of its own: `up` */
+    VALUE_PARTS,       /* a map of names to maps: `groups` */
     VALUE_KIND_COUNT,
 };
 

@@ -77,7 +77,7 @@ struct sink {
     bool keyframe_wanted;
     bool interrupted;     /* the newest interruption is still on */
     uint16_t last_sender; /* of the newest stamp */
-    uint8_t last_layer; /* of the newest stamp; of SVC: that is shown */
+    uint8_t last_layer;   /* of the newest stamp; of SVC: that is shown */
     bool has_sender;
     bool is_svc;    /* the newest packet was of a stream with several spatial layers */
     bool was_wrong; /* of somebody else, at the last look */

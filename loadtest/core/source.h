@@ -35,7 +35,7 @@ struct source_packet {
     bool keyframe;    /* it belongs to one */
     bool frame_start; /* first packet of its frame; of SVC a frame is one layer of a picture */
     bool frame_end;
-    bool voice; /* audio: it is speech, not comfort noise */
+    bool voice;         /* audio: it is speech, not comfort noise */
     uint8_t spatial_id; /* SVC */
     uint8_t temporal_id;
     bool layer_sync;

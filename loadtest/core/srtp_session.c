@@ -10,7 +10,6 @@ struct srtp_session {
     srtp_t out, in;
 };
 
-
 static bool set_profile(srtp_policy_t *policy, enum seal_profile profile)
 {
     switch (profile) {

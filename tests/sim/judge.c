@@ -68,8 +68,7 @@ uint64_t judge_payload_hash(enum codec codec, struct bytes payload)
     return splitmix_mix(h);
 }
 
-static void add_references(const struct source *s, const struct source_packet *p,
-                           struct sent *sent)
+static void add_references(const struct source *s, const struct source_packet *p, struct sent *sent)
 {
     if (s->svc == NULL) {
         sent->references[0] = s->clip->frames[p->frame].reference;

@@ -114,11 +114,12 @@ static void check_continued(struct judge *j, const struct judged_stream *s,
         judge_fail(j, "%s: number %u: a step of %u ticks, its input made %u", judge_name(s),
                    (uint16_t)b->seq, b->timestamp - a->timestamp, y->timestamp - x->timestamp);
     if (a->timestamp != b->timestamp && !a->marker)
-        judge_fail(j,
-                   "%s: number %u begins a picture, and the one before (frame %u S%uT%u of bot %u%s) "
-                   "had no marker",
-                   judge_name(s), (uint16_t)b->seq, x->frame_number, x->spatial_id, x->temporal_id,
-                   a->source->bot, x->frame_end ? ", its end" : "");
+        judge_fail(
+            j,
+            "%s: number %u begins a picture, and the one before (frame %u S%uT%u of bot %u%s) "
+            "had no marker",
+            judge_name(s), (uint16_t)b->seq, x->frame_number, x->spatial_id, x->temporal_id,
+            a->source->bot, x->frame_end ? ", its end" : "");
     for (int64_t seq = x->seq + 1; seq < y->seq; seq++) {
         const struct sent *left_out = judge_sent_at(a->source, seq);
         if (left_out == NULL)

@@ -111,7 +111,8 @@ static void check_gap(struct judge *j, const struct judged_stream *s, int64_t ga
     for (unsigned i = j->source_count; i-- > 0;) {
         const struct judged_source *source = &j->sources[i];
         int64_t low, high, none;
-        if (source->bot != a.sender || source->kind != s->kind || (!source->is_svc && source->layer != a.layer) ||
+        if (source->bot != a.sender || source->kind != s->kind ||
+            (!source->is_svc && source->layer != a.layer) ||
             !span_of(source, s->top_stamp, &low, &none) || !span_of(source, stamp, &none, &high))
             continue;
         int64_t missing = 0;

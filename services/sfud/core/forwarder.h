@@ -3,10 +3,10 @@
  * An input is one incoming stream: another participant, another simulcast layer, the same stream
  * after a restart. Whatever flows in, what flows out has one SSRC, no gap in the sequence numbers
  * that was not a loss, timestamps that never go back, and continuous picture ids (VP8, VP9) and
- * frame numbers (dependency descriptor). Template ids of two inputs in a row are different ones: what
- * comes before the first packet of a new input, which has its structure, is not taken for the old
- * input's. Video changes its input only where a keyframe of the new
- * input starts; audio at once.
+ * frame numbers (dependency descriptor). Template ids of two inputs in a row are different ones:
+ * what comes before the first packet of a new input, which has its structure, is not taken for the
+ * old input's. Video changes its input only where a keyframe of the new input starts; audio at
+ * once.
  *
  * Pure. The whole state is this plain struct: copying it moves the stream.
  *
@@ -39,7 +39,7 @@ struct forwarder_packet {
     const struct payload_descriptor *payload; /* NULL: none, as CODEC_NONE */
     bool has_frame_number;                    /* of a dependency descriptor */
     uint16_t frame_number;
-    uint8_t template_count; /* of the descriptor's structure */
+    uint8_t template_count;          /* of the descriptor's structure */
     const struct media_clock *clock; /* of the input; NULL or domain 0: none yet */
 };
 
@@ -87,7 +87,7 @@ struct forwarder {
     struct vp9_munger vp9;
     struct depdesc_shift depdesc; /* of `input` */
     uint8_t template_count;       /* of the newest structure sent, 0: none */
-    uint16_t out_frame;    /* newest frame number sent */
+    uint16_t out_frame;           /* newest frame number sent */
     uint64_t switch_count;
 };
 

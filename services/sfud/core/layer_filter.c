@@ -130,7 +130,8 @@ static uint32_t allowed_targets(const struct layer_filter *f, const struct layer
 
 /* Parts of the current target that can be entered at this frame. Everything of theirs was sent, so
  * they need no switch point; but the highest layer of this picture must still be to come, for it
- * carries the marker: and it comes only if the part has this picture, whose lower layers are out. */
+ * carries the marker: and it comes only if the part has this picture, whose lower layers are out.
+ */
 static uint32_t parts_here(const struct layer_filter *f, const struct layer_structure *s,
                            const struct frame_layers *fl)
 {
@@ -148,8 +149,7 @@ static bool is_key_picture(const struct layer_filter *f, const struct layer_stru
 {
     unsigned behind = (uint16_t)(fl->frame_number - f->key_frame);
     return f->key_allowed != 0 &&
-           (behind == 0 ||
-            (behind < s->spatial_count && fl->spatial > 0 && fl->spatial >= behind));
+           (behind == 0 || (behind < s->spatial_count && fl->spatial > 0 && fl->spatial >= behind));
 }
 
 /* What is allowed in a keyframe's picture was settled when it began: the marker of its lower layers
@@ -271,6 +271,18 @@ static bool ends_picture(const struct layer_filter *f, const struct layer_struct
     return top < s->target_count && fl->spatial >= s->targets[top].spatial;
 }
 
+/* A keyframe's first packet comes after frames behind it, which were decided on already: of other
+ * layers than the current ones they were withheld. */
+static uint32_t allowed_late(const struct layer_filter *f, const struct layer_structure *s,
+                             uint32_t allowed)
+{
+    for (unsigned i = 0; i < s->target_count && f->target != LAYER_NONE; i++)
+        if (s->targets[i].spatial != s->targets[f->target].spatial ||
+            s->targets[i].temporal > s->targets[f->target].temporal)
+            allowed &= ~(1u << i);
+    return allowed;
+}
+
 static void describe(struct layer_filter *f, const struct layer_structure *s)
 {
     f->all = s->active;
@@ -312,8 +324,9 @@ enum layer_verdict layer_filter_push(struct layer_filter *f, const struct layer_
         write_bit(f->known, fl->frame_number, true);
         write_bit(f->sent, fl->frame_number, sent);
     } else if (fl->keyframe_start && test_bit(f->sent, fl->frame_number) &&
-               is_after_changes(f, fl)) {
-        choose(f, s, fl, allowed); /* its other packets came before, without the structure */
+               is_after_changes(f, fl)) { /* its other packets came before, without the structure */
+        bool is_late = fl->frame_number != f->newest;
+        choose(f, s, fl, is_late ? allowed_late(f, s, allowed) : allowed);
     }
     f->needs_keyframe = wants_keyframe(f, s, wanted);
     describe(f, s);

@@ -31,12 +31,12 @@ struct layer_filter {
     /* of the current input; LAYER_NONE: no target yet */
     uint8_t target, spatial, temporal;
     bool started;
-    bool broken;         /* a frame of the target could not be sent */
-    bool needs_keyframe; /* see layer_filter_needs_keyframe() */
-    uint32_t parts;      /* targets that the viewer can decode from what is sent */
-    uint32_t all;        /* every target of the structure */
-    uint16_t newest;     /* frame number */
-    uint16_t key_frame;  /* number of the newest keyframe */
+    bool broken;          /* a frame of the target could not be sent */
+    bool needs_keyframe;  /* see layer_filter_needs_keyframe() */
+    uint32_t parts;       /* targets that the viewer can decode from what is sent */
+    uint32_t all;         /* every target of the structure */
+    uint16_t newest;      /* frame number */
+    uint16_t key_frame;   /* number of the newest keyframe */
     uint32_t key_allowed; /* targets that were allowed when it began; 0: none is remembered */
     uint8_t change_count;
     bool forgot_changes; /* there were more in this window */

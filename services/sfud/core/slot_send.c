@@ -366,8 +366,7 @@ static void add_depdesc(const struct departure *d, const struct pass_packet *p,
         return;
     const uint32_t *active =
         p->layers.keyframe_start ? layer_filter_active_targets(&d->slot->filter) : NULL;
-    depdesc_rewrite(memory, p->ext.dependency_descriptor, &p->layers.layout, o->depdesc,
-                    active);
+    depdesc_rewrite(memory, p->ext.dependency_descriptor, &p->layers.layout, o->depdesc, active);
     if (memory->failed)
         return;
     v->present |= RTP_EXT_BIT(RTP_EXT_DEPENDENCY_DESCRIPTOR);
