@@ -21,7 +21,7 @@ void frame_tracker_done(struct frame_tracker *t)
 void frame_tracker_on_layers(struct frame_tracker *t, int64_t seq, const struct layer_frame *f)
 {
     if (t->layers == NULL) {
-        t->layers = malloc(sizeof *t->layers);
+        t->layers = calloc(1, sizeof *t->layers);
         if (t->layers == NULL)
             return;
         layer_decoder_init(&t->layers->decoder);

@@ -10,7 +10,7 @@
 #include "rtc/seq.h"
 
 enum {
-    JUDGE_BEHIND = 3, /* retransmissions of one packet that are told apart */
+    JUDGE_BEHIND = NACK_TRIES_MAX, /* retransmissions of one packet that are told apart */
     SENT_RING = 4096, /* packets remembered of each source, a power of two */
     SOURCES_MAX = 256,
     STREAMS_MAX = 2048,

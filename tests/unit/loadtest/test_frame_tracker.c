@@ -142,11 +142,63 @@ static void long_streams_wrap_the_ring_without_losing_frames(void **state)
     assert_int_equal(frames, 99999);
 }
 
+/* A whole picture of one packet, of a layer, that refers to a frame so far back (0: to none). */
+static unsigned layered(int64_t seq, uint16_t number, uint8_t spatial, uint16_t back, bool end)
+{
+    struct layer_frame f = { .number = number,
+                             .is_known = true,
+                             .starts = back == 0,
+                             .frame_end = true,
+                             .spatial = spatial,
+                             .reference_count = back > 0,
+                             .references = { back } };
+    frame_tracker_on_layers(&t, seq, &f);
+    return frame_tracker_on_packet(&t, seq, back == 0, end, now);
+}
+
+static void a_picture_is_shown_in_its_highest_layer(void **state)
+{
+    assert_int_equal(layered(1, 65535, 0, 0, false), 0);
+    assert_int_equal(layered(2, 0, 1, 1, true), 1);
+    assert_int_equal(frame_tracker_shown(&t), 1);
+    assert_int_equal(layered(3, 1, 0, 2, true), 1);
+    assert_int_equal(frame_tracker_shown(&t), 0);
+    frame_tracker_done(&t);
+}
+
+static void a_reference_that_was_not_sent_breaks_the_stream(void **state)
+{
+    assert_int_equal(layered(1, 10, 0, 0, true), 1);
+    assert_int_equal(layered(2, 12, 1, 1, true), 0); /* 11 was not sent, and no packet is missing */
+    assert_int_equal(t.undecodable_count, 1);
+    assert_true(t.broken);
+    assert_int_equal(layered(3, 13, 0, 3, true), 0);
+    assert_int_equal(layered(4, 20, 0, 0, true), 1);
+    assert_int_equal(t.undecodable_count, 1);
+    frame_tracker_done(&t);
+}
+
+static void a_lost_packet_is_no_reference_withheld(void **state)
+{
+    assert_int_equal(layered(1, 10, 0, 0, true), 1);
+    assert_int_equal(layered(3, 12, 0, 1, true), 0);
+    assert_int_equal(layered(2, 11, 0, 1, true), 2);
+    assert_int_equal(layered(5, 14, 0, 1, true), 0);
+    now += FRAME_TRACKER_PATIENCE_US;
+    assert_int_equal(frame_tracker_tick(&t, now), 0);
+    assert_true(t.broken);
+    assert_int_equal(t.undecodable_count, 0);
+    frame_tracker_done(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(nothing_is_shown_before_the_first_keyframe, set_up),
         cmocka_unit_test_setup(a_frame_is_shown_with_its_last_packet, set_up),
+        cmocka_unit_test_setup(a_picture_is_shown_in_its_highest_layer, set_up),
+        cmocka_unit_test_setup(a_reference_that_was_not_sent_breaks_the_stream, set_up),
+        cmocka_unit_test_setup(a_lost_packet_is_no_reference_withheld, set_up),
         cmocka_unit_test_setup(a_late_packet_frees_the_frames_behind_it, set_up),
         cmocka_unit_test_setup(a_hole_that_stays_needs_a_keyframe, set_up),
         cmocka_unit_test_setup(a_whole_keyframe_waits_for_no_hole_before_it, set_up),

@@ -168,6 +168,34 @@ static void rewriting_shifts_frame_numbers(void **state)
     assert_bytes(written(&w), ((uint8_t[]){ 0xc1, 0xff }), 2);
 }
 
+/* The same frames by ids of their own. */
+static void templates_are_shifted_with_their_structure(void **state)
+{
+    for (size_t n = 0; depdesc_pattern_at(n) != NULL; n++) {
+        const struct depdesc_pattern *p = depdesc_pattern_at(n);
+        for (unsigned shift = 0; shift < 64; shift += 7) {
+            struct depdesc_structure s = no_structure, shifted = no_structure, old;
+            struct depdesc_info d, again;
+            for (unsigned i = 0; i < p->template_count; i++) {
+                uint8_t memory[DEPDESC_PATTERN_SIZE_MAX], out[DEPDESC_SIZE_MAX];
+                struct bytes value = write_packet(memory, p, (uint8_t)i, i == 0, 9);
+                assert_int_equal(depdesc_read(value, &s, &d, &s), OK);
+                struct writer w = writer_of(out, sizeof out);
+                depdesc_rewrite(&w, value, &d.layout, (struct depdesc_shift){ 0, (uint8_t)shift },
+                                i == 0 ? &(uint32_t){ 1 } : NULL);
+                assert_int_equal(depdesc_read(written(&w), &shifted, &again, &shifted), OK);
+                assert_int_equal(shifted.template_id_offset, shift);
+                assert_int_equal(again.present, d.present);
+                assert_int_equal(again.spatial, d.spatial);
+                assert_memory_equal(again.references, d.references, sizeof d.references);
+                old = s;
+                if (i > 0 && shift >= p->template_count && shift + p->template_count <= 64)
+                    assert_int_equal(depdesc_read(written(&w), &old, &again, &old), ERR_BAD_STATE);
+            }
+        }
+    }
+}
+
 /* 1 1 000001 | 0001 | then 01000 (only the mask) 011 */
 static void a_mask_goes_into_a_short_descriptor(void **state)
 {
@@ -240,6 +268,7 @@ int main(void)
         cmocka_unit_test(fields_of_the_frame_replace_the_template),
         cmocka_unit_test(truncated_structures_are_refused_and_change_nothing),
         cmocka_unit_test(rewriting_shifts_frame_numbers),
+        cmocka_unit_test(templates_are_shifted_with_their_structure),
         cmocka_unit_test(a_mask_goes_into_a_short_descriptor),
         cmocka_unit_test(a_mask_changes_nothing_else),
     };

@@ -211,6 +211,47 @@ static void an_unwanted_packet_that_comes_late_fills_the_gap_it_left(void **stat
     assert_int_equal(push_seq(&f, 2, true, FORWARDER_FILL).seq, 101);
 }
 
+static void a_number_that_was_filled_is_not_used_again_after_a_switch(void **state)
+{
+    struct forwarder f = started_at(1);
+    push_seq(&f, 4, true, FORWARDER_SWALLOWED);
+    assert_int_equal(push_seq(&f, 2, true, FORWARDER_FILL).seq, 101);
+    assert_int_equal(push_seq(&f, 3, true, FORWARDER_FILL).seq, 102);
+    forwarder_stop(&f);
+    forwarder_want(&f, 1);
+    assert_int_equal(push_seq(&f, 9, false, FORWARDER_SWITCHED).seq, 103);
+}
+
+static struct forwarder_output push_described(struct forwarder *f, uint32_t input, int64_t seq,
+                                              uint8_t template_count)
+{
+    struct forwarder_output o = { 0 };
+    struct forwarder_packet p = { .input = input,
+                                  .seq = seq,
+                                  .timestamp = (uint32_t)seq * 100,
+                                  .clock_rate = CLOCK,
+                                  .arrival = seq * 1000,
+                                  .keyframe_start = true,
+                                  .has_frame_number = true,
+                                  .frame_number = (uint16_t)seq,
+                                  .template_count = template_count };
+    forwarder_want(f, input);
+    (void)forwarder_push(f, &p, &o);
+    return o;
+}
+
+/* A packet of the new input that overtakes its keyframe is not read by the old structure. */
+static void templates_of_inputs_in_a_row_have_different_ids(void **state)
+{
+    struct forwarder f;
+    forwarder_init(&f, true, 100, 0);
+    assert_int_equal(push_described(&f, 1, 1, 15).depdesc.templates, 0);
+    assert_int_equal(push_described(&f, 1, 2, 15).depdesc.templates, 0);
+    assert_int_equal(push_described(&f, 2, 1, 5).depdesc.templates, 15);
+    assert_int_equal(push_described(&f, 1, 3, 15).depdesc.templates, 20);
+    assert_int_equal(push_described(&f, 2, 2, 5).depdesc.templates, 35);
+}
+
 static void what_is_older_than_the_switch_is_stale(void **state)
 {
     struct forwarder f = started_at(50);
@@ -377,6 +418,8 @@ int main(void)
         cmocka_unit_test(padding_is_swallowed_without_a_gap),
         cmocka_unit_test(a_late_packet_keeps_the_offset_of_its_neighbours),
         cmocka_unit_test(an_unwanted_packet_that_comes_late_fills_the_gap_it_left),
+        cmocka_unit_test(a_number_that_was_filled_is_not_used_again_after_a_switch),
+        cmocka_unit_test(templates_of_inputs_in_a_row_have_different_ids),
         cmocka_unit_test(what_is_older_than_the_switch_is_stale),
         cmocka_unit_test(padding_cannot_start_an_input),
         cmocka_unit_test(more_swallowed_runs_than_remembered_never_repeat_a_number),

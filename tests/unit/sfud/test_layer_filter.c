@@ -294,6 +294,61 @@ static void independent_spatial_layers_change_at_keyframes_only(void **state)
     }
 }
 
+/* Whatever the instant of a wish: a picture of which something was sent ends with a marker. */
+static void wishes_within_a_picture_leave_no_picture_without_end(void **state)
+{
+    for (size_t n = 0; depdesc_pattern_at(n) != NULL; n++) {
+        for (uint64_t seed = 0; seed < 60; seed++) {
+            static struct world w;
+            start(&w, depdesc_pattern_at(n)->name, seed * 31 + n);
+            for (unsigned i = 0; i < FRAMES; i++) {
+                struct stream_packet packets[STREAM_PACKETS_MAX];
+                size_t count = stream_next(&w.stream, &w.random, packets);
+                for (size_t k = 0; k < count; k++) {
+                    bool marker;
+                    if (prng_below(&w.random, 20) == 0)
+                        wish_at_random(&w);
+                    push(&w, &packets[k], &marker);
+                }
+                w.stream.wants_key |= prng_below(&w.random, 40) == 0;
+            }
+            for (unsigned i = 0; i + 1 < w.stream.picture; i++) {
+                if (w.highest_sent[i] < 0)
+                    continue;
+                assert_true(w.marked[i]);
+                assert_int_equal(w.marked_spatial[i], w.highest_sent[i]);
+            }
+        }
+    }
+}
+
+/* The frames behind it were decided on by the old target: the layers above were withheld. */
+static void a_late_keyframe_leads_to_no_layer_that_was_withheld(void **state)
+{
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        static struct world w;
+        bool marker;
+        start(&w, "L2T3", seed);
+        run(&w, 16);
+        layer_filter_want(&w.filter, 0, LAYER_ANY);
+        run(&w, 16);
+        w.stream.wants_key = true;
+        for (unsigned i = 0; i < 8; i++)
+            w.packet_count += stream_next(&w.stream, &w.random, &w.packets[w.packet_count]);
+        for (size_t i = 1; i < w.packet_count; i++) /* the first is the keyframe's first one */
+            push(&w, &w.packets[i], &marker);
+        layer_filter_want(&w.filter, 1, LAYER_ANY);
+        push(&w, &w.packets[0], &marker);
+        run(&w, 16);
+        assert_false(w.filter.broken);
+        assert_int_equal(w.filter.spatial, 0);
+        assert_true(layer_filter_needs_keyframe(&w.filter));
+        assert_decodable(&w);
+        for (unsigned i = 0; i + 1 < w.stream.picture; i++)
+            assert_true(w.highest_sent[i] < 0 || w.marked[i]);
+    }
+}
+
 static void a_new_input_waits_for_its_keyframe(void **state)
 {
     static struct world w;
@@ -429,6 +484,8 @@ int main(void)
         cmocka_unit_test(temporal_layers_rise_within_one_turn_and_fall_at_once),
         cmocka_unit_test(spatial_layers_of_full_svc_fall_within_one_picture),
         cmocka_unit_test(independent_spatial_layers_change_at_keyframes_only),
+        cmocka_unit_test(wishes_within_a_picture_leave_no_picture_without_end),
+        cmocka_unit_test(a_late_keyframe_leads_to_no_layer_that_was_withheld),
         cmocka_unit_test(a_new_input_waits_for_its_keyframe),
         cmocka_unit_test(the_mask_names_what_can_be_decoded),
         cmocka_unit_test(a_long_gap_keeps_the_target),
