@@ -39,7 +39,8 @@ static void rewrite_and_read(struct bytes value, struct depdesc_structure *known
     uint8_t buffer[DEPDESC_SIZE_MAX + 8];
     struct writer w = writer_of(buffer, sizeof buffer);
     if (depdesc_read(value, known, &d, &s) != OK) {
-        depdesc_rewrite(&w, value, &(struct depdesc_layout){ 0 }, (struct depdesc_shift){ 7, 3 }, &(uint32_t){ 1 });
+        depdesc_rewrite(&w, value, &(struct depdesc_layout){ 0 }, (struct depdesc_shift){ 7, 3 },
+                        &(uint32_t){ 1 });
         check(w.failed || writer_len(&w) == value.len);
         return;
     }

@@ -161,7 +161,8 @@ static void rewriting_shifts_frame_numbers(void **state)
     struct depdesc_layout none = { 0 };
     uint8_t out[16];
     struct writer w = writer_of(out, sizeof out);
-    depdesc_rewrite(&w, BYTES(0xc1, 0xff, 0xfe, 0x20, 0x55), &none, (struct depdesc_shift){ 5, 0 }, &(uint32_t){ 1 });
+    depdesc_rewrite(&w, BYTES(0xc1, 0xff, 0xfe, 0x20, 0x55), &none, (struct depdesc_shift){ 5, 0 },
+                    &(uint32_t){ 1 });
     assert_bytes(written(&w), ((uint8_t[]){ 0xc1, 0x00, 0x03, 0x20, 0x55 }), 5);
     w = writer_of(out, sizeof out);
     depdesc_rewrite(&w, BYTES(0xc1, 0xff), &none, (struct depdesc_shift){ 5, 0 }, NULL);

@@ -37,8 +37,7 @@ static void all_layers_are_as_their_templates_have_them(void **state)
             for (unsigned k = 0; k < p->spatial_count; k++) {
                 struct depdesc_info d = read_frame(p, &frames[k], &structure, &len);
                 assert_int_equal(d.spatial, k);
-                assert_int_equal(frames[k].number,
-                                 (uint16_t)(FIRST + i * p->spatial_count + k));
+                assert_int_equal(frames[k].number, (uint16_t)(FIRST + i * p->spatial_count + k));
                 assert_int_equal(frames[k].is_key, i == 0 || wants_key);
                 if (!frames[k].starts_all)
                     assert_int_equal(len, 3); /* nothing is custom */
@@ -80,12 +79,10 @@ static void frames_refer_to_frames_that_were_sent_whatever_layers_end(void **sta
                     assert_int_equal(d.spatial, k);
                     assert_int_equal(f->ends_picture, k + 1 == count);
                     if (d.head.active_targets_present)
-                        assert_int_equal(d.active_targets,
-                                         (1u << (count * p->temporal_count)) - 1);
+                        assert_int_equal(d.active_targets, (1u << (count * p->temporal_count)) - 1);
                     assert_int_equal(d.reference_count, (f->inter_layer ? 1 : 0) + (f->back > 0));
                     for (unsigned j = 0; j < d.reference_count; j++) {
-                        const struct sent *to =
-                            &sent[(uint16_t)(f->number - d.references[j])];
+                        const struct sent *to = &sent[(uint16_t)(f->number - d.references[j])];
                         assert_true(to->is_sent);
                         bool is_below = to->picture == i && f->inter_layer && to->spatial == k - 1;
                         bool is_own = to->spatial == k && i - to->picture == f->back;
