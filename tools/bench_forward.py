@@ -104,7 +104,10 @@ class Bench:
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode != 0:
             sys.exit(f"bench: {' '.join(command)}: {done.stderr}")
-        return json.loads(done.stdout)
+        figures = json.loads(done.stdout)
+        if figures["forwarded"] == 0:
+            sys.exit(f"bench: {' '.join(command)}: nothing was forwarded: {figures}")
+        return figures
 
     def choices(self):
         o = self.options

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "camera.h"
 
+#include "rtc/demux.h"
 #include "rtc/depdesc.h"
+#include "rtc/rtcp.h"
 #include "rtc/vp8.h"
 
 enum {
@@ -12,17 +14,34 @@ enum {
     HEIGHT = 720,
 };
 
-enum err camera_init(struct camera *c, enum seal_profile profile, const struct seal_master *master)
+enum err camera_init(struct camera *c, const struct dtls_keys *keys)
 {
-    c->sealer = sealer_new(profile, master, 1);
+    c->sealer = sealer_new(keys->profile, &keys->remote, 1);
+    c->opener = opener_new(keys->profile, &keys->local, 1);
     c->index = 1;
-    return c->sealer != NULL ? OK : ERR_SYSTEM;
+    return c->sealer != NULL && c->opener != NULL ? OK : ERR_SYSTEM;
 }
 
 void camera_done(struct camera *c)
 {
     sealer_free(c->sealer);
+    opener_free(c->opener);
     c->sealer = NULL;
+    c->opener = NULL;
+}
+
+void camera_hear(struct camera *c, uint8_t *datagram, size_t len)
+{
+    struct bytes packet = bytes_of(datagram, len);
+    if (demux_classify(packet) != DEMUX_RTCP ||
+        opener_rtcp(c->opener, packet, datagram, &len) != OK)
+        return;
+    struct rtcp_iter it = rtcp_iter_of(bytes_of(datagram, len));
+    bool is_asked = false;
+    for (struct rtcp_message m; rtcp_next(&it, &m) == OK;)
+        is_asked |= m.kind == RTCP_PLI || m.kind == RTCP_FIR;
+    if (is_asked && c->frame - c->keyframe_at >= CAMERA_KEYFRAME_SPACING)
+        c->at = 0;
 }
 
 /* RFC 6386 §9.1: the frame tag; keyframes have a start code and their size. */
@@ -88,7 +107,7 @@ static void write_payload(const struct camera *c, const struct trace_frame *f, b
 
 void camera_shoot(struct camera *c, usec now, struct camera_frame *ret)
 {
-    const struct trace_frame *f = &c->trace->frames[c->frame % c->trace->count];
+    const struct trace_frame *f = &c->trace->frames[c->at];
     size_t size = MAX(f->size, (uint32_t)KEYFRAME_HEADER_SIZE);
     size_t count = (size + PART_MAX - 1) / PART_MAX, larger = size % count;
     check(count <= CAMERA_FRAME_PACKETS_MAX);
@@ -106,5 +125,8 @@ void camera_shoot(struct camera *c, usec now, struct camera_frame *ret)
         ret->lens[i] = writer_len(&out);
     }
     ret->count = count;
+    if (f->is_keyframe)
+        c->keyframe_at = c->frame;
     c->frame++;
+    c->at = (c->at + 1) % c->trace->count;
 }

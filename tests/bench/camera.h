@@ -10,13 +10,14 @@
 
 #include "trace.h"
 
+#include "rtc/dtls.h"
 #include "rtc/rtp_ext.h"
-#include "rtc/seal.h"
 
 enum {
     CAMERA_PACKET_MAX = 1200,    /* before sealing, as browsers cut */
     CAMERA_DATAGRAM_SIZE = 1280, /* room of one sealed packet */
     CAMERA_FRAME_PACKETS_MAX = 256,
+    CAMERA_KEYFRAME_SPACING = TRACE_FPS, /* frames between two that are asked for */
 };
 
 struct camera {
@@ -28,9 +29,12 @@ struct camera {
     uint8_t payload_type;
     /* owned */
     struct sealer *sealer;
+    struct opener *opener;
     /* derived */
-    uint64_t index; /* extended sequence number of the next packet */
-    uint32_t frame; /* number of the next */
+    uint64_t index;       /* extended sequence number of the next packet */
+    uint32_t frame;       /* number of the next … */
+    size_t at;            /* … and its place in the trace */
+    uint32_t keyframe_at; /* number of the last keyframe */
     uint16_t transport_seq;
 };
 
@@ -40,11 +44,12 @@ struct camera_frame {
     size_t count;
 };
 
-/* c: given members are filled in. ERR_SYSTEM without memory. */
-MUST_USE enum err camera_init(struct camera *c, enum seal_profile profile,
-                              const struct seal_master *master);
+/* c: given members are filled in. keys: as the server sees them. ERR_SYSTEM without memory. */
+MUST_USE enum err camera_init(struct camera *c, const struct dtls_keys *keys);
 void camera_done(struct camera *c);
 /* The next frame, sealed. */
 void camera_shoot(struct camera *c, usec now, struct camera_frame *ret);
+/* A datagram from the server, overwritten: asked for a keyframe, the trace begins anew. */
+void camera_hear(struct camera *c, uint8_t *datagram, size_t len);
 
 #endif

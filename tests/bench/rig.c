@@ -124,7 +124,7 @@ static json_t *measure(struct rig *r, const struct rig_loop *loop, pthread_t thr
     };
     name_extensions(&camera.ext);
     int out = studio_socket(&r->address);
-    check(camera_init(&camera, r->profile, &r->keys.remote) == OK && out >= 0);
+    check(camera_init(&camera, &r->keys) == OK && out >= 0);
     check(pthread_getcpuclockid(thread, &clock) == 0);
     struct studio_config config = {
         .cameras = &camera, .sockets = &out, .count = 1, .speed = o->speed, .cpu = o->cpu_others

@@ -282,7 +282,7 @@ static bool open_camera(struct stage *s, size_t room)
     keys_of((uint32_t)room, s->config.profile, &keys);
     s->sockets[room] = studio_socket(&s->address);
     s->people[room].socket = s->sockets[room];
-    return s->sockets[room] >= 0 && camera_init(c, s->config.profile, &keys.remote) == OK;
+    return s->sockets[room] >= 0 && camera_init(c, &keys) == OK;
 }
 
 static bool open_people(struct stage *s)

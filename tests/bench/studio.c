@@ -53,6 +53,14 @@ static void send_frame(struct studio *s, int fd)
     atomic_fetch_add(&s->counters.packets, done);
 }
 
+/* What the server wants of it. */
+static void hear(struct camera *c, int fd)
+{
+    uint8_t datagram[2048];
+    for (ssize_t len; (len = recv(fd, datagram, sizeof datagram, MSG_DONTWAIT)) > 0;)
+        camera_hear(c, datagram, (size_t)len);
+}
+
 static void *run(void *arg)
 {
     struct studio *s = arg;
@@ -68,6 +76,7 @@ static void *run(void *arg)
         if (now - due > atomic_load(&s->counters.late_us))
             atomic_store(&s->counters.late_us, now - due);
         size_t i = turn % s->config.count;
+        hear(&s->config.cameras[i], s->config.sockets[i]);
         camera_shoot(&s->config.cameras[i], now, &s->frame);
         send_frame(s, s->config.sockets[i]);
     }

@@ -1,7 +1,7 @@
 /* studio.h - a thread with the cameras of all rooms, each frame at its time.
  *
  * Camera i of n starts i / n of a frame time after the first, so that rooms do not beat together;
- * the packets of a frame leave back to back, each as one datagram.
+ * the packets of a frame leave back to back, each as one datagram. A keyframe comes when asked for.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TESTS_BENCH_STUDIO_H
