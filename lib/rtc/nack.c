@@ -61,9 +61,36 @@ static void add_missing(struct nack_generator *g, int64_t first, int64_t last, u
             g->keyframe_wanted = true;
         return;
     }
-    for (int64_t seq = first; seq <= last; seq++)
-        g->missing[g->missing_count++] = (struct nack_entry){ .seq = seq, .asked_at = now };
+    for (int64_t seq = first; seq <= last; seq++) {
+        size_t suspected = (size_t)(seq - first); /* the tail begins at `first`, too */
+        g->missing[g->missing_count++] = suspected < g->tail_count
+                                             ? g->tail[suspected]
+                                             : (struct nack_entry){ .seq = seq, .asked_at = now };
+    }
     check(g->missing_count <= NACK_MISSING_MAX);
+}
+
+/* The newest packet is now `seq`: what was suspected up to it has come, or is missing. */
+static void advance_tail(struct nack_generator *g, int64_t seq)
+{
+    size_t gone = 0;
+    while (gone < g->tail_count && g->tail[gone].seq <= seq) {
+        if (g->tail[gone].seq == seq && g->tail[gone].tries > 0)
+            g->recovered_count++;
+        gone++;
+    }
+    g->tail_count -= gone;
+    memmove(g->tail, g->tail + gone, g->tail_count * sizeof(g->tail[0]));
+}
+
+void nack_suspect_tail(struct nack_generator *g, size_t count, usec now)
+{
+    if (!g->unwrapper.started)
+        return;
+    for (size_t i = g->tail_count; i < MIN(count, (size_t)NACK_TAIL_MAX); i++) {
+        int64_t seq = g->unwrapper.highest + 1 + (int64_t)i;
+        g->tail[g->tail_count++] = (struct nack_entry){ .seq = seq, .asked_at = now };
+    }
 }
 
 static void remove_recovered(struct nack_generator *g, int64_t seq)
@@ -82,7 +109,7 @@ static int64_t restart(struct nack_generator *g, int64_t seq)
 {
     if (seq < g->unwrapper.highest)
         seq += 1 << 16; /* extended numbers never go back */
-    g->missing_count = 0;
+    g->missing_count = g->tail_count = 0;
     g->has_keyframe = false;
     g->keyframe_wanted = true;
     return seq;
@@ -107,6 +134,7 @@ int64_t nack_on_packet(struct nack_generator *g, uint16_t wire_seq, bool keyfram
         add_missing(g, g->unwrapper.highest + 1, seq - 1, now);
     else
         remove_recovered(g, seq);
+    advance_tail(g, seq);
     (void)seq_learn(&g->unwrapper, seq);
     if (keyframe_start)
         note_keyframe(g, seq);
@@ -133,13 +161,17 @@ static usec due_at(const struct nack_generator *g, const struct nack_entry *e)
     return passed ? e->asked_at : e->asked_at + NACK_REORDER_US;
 }
 
-size_t nack_take(struct nack_generator *g, usec now, uint16_t ret_seqs[NACK_BATCH_MAX])
+/* Those of the list that are due, appended to ret_seqs[taken]; who has been asked for often enough
+ * leaves it. Returns the new length of ret_seqs. */
+static size_t take_due(struct nack_generator *g, struct nack_entry *list, size_t *list_count,
+                       usec now, uint16_t *ret_seqs, size_t taken)
 {
-    size_t taken = 0, kept = 0;
-    for (size_t i = 0; i < g->missing_count; i++) {
-        struct nack_entry e = g->missing[i];
+    bool is_tail = list == g->tail;
+    size_t kept = 0;
+    for (size_t i = 0; i < *list_count; i++) {
+        struct nack_entry e = list[i];
         if (due_at(g, &e) <= now && taken < NACK_BATCH_MAX) {
-            if (e.tries == NACK_TRIES_MAX) {
+            if (!is_tail && e.tries == NACK_TRIES_MAX) {
                 count_lost(g, e.seq);
                 continue;
             }
@@ -147,9 +179,19 @@ size_t nack_take(struct nack_generator *g, usec now, uint16_t ret_seqs[NACK_BATC
             e.tries++;
             e.asked_at = now;
         }
-        g->missing[kept++] = e;
+        list[kept++] = e;
     }
-    g->missing_count = kept;
+    *list_count = kept;
+    return taken;
+}
+
+size_t nack_take(struct nack_generator *g, usec now, uint16_t ret_seqs[NACK_BATCH_MAX])
+{
+    size_t taken = take_due(g, g->missing, &g->missing_count, now, ret_seqs, 0);
+    taken = take_due(g, g->tail, &g->tail_count, now, ret_seqs, taken);
+    /* nobody knows whether the tail was ever sent */
+    if (g->tail_count > 0 && g->tail[0].tries >= NACK_TAIL_TRIES_MAX)
+        g->tail_count = 0;
     g->asked_count += taken;
     return taken;
 }
@@ -159,6 +201,8 @@ usec nack_next_deadline(const struct nack_generator *g)
     usec next = USEC_NEVER;
     for (size_t i = 0; i < g->missing_count; i++)
         next = MIN(next, due_at(g, &g->missing[i]));
+    for (size_t i = 0; i < g->tail_count; i++)
+        next = MIN(next, due_at(g, &g->tail[i]));
     return next;
 }
 

@@ -23,6 +23,8 @@ enum {
     NACK_REPEAT_MIN_US = 20000,
     NACK_RTT_DEFAULT_US = 100000,
     NACK_BATCH_MAX = 128,    /* sequence numbers per nack_take() */
+    NACK_TAIL_MAX = 4,       /* packets behind the newest that are taken for lost at once */
+    NACK_TAIL_TRIES_MAX = 4, /* they may never have been sent */
     NACK_RESTART_GAP = 3000, /* a jump this wide is a restarted stream, not loss */
 };
 
@@ -37,6 +39,8 @@ struct nack_generator {
     struct seq_unwrapper unwrapper;
     struct nack_entry missing[NACK_MISSING_MAX]; /* ascending by seq */
     size_t missing_count;
+    struct nack_entry tail[NACK_TAIL_MAX]; /* from the newest on, without a gap */
+    size_t tail_count;
     int64_t keyframe_seq; /* newest packet known to start a keyframe */
     bool has_keyframe;
     bool keyframe_wanted;
@@ -53,6 +57,11 @@ void nack_set_rtt(struct nack_generator *g, usec rtt_us);
 /* A packet of the media stream arrived, or was restored from RTX with its original number.
  * keyframe_start: it is the first packet of a keyframe. Returns the extended sequence number. */
 int64_t nack_on_packet(struct nack_generator *g, uint16_t seq, bool keyframe_start, usec now);
+
+/* The publisher has sent up to `count` packets that did not come, and they may be the next ones of
+ * this stream: that the end of a frame is lost would otherwise show only when the next frame comes.
+ * Asked for like others, but not missed if they never come. */
+void nack_suspect_tail(struct nack_generator *g, size_t count, usec now);
 
 /* A packet of this number would be news: it is newer than all, or missing. */
 bool nack_is_missing(const struct nack_generator *g, uint16_t seq);

@@ -50,18 +50,20 @@ static void advance(struct twcc_recorder *r, int64_t seq)
     r->next_seq = MAX(r->next_seq, r->oldest_seq);
 }
 
-void twcc_recorder_on_packet(struct twcc_recorder *r, uint16_t transport_seq, bool marker,
-                             usec arrival)
+size_t twcc_recorder_on_packet(struct twcc_recorder *r, uint16_t transport_seq, bool marker,
+                               usec arrival)
 {
+    size_t skipped = 0;
     int64_t seq = seq_peek16(&r->unwrapper, transport_seq);
     if (!r->started) {
         r->started = true;
         r->oldest_seq = r->next_seq = seq;
         r->sent_at = arrival;
     } else if (seq > r->unwrapper.highest) {
+        skipped = (size_t)(seq - r->unwrapper.highest - 1);
         advance(r, seq);
     } else if (seq <= r->unwrapper.highest - LATE_MAX || is_received(r, seq)) {
-        return;
+        return 0;
     }
     (void)seq_learn(&r->unwrapper, seq);
     r->oldest_seq = MIN(r->oldest_seq, seq);
@@ -70,6 +72,7 @@ void twcc_recorder_on_packet(struct twcc_recorder *r, uint16_t transport_seq, bo
     r->arrival[place_of(seq)] = (uint32_t)((uint64_t)arrival / TWCC_TICK_US);
     r->pending = true;
     r->marker |= marker;
+    return skipped;
 }
 
 usec twcc_recorder_next_deadline(const struct twcc_recorder *r)

@@ -37,9 +37,10 @@ struct twcc_recorder {
 
 void twcc_recorder_init(struct twcc_recorder *r);
 
-/* One packet that carries transport_seq. The first arrival wins. marker: RTP marker of video. */
-void twcc_recorder_on_packet(struct twcc_recorder *r, uint16_t transport_seq, bool marker,
-                             usec arrival);
+/* One packet that carries transport_seq. The first arrival wins. marker: RTP marker of video.
+ * Returns how many numbers it skipped: packets that were lost, or will be late. */
+size_t twcc_recorder_on_packet(struct twcc_recorder *r, uint16_t transport_seq, bool marker,
+                               usec arrival);
 
 /* When twcc_recorder_write() should be called; USEC_NEVER if nothing arrived. */
 usec twcc_recorder_next_deadline(const struct twcc_recorder *r);

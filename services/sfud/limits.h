@@ -108,7 +108,8 @@ enum {
 #define KEYFRAME_RETRY_TIME         MILLIS(500) /* asked, none came: the request or it was lost */
 #define KEYFRAME_RETRIES_MAX        20          /* then wait until somebody asks again, or waits */
 #define KEYFRAME_WAITERS_INTERVAL   SECONDS(2) /* looking for slots that wait and nobody asks for */
-#define ENCODING_SILENT_TIME        SECONDS(1) /* a layer that pauses is not active any more */
+#define ENCODING_SILENT_TIME        SECONDS(1) /* a layer that pauses is not active any more … */
+#define ENCODING_SILENT_BESIDE      MILLIS(400) /* … or, while other layers of the camera go on */
 #define ENCODING_FORGET_TIME        SECONDS(60) /* its memory goes back to the pool */
 #define RTCP_REPORT_INTERVAL        SECONDS(1)  /* SR and RR; well below 5 % of any call */
 #define RTCP_FIRST_REPORT_TIME      MILLIS(200) /* lip sync wants a sender report soon */
@@ -122,8 +123,9 @@ enum {
 #define DEMAND_REPEAT_TIME     SECONDS(5)  /* told again if it has no effect, each time later */
 #define DEMAND_REPEAT_TIME_MAX SECONDS(80)
 /* Statistics. */
-#define QUALITY_INTERVAL        SECONDS(2) /* scores at most this often (protocol.md) */
-#define QUALITY_REPEAT_TIME     SECONDS(30) /* what is not perfect is told again: events may be lost */
+#define QUALITY_INTERVAL    SECONDS(2)  /* scores at most this often (protocol.md) */
+#define QUALITY_REPEAT_TIME SECONDS(30) /* what is not perfect is told again: events may be lost   \
+                                         */
 #define QUALITY_WARM_UP_TIME    SECONDS(8)  /* the estimate has to grow first */
 #define QUALITY_GATHER_TIME     MILLIS(200) /* scores of a room that go into one event */
 #define FREEZE_TIME             MILLIS(500) /* people notice */

@@ -28,6 +28,9 @@ static void check_generator(const struct nack_generator *g)
         check(g->missing[i].seq >= g->unwrapper.highest - NACK_AGE_MAX);
         check(g->missing[i].tries <= NACK_TRIES_MAX);
     }
+    check(g->tail_count <= NACK_TAIL_MAX);
+    for (size_t i = 0; i < g->tail_count; i++)
+        check(g->tail[i].seq == g->unwrapper.highest + 1 + (int64_t)i);
 }
 
 static void check_take(struct nack_generator *g, usec now)
@@ -89,6 +92,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         }
         if ((op & 0x18) == 0x18)
             send_log_gate(&log, out_seq - 3);
+        if ((op & 0x0c) == 0x0c)
+            nack_suspect_tail(&g, value % 8, now);
         if ((op & 0x10) != 0)
             check_take(&g, now);
         if ((op & 0x20) != 0)

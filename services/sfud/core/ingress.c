@@ -68,6 +68,8 @@ struct arrival {
     struct bytes payload; /* of the media: without RTX number */
     uint16_t seq;         /* original */
     usec at;
+    size_t
+        skipped; /* packets of the publisher, of whichever stream, that should have come before */
     bool is_rtx;
 };
 
@@ -211,7 +213,7 @@ static bool open_packet(struct worker *w, struct arrival *a, const struct datagr
     if (a->ext.present & RTP_EXT_BIT(RTP_EXT_TRANSPORT_CC)) {
         bool marker = a->rtp.marker &&
                       codec_kind(a->t->params.formats[a->rtp.payload_type].codec) == MEDIA_VIDEO;
-        twcc_recorder_on_packet(&a->t->twcc, a->ext.transport_seq, marker, d->arrival);
+        a->skipped = twcc_recorder_on_packet(&a->t->twcc, a->ext.transport_seq, marker, d->arrival);
         a->t->twcc_media_ssrc = a->rtp.ssrc;
         worker_wake(w, a->t->self, twcc_recorder_next_deadline(&a->t->twcc));
     }
@@ -326,6 +328,23 @@ static void meter(struct encoding *e, const struct pass_packet *p, usec now)
                    e->in_keyframe ? size / 4 : size, now);
 }
 
+/* Packets are missing that were not of this stream: perhaps the last ones of another's frame. */
+static void suspect_tails(struct worker *w, struct arrival *a, int64_t own_skipped, usec now)
+{
+    if (a->is_rtx || (int64_t)a->skipped <= own_skipped)
+        return;
+    size_t count = a->skipped - (size_t)MAX(own_skipped, 0);
+    for (size_t i = 0; i < a->t->ssrc_count; i++) {
+        const struct transport_ssrc *s = &a->t->ssrcs[i];
+        struct track *track = pool_at(&w->tracks, a->t->media[s->media_index]);
+        struct encoding *e = track == NULL || s->is_rtx ? NULL : track_encoding(w, track, s->layer);
+        if (e == NULL || e == a->encoding || !e->is_video || !e->is_active || !e->has_nack)
+            continue;
+        nack_suspect_tail(&e->nack, count, now);
+        worker_wake(w, a->t->self, nack_next_deadline(&e->nack));
+    }
+}
+
 void ingress_rtp(struct worker *w, struct transport *t, const struct datagram *d, usec now)
 {
     struct arrival a = { .t = t, .at = d->arrival };
@@ -347,7 +366,9 @@ void ingress_rtp(struct worker *w, struct transport *t, const struct datagram *d
     }
     track_on_packet(w, a.track, a.encoding, now);
     p->encoding = a.encoding->self;
+    int64_t before = encoding_highest(a.encoding);
     p->seq = encoding_on_packet(a.encoding, a.seq, p->layers.keyframe_start, now);
+    suspect_tails(w, &a, p->seq - before - 1, now);
     p->timestamp = a.rtp.timestamp;
     p->marker = a.rtp.marker;
     p->format = *a.format;

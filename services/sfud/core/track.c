@@ -6,7 +6,7 @@
 /* A stream may be replaced by another SSRC only when it has been quiet for this long: a publisher
  * that alternates between two gets one of them through. */
 #define REPLACE_QUIET_TIME MILLIS(100)
-#define TRACK_TICK         MILLIS(200)
+#define TRACK_TICK         MILLIS(100)
 
 struct track *track_new(struct worker *w, struct transport *t, uint8_t media_index)
 {
@@ -146,6 +146,28 @@ void track_set_muted(struct worker *w, struct track *track, bool muted, usec now
     reselect(w, track, now);
 }
 
+/* The camera is on, but this layer is not: the publisher's line or processor is too weak for it. */
+static bool is_left_out(const struct worker *w, const struct track *track, const struct encoding *e,
+                        usec now)
+{
+    for (unsigned i = 0; i < track->layer_count; i++) {
+        const struct encoding *other = track_encoding(w, track, i);
+        if (other != NULL && other != e && now - other->packet_at < ENCODING_SILENT_BESIDE / 2)
+            return now - e->packet_at >= ENCODING_SILENT_BESIDE;
+    }
+    return false;
+}
+
+/* When to look at it again. */
+static usec silence_deadline(const struct encoding *e, usec now)
+{
+    usec silent = now - e->packet_at;
+    if (silent < ENCODING_SILENT_BESIDE)
+        return e->packet_at + ENCODING_SILENT_BESIDE;
+    return silent < 2 * ENCODING_SILENT_TIME ? now + TRACK_TICK
+                                             : e->packet_at + ENCODING_FORGET_TIME;
+}
+
 usec track_tick(struct worker *w, struct track *track, usec now)
 {
     usec next = track_tell_demand(w, track, now);
@@ -155,14 +177,12 @@ usec track_tick(struct worker *w, struct track *track, usec now)
             continue;
         encoding_expire(e, &w->payloads, now - PACKET_CACHE_TIME);
         usec silent = now - e->packet_at;
-        if (e->is_active && silent >= ENCODING_SILENT_TIME)
+        if (e->is_active && (silent >= ENCODING_SILENT_TIME || is_left_out(w, track, e, now)))
             put_to_sleep(w, track, e, now);
         if (silent >= ENCODING_FORGET_TIME)
             free_encoding(w, track, i);
         else
-            next =
-                MIN(next, silent < 2 * ENCODING_SILENT_TIME ? now + TRACK_TICK
-                                                            : e->packet_at + ENCODING_FORGET_TIME);
+            next = MIN(next, silence_deadline(e, now));
     }
     return next;
 }

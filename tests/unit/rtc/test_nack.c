@@ -56,6 +56,41 @@ static void nack_is_sent_after_the_reorder_time(void **state)
     assert_int_equal(nack_take(&g, NACK_REORDER_US, seqs), 1);
 }
 
+static void a_lost_end_of_a_frame_is_asked_for_before_the_next_frame(void **state)
+{
+    arrive(1, 2, 0);
+    nack_suspect_tail(&g, 2, 0);
+    assert_true(nack_next_deadline(&g) == NACK_REORDER_US);
+    assert_int_equal(nack_take(&g, NACK_REORDER_US, seqs), 2);
+    assert_int_equal(seqs[0], 3);
+    assert_int_equal(seqs[1], 4);
+    arrive(3, 3, MILLIS(50)); /* by RTX */
+    assert_int_equal(g.recovered_count, 1);
+    /* the next frame shows that the other is missing indeed: its requests are paced as before */
+    arrive(5, 6, MILLIS(51));
+    assert_true(nack_next_deadline(&g) == NACK_REORDER_US + NACK_ECHO_US);
+    assert_int_equal(nack_take(&g, MILLIS(51), seqs), 1);
+    assert_int_equal(nack_take(&g, MILLIS(52), seqs), 0);
+    arrive(4, 4, MILLIS(60));
+    assert_int_equal(g.recovered_count, 2);
+    assert_true(nack_next_deadline(&g) == USEC_NEVER);
+}
+
+static void a_tail_that_never_was_is_forgotten(void **state)
+{
+    nack_suspect_tail(&g, 1, 0);
+    assert_true(nack_next_deadline(&g) == USEC_NEVER); /* nothing came yet */
+    arrive(1, 2, 0);
+    nack_suspect_tail(&g, 100, 0);
+    size_t asked = 0;
+    for (usec now = 0; now < SECONDS(2); now += MILLIS(5))
+        asked += nack_take(&g, now, seqs);
+    assert_int_equal(asked, NACK_TAIL_MAX * NACK_TAIL_TRIES_MAX);
+    assert_true(nack_next_deadline(&g) == USEC_NEVER);
+    assert_int_equal(g.lost_count, 0);
+    assert_false(nack_take_keyframe_wanted(&g));
+}
+
 static void repeats_are_paced_by_the_round_trip(void **state)
 {
     arrive(1, 1, 0);
@@ -260,6 +295,8 @@ int main(void)
         cmocka_unit_test_setup(nack_is_not_sent_for_late_packet, setup),
         cmocka_unit_test_setup(nack_is_sent_once_two_newer_packets_came, setup),
         cmocka_unit_test_setup(nack_is_sent_after_the_reorder_time, setup),
+        cmocka_unit_test_setup(a_lost_end_of_a_frame_is_asked_for_before_the_next_frame, setup),
+        cmocka_unit_test_setup(a_tail_that_never_was_is_forgotten, setup),
         cmocka_unit_test_setup(repeats_are_paced_by_the_round_trip, setup),
         cmocka_unit_test_setup(after_ten_tries_a_keyframe_is_wanted, setup),
         cmocka_unit_test_setup(recovered_packet_is_not_asked_again, setup),

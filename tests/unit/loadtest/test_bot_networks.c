@@ -1,4 +1,5 @@
-/* Whole bots in simulation: a viewer's line becomes slow, and good again. What they see meanwhile.
+/* Whole bots in simulation: a line becomes slow, and good again; or it loses packets. What people
+ * see meanwhile.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
@@ -109,10 +110,58 @@ static void a_short_queue_costs_one_retransmission(void **state)
         squeeze(&line, MILLIS(500), seed);
 }
 
+static const char pair[] = "groups:\n"
+                           "  people:\n"
+                           "    bots: 2\n"
+                           "    talk: always\n"
+                           "    video: vp8\n"
+                           "    layers: [180, 360]\n"
+                           "    audio-slots: 1\n"
+                           "    video-slots: 1\n"
+                           "    watch-size: 640x360\n";
+
+/* What one of them did not see of the other. */
+static usec frozen_time(unsigned bot)
+{
+    size_t count;
+    const struct interruption *all = bot_interruptions(sim.bots[bot].bot, &count);
+    usec sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += all[i].kind == MEDIA_VIDEO ? all[i].to - all[i].from : 0;
+    return sum;
+}
+
+/* The second of two has a line that loses every twentieth packet each way, at 80 ms. What they
+ * send, the media node asks for again; what they get, they do. */
+static void loss_is_hardly_seen(void **state)
+{
+    enum { RUNS = 10 };
+    static const struct network_path path = { .delay_us = MILLIS(40) - SIM_DELAY, .loss = 0.05 };
+    const struct network bad = { .up = path, .down = path };
+    usec frozen[2] = { 0 };
+    for (uint64_t seed = 1; seed <= RUNS; seed++) {
+        sim_init(&sim, pair, seed);
+        sim_start(&sim);
+        sim_set_network(&sim, 1, &bad);
+        sim_run(&sim, SECONDS(5));
+        measure_for(SECONDS(30));
+        show("5 % loss");
+        for (unsigned i = 0; i < 2; i++)
+            frozen[i] += frozen_time(i);
+        sim_done(&sim);
+    }
+    print_message("frozen %.2f %% on the way up, %.2f %% on the way down\n",
+                  (double)frozen[0] * 100 / (double)SECONDS(30 * RUNS),
+                  (double)frozen[1] * 100 / (double)SECONDS(30 * RUNS));
+    assert_true(frozen[0] < SECONDS(30 * RUNS) / 100);
+    assert_true(frozen[1] < SECONDS(30 * RUNS) * 3 / 100);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_squeezed_viewer_sees_on),
+        cmocka_unit_test(loss_is_hardly_seen),
         cmocka_unit_test(a_short_queue_costs_one_retransmission),
     };
     sim_prepare();
