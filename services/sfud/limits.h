@@ -105,7 +105,7 @@ enum {
 #define RESTART_INTERVAL_MIN        SECONDS(5)  /* DTLS restarts on the participant's own wish */
 #define REKEY_TIME                  SECONDS(3)  /* what was sealed with the keys before may come */
 #define KEYFRAME_INTERVAL_MIN       MILLIS(200) /* requests per encoding, all askers together */
-#define KEYFRAME_RETRY_TIME         MILLIS(500) /* asked, none came: the request or it was lost */
+#define KEYFRAME_RETRY_TIME         MILLIS(350) /* asked, none came: lost, or too soon (browsers: 300 ms) */
 #define KEYFRAME_RETRIES_MAX        20          /* then wait until somebody asks again, or waits */
 #define KEYFRAME_WAITERS_INTERVAL   SECONDS(2) /* looking for slots that wait and nobody asks for */
 #define ENCODING_SILENT_TIME        SECONDS(1) /* a layer that pauses is not active any more … */

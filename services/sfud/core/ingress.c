@@ -328,6 +328,9 @@ static void meter(struct encoding *e, const struct pass_packet *p, usec now)
                    e->in_keyframe ? size / 4 : size, now);
 }
 
+/* A stream that has been quiet for longer has no frame under way. */
+#define TAIL_TIME MILLIS(300)
+
 /* Packets are missing that were not of this stream: perhaps the last ones of another's frame. */
 static void suspect_tails(struct worker *w, struct arrival *a, int64_t own_skipped, usec now)
 {
@@ -338,7 +341,7 @@ static void suspect_tails(struct worker *w, struct arrival *a, int64_t own_skipp
         const struct transport_ssrc *s = &a->t->ssrcs[i];
         struct track *track = pool_at(&w->tracks, a->t->media[s->media_index]);
         struct encoding *e = track == NULL || s->is_rtx ? NULL : track_encoding(w, track, s->layer);
-        if (e == NULL || e == a->encoding || !e->is_video || !e->is_active || !e->has_nack)
+        if (e == NULL || e == a->encoding || !e->has_nack || now - e->packet_at > TAIL_TIME)
             continue;
         nack_suspect_tail(&e->nack, count, now);
         worker_wake(w, a->t->self, nack_next_deadline(&e->nack));
@@ -364,7 +367,8 @@ void ingress_rtp(struct worker *w, struct transport *t, const struct datagram *d
         stats_count(&w->stats, STAT_DROP_MALFORMED);
         return;
     }
-    track_on_packet(w, a.track, a.encoding, now);
+    if (!a.is_rtx)
+        track_on_packet(w, a.track, a.encoding, now);
     p->encoding = a.encoding->self;
     int64_t before = encoding_highest(a.encoding);
     p->seq = encoding_on_packet(a.encoding, a.seq, p->layers.keyframe_start, now);

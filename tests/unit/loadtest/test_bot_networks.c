@@ -97,7 +97,7 @@ static void a_squeezed_viewer_sees_on(void **state)
     };
     for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
         for (uint64_t seed = 1; seed <= 3; seed++)
-            squeeze(&lines[i], MILLIS(200), seed);
+            squeeze(&lines[i], MILLIS(250), seed);
     }
 }
 
