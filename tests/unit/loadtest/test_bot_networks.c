@@ -107,7 +107,7 @@ static void a_short_queue_costs_one_retransmission(void **state)
 {
     const struct line line = { MILLIS(100), MILLIS(20), 300000 };
     for (uint64_t seed = 1; seed <= 5; seed++)
-        squeeze(&line, MILLIS(500), seed);
+        squeeze(&line, MILLIS(1000), seed);
 }
 
 static const char pair[] = "groups:\n"
@@ -162,7 +162,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_squeezed_viewer_sees_on),
         cmocka_unit_test(loss_is_hardly_seen),
-        cmocka_unit_test(a_short_queue_costs_one_retransmission),
+        cmocka_unit_test(a_short_queue_costs_retransmissions),
     };
     sim_prepare();
     return cmocka_run_group_tests(tests, NULL, NULL);
