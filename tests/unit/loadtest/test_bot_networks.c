@@ -103,7 +103,7 @@ static void a_squeezed_viewer_sees_on(void **state)
 
 /* The keyframe of the smaller layer does not fit the queue as a whole, and its end is sent again.
  */
-static void a_short_queue_costs_one_retransmission(void **state)
+static void a_short_queue_costs_retransmissions(void **state)
 {
     const struct line line = { MILLIS(100), MILLIS(20), 300000 };
     for (uint64_t seed = 1; seed <= 5; seed++)
