@@ -3,6 +3,7 @@
 
 #include "common/ids.h"
 #include "rtc/sdp.h"
+#include "rtc/sdp_text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +37,10 @@ static enum err name_sources(const struct sdp *offer, json_t *sources, unsigned 
         }
         memcpy(mid, m->mid.data, m->mid.len);
         mid[m->mid.len] = 0;
+        if (sdp_find_media(offer, m->mid) != m) {
+            snprintf(ret_why, DOOR_OFFER_WHY_MAX, "line %u: a=mid is used twice", m->line);
+            return ERR_MALFORMED;
+        }
         if (json_object_set_new(sources, mid, json_string(source_name(source))) != 0)
             return refuse(ret_why, "a=mid: not UTF-8");
         *ret_mask |= 1u << source;
