@@ -21,8 +21,6 @@ KEEPS_UP = 0.97  # with publishers, or else it is saturated
 ROOMS_MAX = 1000
 GROWTH_MAX = 3  # of the number of rooms, at once, while it is looked for
 PEOPLE_MAX = 12000
-# Offered to the loops, packets out per second: more than they can take.
-NAIVE_OFFER, BARE_OFFER = 4e5, 9e6
 FIGURES = ("ns_per_packet", "packets_per_cpu_s", "load", "busy", "burst_mean", "latency_us_p50", "latency_us_p99",
            "latency_us_p999")
 VARIANTS = ("epoll", "no-gso", "no-bandwidth-control", "sha1")
@@ -122,11 +120,10 @@ class Bench:
         return self.sfud(viewers, rooms, seconds, **(choice if against in VARIANTS else {"build": against}))
 
     def naive(self, viewers, seconds):
-        return self.run("naive", viewers, seconds, 0.3, speed=max(1, NAIVE_OFFER / PACKETS_PER_S / viewers))
+        return self.run("naive", viewers, seconds, 0.3)
 
     def bare(self, viewers, seconds, burst):
-        return self.run("bare", viewers, seconds, 0.3, speed=max(1, BARE_OFFER / PACKETS_PER_S / viewers),
-                        burst=burst, sha1=self.options.sha1)
+        return self.run("bare", viewers, seconds, 0.3, burst=burst, sha1=self.options.sha1)
 
     # How many rooms of 1 -> viewers it takes.
 

@@ -14,7 +14,7 @@
 struct bench_options {
     struct stage_config stage;
     double warm_up, seconds; /* before, and measured */
-    double speed;            /* of the publishers; 1: real time */
+    double speed;            /* of sfud's publishers; 1: real time. The loops get all they take */
     double burst;            /* bare: packets of one send, on average; 0: a whole frame */
     const char *device;      /* that drops what viewers are sent */
     int cpu_others;          /* of everything but the forwarder, or -1 */

@@ -105,7 +105,6 @@ static json_t *report(const struct rig *r, const struct rig_loop *loop, const st
     json_t *ret =
         json_pack("{ss si}", "what", loop->what, "viewers", (int)r->options->stage.viewers);
     bench_put_load(ret, wall, cpu, b->wait - a->wait);
-    bench_put(ret, "speed", r->options->speed);
     bench_count(ret, "packets_in", a->in, b->in);
     bench_count(ret, "forwarded", a->out, b->out);
     bench_count(ret, "sends", a->sends, b->sends);
@@ -126,9 +125,12 @@ static json_t *measure(struct rig *r, const struct rig_loop *loop, pthread_t thr
     int out = studio_socket(&r->address);
     check(camera_init(&camera, &r->keys) == OK && out >= 0);
     check(pthread_getcpuclockid(thread, &clock) == 0);
-    struct studio_config config = {
-        .cameras = &camera, .sockets = &out, .count = 1, .speed = o->speed, .cpu = o->cpu_others
-    };
+    struct studio_config config = { .cameras = &camera,
+                                    .sockets = &out,
+                                    .count = 1,
+                                    .speed = 1,
+                                    .taken = &r->packets_in,
+                                    .cpu = o->cpu_others };
     struct studio *studio = studio_start(&config);
     check(studio != NULL);
     machine_sleep_until(clock_now() + (usec)(o->warm_up * 1e6));

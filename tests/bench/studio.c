@@ -10,12 +10,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum { AHEAD_MAX = 512, LOST_TURNS = 200 };
+#define TAKER_TURN 250
+
 struct studio {
     struct studio_config config;
     struct studio_counters counters;
     pthread_t thread;
     clockid_t cpu_clock;
     _Atomic bool is_stopping;
+    uint64_t lost; /* sent, never taken */
     struct camera_frame frame;
     struct mmsghdr messages[CAMERA_FRAME_PACKETS_MAX];
     struct iovec parts[CAMERA_FRAME_PACKETS_MAX];
@@ -61,6 +65,32 @@ static void hear(struct camera *c, int fd)
         camera_hear(c, datagram, (size_t)len);
 }
 
+/* Until the forwarder is not far behind, or nothing moves (what is missing was lost). */
+static void wait_for_taker(struct studio *s)
+{
+    uint64_t sent = atomic_load(&s->counters.packets);
+    for (int turns = 0; turns < LOST_TURNS && !atomic_load(&s->is_stopping); turns++) {
+        uint64_t taken = atomic_load(s->config.taken);
+        if (sent - s->lost - taken < AHEAD_MAX)
+            return;
+        machine_sleep_until(clock_now() + TAKER_TURN);
+        if (atomic_load(s->config.taken) != taken)
+            turns = 0;
+    }
+    s->lost = sent - atomic_load(s->config.taken);
+}
+
+static void wait_for_time(struct studio *s, usec due)
+{
+    usec now = clock_now();
+    if (now < due) {
+        machine_sleep_until(due);
+        now = clock_now();
+    }
+    if (now - due > atomic_load(&s->counters.late_us))
+        atomic_store(&s->counters.late_us, now - due);
+}
+
 static void *run(void *arg)
 {
     struct studio *s = arg;
@@ -68,16 +98,13 @@ static void *run(void *arg)
     double step = 1e6 / TRACE_FPS / s->config.speed / (double)s->config.count;
     usec start = clock_now();
     for (uint64_t turn = 0; !atomic_load(&s->is_stopping); turn++) {
-        usec due = start + (usec)(step * (double)turn), now = clock_now();
-        if (now < due) {
-            machine_sleep_until(due);
-            now = clock_now();
-        }
-        if (now - due > atomic_load(&s->counters.late_us))
-            atomic_store(&s->counters.late_us, now - due);
+        if (s->config.taken != NULL)
+            wait_for_taker(s);
+        else
+            wait_for_time(s, start + (usec)(step * (double)turn));
         size_t i = turn % s->config.count;
         hear(&s->config.cameras[i], s->config.sockets[i]);
-        camera_shoot(&s->config.cameras[i], now, &s->frame);
+        camera_shoot(&s->config.cameras[i], clock_now(), &s->frame);
         send_frame(s, s->config.sockets[i]);
     }
     return NULL;

@@ -18,7 +18,10 @@ struct studio_config {
     const int *sockets;     /* of each camera, connected to the forwarder; borrowed */
     size_t count;
     double speed; /* 1: real time; 2: frames come twice as often */
-    int cpu;      /* to pin to, or -1 */
+    /* Packets that the forwarder has taken: instead of keeping time, so many are sent that it is
+     * never short of them. NULL: time is kept. */
+    const _Atomic uint64_t *taken;
+    int cpu; /* to pin to, or -1 */
 };
 
 /* Written by the thread, read by any. */
