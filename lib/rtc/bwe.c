@@ -11,9 +11,9 @@ enum {
     WINDOW_US = 500000,       /* of the acknowledged rate */
     WINDOW_FULL_US = 200000,  /* … while the path is full: what arrives is what it carries */
     CUT_INTERVAL_US = 150000, /* plus the round trip: a cut must show before the next */
+    CUT_PERCENT_MAX = 90,     /* of the estimate: a cut is one */
     LEVEL_CUTS_MAX = 4,       /* cuts that shortened nothing: the queue is not ours */
-    CONGESTED_US = 1000000,
-    HOLD_US = 300000, /* no growth so soon after a cut */
+    HOLD_US = 300000,         /* no growth so soon after a cut */
     GROW_STEP_MAX_US = 500000,
     GROW_PERCENT = 12,       /* per second, where the capacity is not known */
     GROW_NEAR_PERCENT = 6,   /* per second at most, near the known capacity */
@@ -84,8 +84,7 @@ static bool is_cut_within(const struct bwe *b, usec duration)
 
 bool bwe_is_congested(const struct bwe *b)
 {
-    return b->delay.usage == BWE_OVERUSE || b->delay.standing_us > BWE_STANDING_DRAINED_US ||
-           is_cut_within(b, CONGESTED_US);
+    return b->delay.usage == BWE_OVERUSE || b->delay.standing_us > BWE_STANDING_DRAINED_US;
 }
 
 static void cut_to(struct bwe *b, uint64_t bps)
@@ -214,12 +213,13 @@ static void on_received(struct bwe *b, struct bwe_sent *s, int64_t number, int64
     usec sent_us = b->now - (usec)(uint32_t)((uint32_t)b->now - s->sent_us);
     if (s->status != PRESUMED)
         bwe_rate_add(&b->acked, s->size, arrival_us);
+    int64_t queue_us = bwe_delay_newest(&b->delay);
     if (!bwe_delay_on_packet(&b->delay, sent_us, arrival_us)) {
         b->acked = (struct bwe_rate){ 0 };
         bwe_rate_add(&b->acked, s->size, arrival_us);
         bwe_spacing_forget(&b->spacing);
     }
-    bwe_spacing_on_packet(&b->spacing, number, s->size, sent_us, arrival_us);
+    bwe_spacing_on_packet(&b->spacing, number, s->size, sent_us, arrival_us, queue_us);
     if (s->cluster != 0 && s->cluster == b->probe.cluster)
         bwe_probe_on_received(&b->probe, s->size, sent_us, arrival_us);
 }
@@ -290,6 +290,17 @@ static bool is_others_queue(struct bwe *b)
     return b->level_cuts > LEVEL_CUTS_MAX;
 }
 
+/* Who sends little cannot see by what arrives how much would; the distance of packets may tell. */
+static uint64_t cut_target(const struct bwe *b, uint64_t acked)
+{
+    uint64_t to = percent(acked, cut_percent(b));
+    uint64_t carried = bwe_spacing_bps(&b->spacing);
+    if (!is_application_limited(b) || carried <= acked)
+        return to;
+    return MAX(to,
+               MIN(percent(carried, cut_percent(b)), percent(b->estimate_bps, CUT_PERCENT_MAX)));
+}
+
 static void cut_for_delay(struct bwe *b)
 {
     bool standing = b->delay.standing_us > BWE_STANDING_MAX_US;
@@ -301,7 +312,7 @@ static void cut_for_delay(struct bwe *b)
     }
     if (acked == 0)
         acked = b->estimate_bps;
-    uint64_t to = percent(acked, cut_percent(b));
+    uint64_t to = cut_target(b, acked);
     /* sent far less than allowed, and no queue to speak of: rather jitter than a slow path */
     b->is_soft_cut = is_application_limited(b) && !standing && b->delay.queue_us < JITTER_MAX_US;
     if (b->is_soft_cut)

@@ -104,7 +104,7 @@ void bwe_set_demand(struct bwe *b, uint64_t demand_bps, uint64_t allocated_bps, 
 /* What may be sent, everything included: BWE_MIN_BPS to BWE_MAX_BPS. */
 uint64_t bwe_estimate_bps(const struct bwe *b);
 
-/* There is a queue, or was a moment ago: nothing is to be sent that is not needed. */
+/* There is a queue: nothing is to be sent that is not needed. */
 bool bwe_is_congested(const struct bwe *b);
 
 /* Bytes of padding to send now, at most BWE_PROBE_STEP_BYTES_MAX; 0: none. *ret_cluster names the

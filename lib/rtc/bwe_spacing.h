@@ -32,9 +32,10 @@ struct bwe_spacing {
     bool started;
 };
 
-/* One packet arrived, in the order of their numbers. */
+/* One packet arrived, in the order of their numbers. queue_us: how long the one before it waited on
+ * its way; who left within that time stood behind it, as if they had left together. */
 void bwe_spacing_on_packet(struct bwe_spacing *s, int64_t number, size_t size, int64_t sent_us,
-                           int64_t arrival_us);
+                           int64_t arrival_us, int64_t queue_us);
 
 /* No two of the newest pairs were closer than at this rate; 0: not known. */
 uint64_t bwe_spacing_bps(const struct bwe_spacing *s);

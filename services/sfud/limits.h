@@ -105,27 +105,29 @@ enum {
 #define RESTART_INTERVAL_MIN        SECONDS(5)  /* DTLS restarts on the participant's own wish */
 #define REKEY_TIME                  SECONDS(3)  /* what was sealed with the keys before may come */
 #define KEYFRAME_INTERVAL_MIN       MILLIS(200) /* requests per encoding, all askers together */
-#define KEYFRAME_RETRY_TIME         MILLIS(350) /* asked, none came: lost, or too soon (browsers: 300 ms) */
-#define KEYFRAME_RETRIES_MAX        20          /* then wait until somebody asks again, or waits */
-#define KEYFRAME_WAITERS_INTERVAL   SECONDS(2) /* looking for slots that wait and nobody asks for */
-#define ENCODING_SILENT_TIME        SECONDS(1) /* a layer that pauses is not active any more … */
-#define ENCODING_SILENT_BESIDE      MILLIS(400) /* … or, while other layers of the camera go on */
-#define ENCODING_FORGET_TIME        SECONDS(60) /* its memory goes back to the pool */
-#define RTCP_REPORT_INTERVAL        SECONDS(1)  /* SR and RR; well below 5 % of any call */
-#define RTCP_FIRST_REPORT_TIME      MILLIS(200) /* lip sync wants a sender report soon */
-#define SPEAKERS_INTERVAL_MIN       MILLIS(250) /* at most 4 events a second (protocol.md) … */
-#define SPEAKERS_INTERVAL_NEW       MILLIS(100) /* … but slots wait for a new voice */
-#define SPEAKER_TICK                MILLIS(50)
-#define PACKET_CACHE_TIME           MILLIS(1000)
+#define KEYFRAME_RETRY_TIME         MILLIS(350) /* asked, none came: lost, or too soon (browsers: 300 ms) \
+                                                 */
+#define KEYFRAME_RETRIES_MAX      20            /* then wait until somebody asks again, or waits */
+#define KEYFRAME_WAITERS_INTERVAL SECONDS(2)  /* looking for slots that wait and nobody asks for */
+#define ENCODING_SILENT_TIME      SECONDS(1)  /* a layer that pauses is not active any more … */
+#define ENCODING_SILENT_BESIDE    MILLIS(500) /* … or, while smaller layers of the camera go on */
+#define ENCODING_FORGET_TIME      SECONDS(60) /* its memory goes back to the pool */
+#define RTCP_REPORT_INTERVAL      SECONDS(1)  /* SR and RR; well below 5 % of any call */
+#define RTCP_FIRST_REPORT_TIME    MILLIS(200) /* lip sync wants a sender report soon */
+#define SPEAKERS_INTERVAL_MIN     MILLIS(250) /* at most 4 events a second (protocol.md) … */
+#define SPEAKERS_INTERVAL_NEW     MILLIS(100) /* … but slots wait for a new voice */
+#define SPEAKER_TICK              MILLIS(50)
+#define PACKET_CACHE_TIME         MILLIS(1000)
 /* Dynacast. Turning a layer on costs a keyframe, and a picture that comes late. */
 #define DEMAND_LOWER_TIME      SECONDS(5)  /* upper layers that nobody watches are stopped */
 #define DEMAND_NONE_TIME       SECONDS(15) /* … and the whole track */
 #define DEMAND_REPEAT_TIME     SECONDS(5)  /* told again if it has no effect, each time later */
 #define DEMAND_REPEAT_TIME_MAX SECONDS(80)
 /* Statistics. */
-#define QUALITY_INTERVAL    SECONDS(2)  /* scores at most this often (protocol.md) */
-#define QUALITY_REPEAT_TIME SECONDS(30) /* what is not perfect is told again: events may be lost   \
-                                         */
+#define QUALITY_INTERVAL SECONDS(2) /* scores at most this often (protocol.md) */
+#define QUALITY_REPEAT_TIME                                                                        \
+    SECONDS(30) /* what is not perfect is told again: events may be lost                           \
+                 */
 #define QUALITY_WARM_UP_TIME    SECONDS(8)  /* the estimate has to grow first */
 #define QUALITY_GATHER_TIME     MILLIS(200) /* scores of a room that go into one event */
 #define FREEZE_TIME             MILLIS(500) /* people notice */

@@ -12,6 +12,7 @@
 #include "core/layer_filter.h"
 #include "core/observation.h"
 #include "core/outbox.h"
+#include "core/playout.h"
 #include "core/pool.h"
 #include "rtc/packet_cache.h"
 #include "rtc/rtcp.h"
@@ -87,6 +88,7 @@ struct slot {
     uint8_t fraction_lost; /* of 256, in the last report */
     uint8_t loss;          /* the same, falling slowly */
     uint32_t jitter;
+    struct playout playout; /* video */
     usec pli_window_at;
     uint8_t pli_count;
     usec beyond_repair_at; /* when a picture could last not be repaired; 0: never */

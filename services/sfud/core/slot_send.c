@@ -414,13 +414,27 @@ static size_t repeat(struct departure *d, unsigned back)
     return source == NULL ? 0 : send_again(d, r, source);
 }
 
-/* That the last packet of a frame is lost shows only when the next frame comes: where packets are
- * lost it goes twice. But not where they are lost because there are too many. */
+/* Where packets are lost, though not because there are too many, what must not be lost goes twice:
+ * the other way would be a picture that stands still for another round trip. */
+static bool goes_twice(const struct departure *d)
+{
+    return d->slot->loss >= RESEND_TWICE_LOSS && !bwe_is_congested(&d->t->bandwidth.bwe);
+}
+
+/* That the last packet of a frame is lost shows only when the next frame comes. */
 static void repeat_end(struct departure *d)
 {
-    if (d->slot->loss >= RESEND_TWICE_LOSS && !bwe_is_congested(&d->t->bandwidth.bwe) &&
-        reserve(d, DATAGRAM_SIZE_MAX) && repeat(d, 0) > 0)
+    if (goes_twice(d) && reserve(d, DATAGRAM_SIZE_MAX) && repeat(d, 0) > 0)
         stats_count(&d->w->stats, STAT_RTX_OUT);
+}
+
+static void add_playout(struct departure *d, const struct pass_packet *p, struct rtp_ext_values *v)
+{
+    const struct encoding *e = pool_at(&d->w->encodings, p->encoding);
+    const struct playout_path up = { e->stats.fraction_lost, e->nack.rtt_us };
+    const struct playout_path down = { d->slot->loss, MAX(d->t->rtt_us, 0) };
+    playout_look(&d->slot->playout, &up, &down, bwe_is_congested(&d->t->bandwidth.bwe), d->now);
+    playout_write(&d->slot->playout, v);
 }
 
 static void send_packet(struct departure *d, const struct pass_packet *p,
@@ -434,6 +448,8 @@ static void send_packet(struct departure *d, const struct pass_packet *p,
                             .ssrc = slot->ssrc };
     struct rtp_ext_values v = p->ext;
     v.present &= FORWARDED_EXTENSIONS;
+    if (slot->kind == MEDIA_VIDEO)
+        add_playout(d, p, &v);
     uint8_t depdesc[DEPDESC_SIZE_MAX];
     struct writer dw = writer_of(depdesc, sizeof depdesc);
     add_depdesc(d, p, o, &v, &dw);
@@ -494,10 +510,12 @@ bool slot_resend(struct worker *w, struct transport *t, struct slot *slot, uint1
         e == NULL || !e->is_video ? NULL : packet_cache_find(&e->cache, r->source_seq);
     if (source == NULL) {
         slot_on_beyond_repair(w, slot, now);
-    } else if (send_again(&d, r, source) > 0) {
-        stats_count(&w->stats, STAT_RTX_OUT);
-        slot->sample.resent_count++;
+        return true;
     }
+    slot->sample.resent_count++;
+    unsigned times = goes_twice(&d) ? 2 : 1;
+    for (unsigned i = 0; i < times && reserve(&d, DATAGRAM_SIZE_MAX); i++)
+        stats_add(&w->stats, STAT_RTX_OUT, send_again(&d, r, source) > 0);
     return true;
 }
 

@@ -146,13 +146,14 @@ void track_set_muted(struct worker *w, struct track *track, bool muted, usec now
     reselect(w, track, now);
 }
 
-/* The camera is on, but this layer is not: the publisher's line or processor is too weak for it. */
+/* The camera is on, but not in this size: the publisher's line or processor is too weak for it. (A
+ * smaller layer that pauses while a larger one goes on has spent its bits on a keyframe.) */
 static bool is_left_out(const struct worker *w, const struct track *track, const struct encoding *e,
                         usec now)
 {
-    for (unsigned i = 0; i < track->layer_count; i++) {
-        const struct encoding *other = track_encoding(w, track, i);
-        if (other != NULL && other != e && now - other->packet_at < ENCODING_SILENT_BESIDE / 2)
+    for (unsigned i = 0; i < e->layer; i++) {
+        const struct encoding *smaller = track_encoding(w, track, i);
+        if (smaller != NULL && now - smaller->packet_at < ENCODING_SILENT_BESIDE / 2)
             return now - e->packet_at >= ENCODING_SILENT_BESIDE;
     }
     return false;

@@ -182,7 +182,7 @@ test('a viewer squeezed to 300 kbit/s is on a lower layer soon, and back soon af
   );
   expect(down ?? Infinity).toBeLessThan(3_000);
   expect(up ?? Infinity).toBeLessThan(10_000);
-  expect(vicFlow.longestGap).toBeLessThan(held(500, 1_500));
+  expect(vicFlow.longestGap).toBeLessThan(held(500, 1_200));
   expect(freeHeights).toEqual([360]);
   expect(freeFlow.longestGap).toBeLessThan(Math.max(held(300, 1_000), freeBefore.longestGap * 2));
 });
@@ -225,7 +225,7 @@ test('5 % loss each way at 80 ms: hardly a freeze, hardly a concealed sound @onc
   console.log(`5 % loss each way, 80 ms, ${seconds.toFixed(0)} s (${counters.down.lost} and ${counters.up.lost} packets lost): down ${words[0]}; up ${words[1]}`);
   for (const r of results) {
     expect(r.fps).toBeGreaterThan(3);
-    expect(r.frozen).toBeLessThan(held(0.01, 0.05));
+    expect(r.frozen).toBeLessThan(0.01);
     expect(r.concealed).toBeLessThan(0.03);
   }
 });

@@ -4,11 +4,11 @@
 #include "rtc/bwe_spacing.h"
 
 static struct bwe_spacing s;
-static int64_t number, now;
+static int64_t number, now, queue;
 
 static void arrive(size_t size, int64_t sent_us, int64_t arrival_us)
 {
-    bwe_spacing_on_packet(&s, number++, size, sent_us, arrival_us);
+    bwe_spacing_on_packet(&s, number++, size, sent_us, arrival_us, queue);
     now = arrival_us;
 }
 
@@ -25,6 +25,7 @@ static int start(void **state)
 {
     s = (struct bwe_spacing){ 0 };
     number = 5;
+    queue = 0;
     now = 1000000;
     return 0;
 }
@@ -56,6 +57,20 @@ static void only_neighbours_that_left_together_are_a_pair(void **state)
     assert_int_equal(bwe_spacing_bps(&s), 400000);
 }
 
+static void who_waits_behind_another_is_its_neighbour(void **state)
+{
+    for (int i = 0; i < 4; i++) {
+        queue = i * 10000;
+        arrive(1000, now + 20000 * i, 2000000 + 20000 * i); /* left 20 ms apart */
+        now -= 20000 * i;
+    }
+    assert_int_equal(bwe_spacing_bps(&s), 0); /* the first two pairs left too far apart */
+    queue = 30000;
+    arrive(1000, s.last_sent_us + 20000, s.last_arrival_us + 20000);
+    arrive(1000, s.last_sent_us + 20000, s.last_arrival_us + 20000);
+    assert_int_equal(bwe_spacing_bps(&s), 400000);
+}
+
 static void what_is_old_says_nothing(void **state)
 {
     frame((int64_t[]){ 20000, 20000, 20000 }, 3);
@@ -73,6 +88,7 @@ int main(void)
         cmocka_unit_test_setup(packets_one_serialisation_apart_show_the_rate, start),
         cmocka_unit_test_setup(a_stall_leaves_packets_together, start),
         cmocka_unit_test_setup(only_neighbours_that_left_together_are_a_pair, start),
+        cmocka_unit_test_setup(who_waits_behind_another_is_its_neighbour, start),
         cmocka_unit_test_setup(what_is_old_says_nothing, start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
