@@ -214,18 +214,21 @@ void frame_layers_vp9(struct layer_reader *r, const struct vp9_descriptor *d,
     fl->frame_number = (uint16_t)(picture << 3 | d->spatial_id);
     fl->spatial = d->spatial_id;
     fl->temporal = MIN(d->temporal_id, (uint8_t)(TEMPORALS - 1));
-    if (d->spatial_id >= r->structure.spatial_count)
-        return; /* late, of a layer that has ended since: of no target */
+    /* a late frame may be of a time of more layers */
+    bool is_late = !is_first && seq16_newer(h->newest, fl->frame_number);
+    unsigned spatial_count = is_late ? LAYER_SPATIAL_MAX : r->structure.spatial_count;
+    if (d->spatial_id >= spatial_count)
+        return; /* of no target */
     bool apart = h->spatial_apart;
-    h->spatial_apart |= d->not_for_upper && fl->spatial + 1 < r->structure.spatial_count;
+    h->spatial_apart |=
+        !is_late && d->not_for_upper && fl->spatial + 1 < r->structure.spatial_count;
     if (saw_temporal(r, fl->temporal) || apart != h->spatial_apart)
         lay_out(r, r->structure.spatial_count);
-    bool is_late = !is_first && seq16_newer(h->newest, fl->frame_number);
     if (is_key && !is_late) {
         h->key_picture = picture;
         memset(h->known, 0, sizeof h->known);
     }
-    for (unsigned s = fl->spatial; s < r->structure.spatial_count; s++)
+    for (unsigned s = fl->spatial; s < spatial_count; s++)
         if (s == fl->spatial || !d->not_for_upper)
             fl->present |= targets_from(s, fl->temporal);
     vp9_references(h, d, fl);

@@ -311,11 +311,8 @@ enum layer_verdict layer_filter_push(struct layer_filter *f, const struct layer_
     *ret_marker_here = false;
     if (!fl->has_layers)
         return push_plain(f, fl);
-    if (f->target != LAYER_NONE && f->target >= s->target_count) {
-        f->target = LAYER_NONE; /* the layers became fewer */
-        f->change_count = 0;
-        f->forgot_changes = false;
-    }
+    if (f->target != LAYER_NONE && f->target >= s->target_count)
+        f->target = LAYER_NONE; /* the layers became fewer; late frames go by what they were */
     if (!enter_window(f, fl))
         return LAYER_DROP;
     uint32_t wanted = allowed_targets(f, s), allowed = allowed_here(f, s, fl, wanted);
