@@ -3,6 +3,7 @@
 #include "../rtc/layer_stream.h"
 
 #include "core/layer_filter.h"
+#include "rtc/frame_layers_payload.h"
 
 enum { FRAMES = 600, PACKETS = FRAMES * STREAM_PACKETS_MAX, READER_PAYLOAD = 1 };
 
@@ -457,6 +458,41 @@ static void temporal_layers_of_vp8_need_no_descriptor(void **state)
     }
 }
 
+static enum layer_verdict push_vp9(struct world *w, uint16_t picture, uint8_t spatial,
+                                   uint8_t structure)
+{
+    const struct vp9_descriptor d = { .has_picture_id = true,
+                                      .picture_id_long = true,
+                                      .picture_id = picture,
+                                      .has_layers = true,
+                                      .spatial_id = spatial,
+                                      .inter_predicted = picture > 0,
+                                      .inter_layer_predicted = spatial > 0,
+                                      .frame_start = true,
+                                      .frame_end = true,
+                                      .has_structure = structure > 0,
+                                      .spatial_count = structure };
+    struct frame_layers fl = { 0 };
+    bool marker;
+    frame_layers_vp9(&w->reader, &d, &fl);
+    return layer_filter_push(&w->filter, &w->reader.structure, &fl, &marker);
+}
+
+static void a_late_layer_of_a_picture_with_more_of_them_than_now_is_sent(void **state)
+{
+    static struct world w;
+    start(&w, "L2T1", 1);
+    assert_int_equal(push_vp9(&w, 0, 0, 2), LAYER_SEND);
+    assert_int_equal(push_vp9(&w, 0, 1, 0), LAYER_SEND);
+    assert_int_equal(push_vp9(&w, 1, 1, 0), LAYER_SEND); /* its lower layer was lost … */
+    assert_int_equal(push_vp9(&w, 2, 0, 0), LAYER_SEND);
+    assert_int_equal(push_vp9(&w, 3, 0, 1), LAYER_SEND); /* the upper layer ends */
+    assert_int_equal(push_vp9(&w, 1, 0, 0), LAYER_SEND); /* … and comes now */
+    assert_int_equal(push_vp9(&w, 2, 1, 0), LAYER_SEND);
+    assert_int_equal(push_vp9(&w, 4, 0, 0), LAYER_SEND);
+    assert_int_equal(push_vp9(&w, 4, 1, 0), LAYER_DROP); /* there is no such layer */
+}
+
 static void streams_without_layers_pass(void **state)
 {
     struct layer_filter f;
@@ -490,6 +526,7 @@ int main(void)
         cmocka_unit_test(the_mask_names_what_can_be_decoded),
         cmocka_unit_test(a_long_gap_keeps_the_target),
         cmocka_unit_test(temporal_layers_of_vp8_need_no_descriptor),
+        cmocka_unit_test(a_late_layer_of_a_picture_with_more_of_them_than_now_is_sent),
         cmocka_unit_test(streams_without_layers_pass),
     };
     return cmocka_run_group_tests_name("sfud/layer_filter", tests, NULL, NULL);
