@@ -3,18 +3,22 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "rtc/bwe_spacing.h"
 
-static bool is_pair(const struct bwe_spacing *s, int64_t number, size_t size, int64_t sent_us,
-                    int64_t queue_us)
+/* Left together; or stood in one queue, which made of the time between them another. Where it did
+ * not, what looks like a queue is a longer way. */
+static bool is_pair(size_t size, int64_t apart_us, int64_t distance_us, int64_t queue_us)
 {
-    return s->started && number == s->last_number + 1 && size >= BWE_SPACING_SIZE_MIN &&
-           sent_us - s->last_sent_us <= MAX((int64_t)BWE_SPACING_TOGETHER_US, queue_us);
+    if (size < BWE_SPACING_SIZE_MIN)
+        return false;
+    bool is_changed = distance_us * 4 < apart_us * 3 || distance_us * 4 > apart_us * 5;
+    return apart_us <= BWE_SPACING_TOGETHER_US || (apart_us <= queue_us && is_changed);
 }
 
 void bwe_spacing_on_packet(struct bwe_spacing *s, int64_t number, size_t size, int64_t sent_us,
                            int64_t arrival_us, int64_t queue_us)
 {
-    if (is_pair(s, number, size, sent_us, queue_us)) {
-        int64_t distance = arrival_us - s->last_arrival_us;
+    int64_t distance = arrival_us - s->last_arrival_us;
+    if (s->started && number == s->last_number + 1 &&
+        is_pair(size, sent_us - s->last_sent_us, distance, queue_us)) {
         uint64_t bps =
             distance <= 0 ? UINT64_MAX : (uint64_t)size * 8 * USEC_PER_SEC / (uint64_t)distance;
         s->pairs[s->next] = (struct bwe_pair){ arrival_us, bps };

@@ -163,6 +163,11 @@ static void send_number(struct forwarder *f, const struct forwarder_packet *p,
     f->started = true;
 }
 
+bool forwarder_is_past(const struct forwarder *f, int64_t seq)
+{
+    return seq <= f->in_highest && range_of(f, seq) == NULL;
+}
+
 enum forwarder_verdict forwarder_push(struct forwarder *f, const struct forwarder_packet *p,
                                       struct forwarder_output *ret)
 {

@@ -115,6 +115,10 @@ static inline bool forwarder_takes(const struct forwarder *f, uint32_t input)
 enum forwarder_verdict forwarder_push(struct forwarder *f, const struct forwarder_packet *p,
                                       struct forwarder_output *ret);
 
+/* A packet of the present input that will not be sent, whatever it is: it is from before the switch,
+ * forgotten, or was swallowed. */
+bool forwarder_is_past(const struct forwarder *f, int64_t seq);
+
 /* The output timestamp for an input timestamp of the current input. */
 static inline uint32_t forwarder_timestamp(const struct forwarder *f, uint32_t timestamp)
 {

@@ -322,6 +322,8 @@ static enum forwarder_verdict push(struct departure *d, const struct pass_packet
         return FORWARDER_NOT_INPUT;
     if (p->encoding != f->input && !can_begin(d, e, p))
         return FORWARDER_WAITING;
+    if (p->encoding == f->input && forwarder_is_past(f, p->seq))
+        return FORWARDER_STALE; /* the filter must not take it for a part of the present stream */
     bool wanted = is_wanted(d, e, p, ret_marker);
     bool numbered = (p->ext.present & RTP_EXT_BIT(RTP_EXT_DEPENDENCY_DESCRIPTOR)) != 0;
     const struct forwarder_packet in = { .input = p->encoding,

@@ -57,18 +57,34 @@ static void only_neighbours_that_left_together_are_a_pair(void **state)
     assert_int_equal(bwe_spacing_bps(&s), 400000);
 }
 
+/* Packets that leave 30 ms apart and arrive so far from each other. */
+static void trickle(int64_t distance)
+{
+    int64_t sent = now, at = now + 20000;
+    for (int i = 0; i < 4; i++)
+        arrive(1000, sent + i * 30000, at + i * distance);
+}
+
 static void who_waits_behind_another_is_its_neighbour(void **state)
 {
-    for (int i = 0; i < 4; i++) {
-        queue = i * 10000;
-        arrive(1000, now + 20000 * i, 2000000 + 20000 * i); /* left 20 ms apart */
-        now -= 20000 * i;
-    }
-    assert_int_equal(bwe_spacing_bps(&s), 0); /* the first two pairs left too far apart */
-    queue = 30000;
-    arrive(1000, s.last_sent_us + 20000, s.last_arrival_us + 20000);
-    arrive(1000, s.last_sent_us + 20000, s.last_arrival_us + 20000);
+    trickle(20000);
+    assert_int_equal(bwe_spacing_bps(&s), 0); /* there is no queue: they left too far apart */
+    queue = 50000;
+    trickle(20000);
     assert_int_equal(bwe_spacing_bps(&s), 400000);
+    (void)start(NULL);
+    queue = 50000;
+    trickle(40000);
+    assert_int_equal(bwe_spacing_bps(&s), 200000);
+}
+
+static void a_longer_way_is_no_queue(void **state)
+{
+    queue = 50000;
+    trickle(30000);
+    trickle(33000);
+    trickle(27000);
+    assert_int_equal(bwe_spacing_bps(&s), 0);
 }
 
 static void what_is_old_says_nothing(void **state)
@@ -89,6 +105,7 @@ int main(void)
         cmocka_unit_test_setup(a_stall_leaves_packets_together, start),
         cmocka_unit_test_setup(only_neighbours_that_left_together_are_a_pair, start),
         cmocka_unit_test_setup(who_waits_behind_another_is_its_neighbour, start),
+        cmocka_unit_test_setup(a_longer_way_is_no_queue, start),
         cmocka_unit_test_setup(what_is_old_says_nothing, start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
