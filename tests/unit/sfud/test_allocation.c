@@ -1,4 +1,4 @@
-/* After a worker is set up, media, RTCP and STUN take no memory: 10,000 packets forwarded to two
+/* After a worker is set up, media, RTCP and STUN take no memory: 12,000 packets forwarded to two
  * viewers, with losses and retransmissions, and not one allocation by our code or by OpenSSL.
  *
  * SPDX-License-Identifier: Apache-2.0 */
@@ -57,7 +57,7 @@ static void media_takes_no_memory(void **state)
     call_wait(&call, DTLS_SETTLE_TIME + SECONDS(1)); /* handshakes are over, OpenSSL has gone */
     alloc_probe_reset(0, false);
     size_t frame = 0;
-    for (; stats_read(stats, STAT_RTP_OUT) < 10000; frame++) {
+    for (; stats_read(stats, STAT_RTP_OUT) < 12000; frame++) {
         if (frame % 100 == 0)
             call_view(viewers[0], 0, a, SOURCE_CAMERA, (uint8_t)(frame / 100 % 3));
         stream_send_audio(&audio);
@@ -72,7 +72,7 @@ static void media_takes_no_memory(void **state)
     }
     assert_int_equal(alloc_probe.count, 0);
     /* it was a real call */
-    assert_true(stats_read(stats, STAT_RTX_OUT) > 40);
+    assert_true(stats_read(stats, STAT_RTX_OUT) > 50);
     assert_true(stats_read(stats, STAT_SWITCHES) > 5);
     assert_true(stats_read(stats, STAT_TWCC_OUT) > 50);
     assert_int_equal(stats_read(stats, STAT_DROP_FULL) + stats_read(stats, STAT_UNSENT_FULL), 0);
