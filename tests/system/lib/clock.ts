@@ -18,14 +18,23 @@ export function clockCamera({ number, lines }: ClockCamera): void {
   const FPS = 20;
   const canvas = Object.assign(document.createElement('canvas'), { width: WIDTH, height: HEIGHT });
   const context = canvas.getContext('2d')!;
-  // Something that costs bits: noise that wanders.
-  const noise = Object.assign(document.createElement('canvas'), { width: WIDTH * 2, height: HEIGHT / 2 });
+  // Below the clock, what cameras show: a scene that stands still, and the grain of the sensor, new in each picture. So each costs
+  // about as many bits as the others, and a keyframe some times more; a scene that changes makes encoders leave out pictures.
+  const scene = Object.assign(document.createElement('canvas'), { width: WIDTH, height: HEIGHT / 2 });
+  const grain = Object.assign(document.createElement('canvas'), { width: WIDTH * 2, height: HEIGHT });
   const paint = () => {
-    const pen = noise.getContext('2d')!;
-    for (let x = 0; x < noise.width; x += 8) {
-      for (let y = 0; y < noise.height; y += 8) {
-        pen.fillStyle = `hsl(${(Math.random() * 360) | 0}, 60%, ${(20 + Math.random() * 60) | 0}%)`;
-        pen.fillRect(x, y, 8, 8);
+    const pen = scene.getContext('2d')!;
+    for (let x = 0; x < scene.width; x += 32) {
+      for (let y = 0; y < scene.height; y += 32) {
+        pen.fillStyle = `hsl(${(Math.random() * 360) | 0}, 40%, ${(30 + Math.random() * 40) | 0}%)`;
+        pen.fillRect(x, y, 32, 32);
+      }
+    }
+    const dots = grain.getContext('2d')!;
+    for (let x = 0; x < grain.width; x += 4) {
+      for (let y = 0; y < grain.height; y += 4) {
+        dots.fillStyle = Math.random() < 0.5 ? '#0003' : '#fff3';
+        dots.fillRect(x, y, 4, 4);
       }
     }
   };
@@ -40,7 +49,8 @@ export function clockCamera({ number, lines }: ClockCamera): void {
         context.fillRect((i * WIDTH) / 16, (row * HEIGHT) / 6, WIDTH / 16, HEIGHT / 6);
       }
     });
-    context.drawImage(noise, -((time / 10) % WIDTH), HEIGHT / 2);
+    context.drawImage(scene, 0, HEIGHT / 2);
+    context.drawImage(grain, Math.random() * WIDTH, (Math.random() * HEIGHT) / 2, WIDTH, HEIGHT / 2, 0, HEIGHT / 2, WIDTH, HEIGHT / 2);
   };
   const original = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
   let started = false;
