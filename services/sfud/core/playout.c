@@ -2,14 +2,15 @@
 #include "core/playout.h"
 
 #define STEP MILLIS(10) /* of the extension */
-/* Found by the next packet, asked for, answered; and once more. */
+/* Found by the next packet, asked for, answered. What needs a second round is late then, but by
+ * less than what is seen as standing still; and sound, which does not wait, is not far ahead. */
 #define FOUND MILLIS(40)
 
 enum { LATEST = 1000 }; /* steps: the browsers' own limit */
 
 static usec wait_for(const struct playout_path *path)
 {
-    return path->loss >= PLAYOUT_LOSS ? FOUND + path->rtt_us * 5 / 2 : 0;
+    return path->loss >= PLAYOUT_LOSS ? FOUND + path->rtt_us : 0;
 }
 
 void playout_look(struct playout *p, const struct playout_path *up, const struct playout_path *down,
@@ -32,6 +33,11 @@ void playout_look(struct playout *p, const struct playout_path *up, const struct
         p->lossy_looks++;
     if (p->lossy_looks == PLAYOUT_PATIENCE)
         p->delay = (uint16_t)MAX((usec)p->delay, wanted / STEP);
+}
+
+void playout_restart(struct playout *p)
+{
+    *p = (struct playout){ .was_told = p->was_told };
 }
 
 void playout_write(struct playout *p, struct rtp_ext_values *v)

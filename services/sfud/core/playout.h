@@ -2,8 +2,9 @@
  *
  * A packet that is lost is here again after a round trip; if the request or the answer is lost,
  * too, after two. A browser that shows pictures as soon as it can stands still then. So a viewer
- * with lasting loss, his own or the publisher's, is told (playout-delay extension) to wait for two
- * round trips. Loss that comes of too much being sent does not count: that has another remedy.
+ * with lasting loss, his own or the publisher's, is told (playout-delay extension) to wait for a
+ * round trip. Not for longer: sound comes in slots of its own and cannot be made to wait for the
+ * picture. Loss that comes of too much being sent does not count: that has another remedy.
  *
  * Pure. SPDX-License-Identifier: Apache-2.0 */
 #ifndef SFUD_CORE_PLAYOUT_H
@@ -12,7 +13,7 @@
 #include "rtc/rtp_ext.h"
 
 #define PLAYOUT_LOOK_INTERVAL MILLIS(200)
-#define PLAYOUT_MAX           MILLIS(500)
+#define PLAYOUT_MAX           MILLIS(250)
 
 enum {
     PLAYOUT_LOSS = 8,      /* of 256: 3 % */
@@ -38,6 +39,9 @@ struct playout_path {
 /* To be called for each packet of a video; `up` is the publisher's way, `down` the viewer's. */
 void playout_look(struct playout *p, const struct playout_path *up, const struct playout_path *down,
                   bool is_congested, usec now);
+
+/* Another publisher's pictures from now on. */
+void playout_restart(struct playout *p);
 
 /* Adds the extension, if there is something to tell. The publisher's own word holds if it is more.
  */

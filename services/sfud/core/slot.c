@@ -103,6 +103,7 @@ void slot_link(struct worker *w, struct slot *slot, struct track *track, usec no
     slot->must_ask = false;
     slot->held_until = slot->raised_at = 0;
     slot->hold_time = SLOT_HOLD_MIN;
+    playout_restart(&slot->playout);
     list_push_back(&track->slots, &slot->in_track);
     track_update_demand(w, track);
     stats_add(&w->stats, STAT_SLOTS_FED, 1);
