@@ -337,7 +337,6 @@ static void cut_for_spacing(struct bwe *b)
 {
     uint64_t bps = bwe_spacing_bps(&b->spacing);
     b->capacity_bps = bps;
-    b->spacing_cut_count++;
     b->overuse_count++;
     cut_to(b, percent(bps, SQUEEZED_CUT_PERCENT));
     b->is_soft_cut = false;

@@ -72,7 +72,7 @@ struct bwe {
     unsigned level_cuts; /* in a row, for a standing queue that did not get shorter */
     int32_t level_cut_us; /* that queue, when the first of them was made */
     /* counters */
-    uint64_t overuse_count, spacing_cut_count, loss_cut_count, silence_count;
+    uint64_t overuse_count, loss_cut_count, silence_count;
 };
 static_assert(sizeof(struct bwe) <= 4 << 10, "one per transport");
 
