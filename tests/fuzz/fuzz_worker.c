@@ -128,6 +128,7 @@ static void run_command(struct command *c)
     drain_events();
 }
 
+static void flush(void);
 static void receive(const struct net_addr *from, struct bytes d);
 
 static void check_in(unsigned who)
@@ -144,9 +145,11 @@ static void check_in(unsigned who)
     receive(&bench.peers[who].addr, bytes_of(packet, writer_len(&w)));
 }
 
-/* Opened at the address, with the keys of the present transport. */
+/* Opened at the address, with the keys of the present transport; what those before have sealed is
+ * delivered first. */
 static void connect_peer(unsigned who)
 {
+    flush();
     struct peer *p = &bench.peers[who];
     sealer_free(p->sealer);
     opener_free(p->opener);
