@@ -3,9 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "rtc/bwe.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     WINDOW_US = 500000,       /* of the acknowledged rate */
@@ -26,9 +24,9 @@ enum {
     REPORT_LOSS_LOW = 5,     /* of 256: 2 % */
     LOSS_SEVERE = 300,       /* per mille: the path is simply full */
     SILENCE_PERCENT = 70,
-    SQUEEZED_PERCENT = 60, /* of the estimate: no packets of a frame arrived faster … */
-    CORRECTION_US = 500000,
-    CORRECTION_PERCENT = 90,
+    SQUEEZED_PERCENT = 60,     /* of the estimate: no packets of a frame arrived faster … */
+    CORRECTION_US = 500000,    /* so soon after a cut of another kind … */
+    CORRECTION_PERCENT = 90,   /* … less doubt has to be overcome */
     SQUEEZED_QUEUE_US = 30000, /* … and the newest came so late: there is no doubt … */
     SQUEEZED_CUT_PERCENT = 75, /* … and a queue to be drained */
     SOFT_CUT_US = 30000,

@@ -33,7 +33,9 @@ struct bwe_spacing {
 };
 
 /* One packet arrived, in the order of their numbers. queue_us: how long the one before it waited on
- * its way; who left within that time stood behind it, as if they had left together. */
+ * its way. Who left within that time stood behind it, and is as good as one that left together with
+ * it, if their distance was changed by a quarter; if it was not, the way is longer, and no queue.
+ */
 void bwe_spacing_on_packet(struct bwe_spacing *s, int64_t number, size_t size, int64_t sent_us,
                            int64_t arrival_us, int64_t queue_us);
 

@@ -68,8 +68,7 @@ struct arrival {
     struct bytes payload; /* of the media: without RTX number */
     uint16_t seq;         /* original */
     usec at;
-    size_t
-        skipped; /* packets of the publisher, of whichever stream, that should have come before */
+    size_t skipped; /* packets of the publisher, of any stream, that should have come before */
     bool is_rtx;
 };
 
