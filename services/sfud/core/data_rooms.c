@@ -11,25 +11,38 @@ struct channel {
     bool is_open;
     bool is_acked;  /* until then unordered messages go in order (RFC 8832 §6) */
     bool is_closed; /* the receiver was too slow: not opened again by us */
+    bool is_given;  /* opened by us, or closed: not one of the participant's own */
+    bool is_held;   /* the participant opened it or sends in it: it keeps the room's topic */
     uint16_t stream;
     struct sctp_manner manner;
-    uint8_t label[DATA_LABEL_MAX];
-    size_t label_len;
+    struct data_topic topic;
+};
+
+/* From its first member to its last. */
+struct room {
+    uint64_t number;
+    struct list_link link; /* in data_rooms.rooms */
+    struct list members;
+    struct data_topics topics;
 };
 
 struct data_member {
     struct data_rooms *rooms;
     struct data_member_params params;
-    struct list_link link; /* in data_rooms.members */
+    struct room *room;
+    struct list_link link;    /* in data_rooms.members */
+    struct list_link in_room; /* in room.members */
     struct sctp *sctp;
-    struct channel channels[DATA_CHANNELS_MAX];
+    /* The participant's own, and one for each topic of the room that it has none for. */
+    struct channel channels[DATA_TOPICS_OWN_MAX + DATA_TOPICS_MAX];
+    size_t held_count;
     struct token_bucket messages, bytes;
     usec limited_until; /* the rate is exceeded, and that has been told */
     uint16_t next_stream;
 };
 
 struct data_rooms {
-    struct list members;
+    struct list members, rooms;
     usec ticked_at;
     struct data_stats stats;
 };
@@ -46,6 +59,7 @@ struct data_rooms *data_rooms_new(usec now)
     if (d == NULL)
         return NULL;
     list_init(&d->members);
+    list_init(&d->rooms);
     d->ticked_at = now;
     sctp_stack_begin();
     return d;
@@ -61,6 +75,31 @@ void data_rooms_free(struct data_rooms *d)
     free(d);
 }
 
+static struct room *obtain_room(struct data_rooms *d, uint64_t number)
+{
+    list_for_each(link, &d->rooms)
+    {
+        struct room *r = list_entry(link, struct room, link);
+        if (r->number == number)
+            return r;
+    }
+    struct room *r = calloc(1, sizeof *r);
+    if (r == NULL)
+        return NULL;
+    r->number = number;
+    list_init(&r->members);
+    list_push_back(&d->rooms, &r->link);
+    return r;
+}
+
+static void forget_if_empty(struct room *r)
+{
+    if (r == NULL || !list_is_empty(&r->members))
+        return;
+    list_remove(&r->link);
+    free(r);
+}
+
 struct data_member *data_member_new(struct data_rooms *d, const struct data_member_params *params,
                                     usec now)
 {
@@ -70,8 +109,10 @@ struct data_member *data_member_new(struct data_rooms *d, const struct data_memb
     m->rooms = d;
     m->params = *params;
     m->next_stream = params->is_even ? 0 : 1;
-    m->sctp = sctp_new(params->sctp_port);
+    m->room = obtain_room(d, params->room);
+    m->sctp = m->room == NULL ? NULL : sctp_new(params->sctp_port);
     if (m->sctp == NULL) {
+        forget_if_empty(m->room);
         free(m);
         return NULL;
     }
@@ -80,8 +121,18 @@ struct data_member *data_member_new(struct data_rooms *d, const struct data_memb
     if (list_is_empty(&d->members))
         d->ticked_at = now;
     list_push_back(&d->members, &m->link);
+    list_push_back(&m->room->members, &m->in_room);
     atomic_fetch_add_explicit(&d->stats.members, 1, memory_order_relaxed);
     return m;
+}
+
+static void release(struct data_member *m, struct channel *c)
+{
+    if (!c->is_held)
+        return;
+    data_topics_release(&m->room->topics, &c->topic);
+    m->held_count--;
+    c->is_held = false;
 }
 
 void data_member_free(struct data_member *m)
@@ -89,7 +140,11 @@ void data_member_free(struct data_member *m)
     if (m == NULL)
         return;
     atomic_fetch_sub_explicit(&m->rooms->stats.members, 1, memory_order_relaxed);
+    for (size_t i = 0; i < ARRAY_LEN(m->channels); i++)
+        release(m, &m->channels[i]);
     list_remove(&m->link);
+    list_remove(&m->in_room);
+    forget_if_empty(m->room);
     sctp_free(m->sctp);
     free(m);
 }
@@ -99,135 +154,7 @@ bool data_member_is_alive(const struct data_member *m)
     return sctp_state(m->sctp) != SCTP_ENDED;
 }
 
-/* ---- channels ---- */
-
-static struct channel *find_stream(struct data_member *m, uint16_t stream)
-{
-    for (size_t i = 0; i < DATA_CHANNELS_MAX; i++) {
-        if (m->channels[i].is_open && m->channels[i].stream == stream)
-            return &m->channels[i];
-    }
-    return NULL;
-}
-
-static struct channel *find_free(struct data_member *m)
-{
-    for (size_t i = 0; i < DATA_CHANNELS_MAX; i++) {
-        if (!m->channels[i].is_open && !m->channels[i].is_closed)
-            return &m->channels[i];
-    }
-    return NULL;
-}
-
-static bool is_like(const struct channel *a, const struct channel *b)
-{
-    return (a->manner.reliability == DCEP_RELIABLE) == (b->manner.reliability == DCEP_RELIABLE) &&
-           a->manner.ordered == b->manner.ordered &&
-           bytes_equal(bytes_of(a->label, a->label_len), bytes_of(b->label, b->label_len));
-}
-
-/* The one to send in, or the one that was closed because it was full. */
-static struct channel *find_like(struct data_member *m, const struct channel *like)
-{
-    for (size_t i = 0; i < DATA_CHANNELS_MAX; i++) {
-        struct channel *c = &m->channels[i];
-        if ((c->is_open || c->is_closed) && is_like(c, like))
-            return c;
-    }
-    return NULL;
-}
-
-static enum err send_control(struct data_member *m, uint16_t stream, const struct channel *open)
-{
-    static const struct sctp_manner control = { .reliability = DCEP_RELIABLE, .ordered = true };
-    uint8_t message[12 + DATA_LABEL_MAX];
-    struct writer w = writer_of(message, sizeof message);
-    enum err err;
-    if (open == NULL) {
-        err = dcep_write_ack(&w);
-    } else {
-        const struct dcep_open o = { .reliability = open->manner.reliability,
-                                     .limit = open->manner.limit,
-                                     .ordered = open->manner.ordered,
-                                     .label = bytes_of(open->label, open->label_len) };
-        err = dcep_write_open(&o, &w);
-    }
-    if (err != OK)
-        return err;
-    return sctp_send(m->sctp, stream, DCEP_PPID_CONTROL, &control,
-                     bytes_of(message, writer_len(&w)));
-}
-
-/* A stream of our parity that no channel has; the streams have an end. */
-static bool take_stream(struct data_member *m, uint16_t *ret)
-{
-    for (size_t i = 0; i < SCTP_STREAMS / 2; i++) {
-        uint16_t stream = m->next_stream;
-        m->next_stream = (uint16_t)((m->next_stream + 2) % SCTP_STREAMS);
-        if (find_stream(m, stream) == NULL) {
-            *ret = stream;
-            return true;
-        }
-    }
-    return false;
-}
-
-static struct channel *open_like(struct data_member *m, const struct channel *like)
-{
-    struct channel *c = find_free(m);
-    uint16_t stream;
-    if (c == NULL || !take_stream(m, &stream))
-        return NULL;
-    *c = *like;
-    c->stream = stream;
-    c->is_acked = false;
-    if (send_control(m, stream, c) != OK) {
-        c->is_open = false;
-        return NULL;
-    }
-    return c;
-}
-
-static void close_channel(struct data_member *m, struct channel *c, bool is_slow)
-{
-    sctp_close_stream(m->sctp, c->stream);
-    c->is_open = false;
-    c->is_closed = is_slow;
-}
-
-static void on_open(struct data_member *m, uint16_t stream, const struct dcep_open *open)
-{
-    struct channel new = { .is_open = true,
-                           .is_acked = true,
-                           .stream = stream,
-                           .manner = { .reliability = open->reliability,
-                                       .limit = open->limit,
-                                       .ordered = open->ordered },
-                           .label_len = MIN(open->label.len, (size_t)DATA_LABEL_MAX) };
-    memcpy(new.label, open->label.data, new.label_len);
-    struct channel *old = find_like(m, &new);
-    struct channel *c = old != NULL && old->is_closed ? old : find_free(m);
-    if (c == NULL || find_stream(m, stream) != NULL || open->label.len > DATA_LABEL_MAX) {
-        sctp_close_stream(m->sctp, stream);
-        return;
-    }
-    *c = new;
-    (void)send_control(m, stream, NULL);
-}
-
-static void on_control(struct data_member *m, const struct sctp_message *message)
-{
-    struct dcep_message control;
-    if (dcep_parse(message->data, &control) != OK)
-        return;
-    struct channel *c = find_stream(m, message->stream);
-    if (control.kind == DCEP_OPEN)
-        on_open(m, message->stream, &control.open);
-    else if (c != NULL)
-        c->is_acked = true;
-}
-
-/* ---- messages ---- */
+/* ---- letters ---- */
 
 struct letter {
     enum data_kind kind;
@@ -289,13 +216,218 @@ static void tell_limited(struct data_member *m, const struct channel *c, usec no
     tell_error(m, c, DATA_ERROR_RATE_LIMITED, bytes_of(NULL, 0));
 }
 
+/* ---- channels ---- */
+
+static struct channel *find_stream(struct data_member *m, uint16_t stream)
+{
+    for (size_t i = 0; i < ARRAY_LEN(m->channels); i++) {
+        if (m->channels[i].is_open && m->channels[i].stream == stream)
+            return &m->channels[i];
+    }
+    return NULL;
+}
+
+static struct channel *find_free(struct data_member *m)
+{
+    for (size_t i = 0; i < ARRAY_LEN(m->channels); i++) {
+        if (!m->channels[i].is_open && !m->channels[i].is_closed)
+            return &m->channels[i];
+    }
+    return NULL;
+}
+
+/* The one to send in, or else the one that was closed because it was full. */
+static struct channel *find_topic(struct data_member *m, const struct data_topic *topic)
+{
+    struct channel *closed = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(m->channels); i++) {
+        struct channel *c = &m->channels[i];
+        if ((!c->is_open && !c->is_closed) || !data_topic_equals(&c->topic, topic))
+            continue;
+        if (c->is_open)
+            return c;
+        closed = c;
+    }
+    return closed;
+}
+
+/* Those that are given, closed ones included, or the participant's own. */
+static size_t count_channels(const struct data_member *m, bool given)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < ARRAY_LEN(m->channels); i++) {
+        const struct channel *c = &m->channels[i];
+        n += (c->is_open || c->is_closed) && c->is_given == given;
+    }
+    return n;
+}
+
+static enum err send_control(struct data_member *m, uint16_t stream, const struct channel *open)
+{
+    static const struct sctp_manner control = { .reliability = DCEP_RELIABLE, .ordered = true };
+    uint8_t message[12 + DATA_LABEL_MAX];
+    struct writer w = writer_of(message, sizeof message);
+    enum err err;
+    if (open == NULL) {
+        err = dcep_write_ack(&w);
+    } else {
+        const struct dcep_open o = { .reliability = open->manner.reliability,
+                                     .limit = open->manner.limit,
+                                     .ordered = open->manner.ordered,
+                                     .label = bytes_of(open->topic.label, open->topic.label_len) };
+        err = dcep_write_open(&o, &w);
+    }
+    if (err != OK)
+        return err;
+    return sctp_send(m->sctp, stream, DCEP_PPID_CONTROL, &control,
+                     bytes_of(message, writer_len(&w)));
+}
+
+/* A stream of our parity that no channel has or leaves. */
+static bool take_stream(struct data_member *m, uint16_t *ret)
+{
+    for (size_t i = 0; i < SCTP_STREAMS / 2; i++) {
+        uint16_t stream = m->next_stream;
+        m->next_stream = (uint16_t)((m->next_stream + 2) % SCTP_STREAMS);
+        if (find_stream(m, stream) == NULL && !sctp_is_closing(m->sctp, stream)) {
+            *ret = stream;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void close_channel(struct data_member *m, struct channel *c)
+{
+    sctp_close_stream(m->sctp, c->stream);
+    release(m, c);
+    c->is_open = false;
+}
+
+/* Of a topic that the room has no more. */
+static bool forget_given(struct data_member *m)
+{
+    for (size_t i = 0; i < ARRAY_LEN(m->channels); i++) {
+        struct channel *c = &m->channels[i];
+        if ((!c->is_open && !c->is_closed) || !c->is_given ||
+            data_topics_has(&m->room->topics, &c->topic))
+            continue;
+        if (c->is_open) {
+            tell_error(m, c, DATA_ERROR_TOPIC_ENDED, bytes_of(NULL, 0));
+            close_channel(m, c);
+        }
+        c->is_closed = false;
+        return true;
+    }
+    return false;
+}
+
+/* The room's topics all find a place, and others are forgotten for them. */
+static bool has_place(struct data_member *m)
+{
+    return count_channels(m, true) < DATA_TOPICS_MAX || forget_given(m);
+}
+
+static struct channel *give(struct data_member *m, const struct channel *like)
+{
+    uint16_t stream;
+    if (!has_place(m) || !take_stream(m, &stream))
+        return NULL;
+    struct channel *c = find_free(m);
+    check(c != NULL);
+    *c = (struct channel){ .is_open = true,
+                           .is_given = true,
+                           .stream = stream,
+                           .manner = like->manner,
+                           .topic = like->topic };
+    if (send_control(m, stream, c) != OK) {
+        c->is_open = false;
+        return NULL;
+    }
+    return c;
+}
+
+static void close_slow(struct data_member *m, struct channel *c)
+{
+    close_channel(m, c);
+    if (find_topic(m, &c->topic) == NULL && has_place(m))
+        c->is_closed = c->is_given = true;
+}
+
+/* Why the participant may not open it or send in it, or NULL. */
+static const char *hold(struct data_member *m, struct channel *c)
+{
+    if (m->held_count >= DATA_TOPICS_OWN_MAX)
+        return DATA_ERROR_TOO_MANY_TOPICS;
+    if (data_topics_hold(&m->room->topics, &c->topic) != OK)
+        return DATA_ERROR_ROOM_TOPICS_FULL;
+    m->held_count++;
+    c->is_held = true;
+    return NULL;
+}
+
+/* Who only listens keeps no topic. */
+static const char *admit(struct data_member *m, struct channel *c, size_t label_len)
+{
+    if (label_len > DATA_LABEL_MAX)
+        return DATA_ERROR_BAD_REQUEST;
+    if (count_channels(m, false) >= DATA_TOPICS_OWN_MAX)
+        return DATA_ERROR_TOO_MANY_TOPICS;
+    return m->params.is_allowed ? hold(m, c) : NULL;
+}
+
+static void on_open(struct data_member *m, uint16_t stream, const struct dcep_open *open, usec now)
+{
+    bool is_reliable = open->reliability == DCEP_RELIABLE;
+    struct channel new = { .is_open = true,
+                           .is_acked = true,
+                           .stream = stream,
+                           .manner = { .reliability = open->reliability,
+                                       .limit = open->limit,
+                                       .ordered = open->ordered },
+                           .topic = data_topic_of(open->label, is_reliable, open->ordered) };
+    if (find_stream(m, stream) != NULL) {
+        sctp_close_stream(m->sctp, stream);
+        return;
+    }
+    bool is_limited = !token_bucket_take(&m->messages, 1, now);
+    const char *refusal = is_limited ? NULL : admit(m, &new, open->label.len);
+    (void)send_control(m, stream, NULL); /* who is refused hears why in a channel that is open */
+    if (is_limited)
+        tell_limited(m, &new, now);
+    else if (refusal != NULL)
+        tell_error(m, &new, refusal, bytes_of(NULL, 0));
+    if (is_limited || refusal != NULL) {
+        sctp_close_stream(m->sctp, stream);
+        return;
+    }
+    struct channel *old = find_topic(m, &new.topic);
+    struct channel *c = old != NULL && old->is_closed ? old : find_free(m);
+    check(c != NULL);
+    *c = new;
+}
+
+static void on_control(struct data_member *m, const struct sctp_message *message, usec now)
+{
+    struct dcep_message control;
+    if (dcep_parse(message->data, &control) != OK)
+        return;
+    struct channel *c = find_stream(m, message->stream);
+    if (control.kind == DCEP_OPEN)
+        on_open(m, message->stream, &control.open, now);
+    else if (c != NULL)
+        c->is_acked = true;
+}
+
+/* ---- messages ---- */
+
 /* In the receiver's channel of the same label and manner. */
 static void deliver(struct data_member *to, const struct channel *like, const struct letter *l)
 {
     struct data_stats *stats = &to->rooms->stats;
-    struct channel *c = find_like(to, like);
+    struct channel *c = find_topic(to, &like->topic);
     if (c == NULL)
-        c = open_like(to, like);
+        c = give(to, like);
     if (c == NULL || c->is_closed || is_too_long_for(to, l)) {
         count(&stats->dropped_slow);
         return;
@@ -306,7 +438,7 @@ static void deliver(struct data_member *to, const struct channel *like, const st
         count(&stats->dropped_slow);
     } else {
         count(&stats->closed_slow);
-        close_channel(to, c, true);
+        close_slow(to, c);
     }
 }
 
@@ -316,12 +448,11 @@ static size_t route(struct data_member *from, const struct channel *c, const str
                                 .name = bytes_of_str(from->params.participant),
                                 .payload = l->payload };
     size_t receiver_count = 0;
-    list_for_each(link, &from->rooms->members)
+    list_for_each(link, &from->room->members)
     {
-        struct data_member *m = list_entry(link, struct data_member, link);
+        struct data_member *m = list_entry(link, struct data_member, in_room);
         bool is_meant =
-            m != from && m->params.room == from->params.room &&
-            sctp_state(m->sctp) == SCTP_CONNECTED &&
+            m != from && sctp_state(m->sctp) == SCTP_CONNECTED &&
             (l->name.len == 0 || bytes_equal(l->name, bytes_of_str(m->params.participant)));
         if (!is_meant)
             continue;
@@ -334,6 +465,7 @@ static size_t route(struct data_member *from, const struct channel *c, const str
 static void on_message(struct data_member *m, const struct sctp_message *message, usec now)
 {
     struct letter l;
+    const char *refusal;
     struct channel *c = find_stream(m, message->stream);
     if (c == NULL)
         return;
@@ -347,6 +479,8 @@ static void on_message(struct data_member *m, const struct sctp_message *message
         tell_error(m, c, DATA_ERROR_BAD_REQUEST, bytes_of(NULL, 0));
     else if (l.payload.len > DATA_PAYLOAD_MAX)
         tell_error(m, c, DATA_ERROR_TOO_LARGE, l.name);
+    else if (!c->is_held && (refusal = hold(m, c)) != NULL)
+        tell_error(m, c, refusal, l.name);
     else if (route(m, c, &l) == 0 && l.name.len > 0)
         tell_error(m, c, DATA_ERROR_NOT_FOUND, l.name);
 }
@@ -356,10 +490,11 @@ static void take_messages(struct data_member *m, usec now)
     struct sctp_message message;
     while (sctp_next_message(m->sctp, &message)) {
         struct channel *c = find_stream(m, message.stream);
-        if (message.is_reset && c != NULL)
+        if (message.is_reset && c != NULL) {
+            release(m, c);
             c->is_open = false;
-        else if (!message.is_reset && message.ppid == DCEP_PPID_CONTROL)
-            on_control(m, &message);
+        } else if (!message.is_reset && message.ppid == DCEP_PPID_CONTROL)
+            on_control(m, &message, now);
         else if (!message.is_reset)
             on_message(m, &message, now);
     }

@@ -11,7 +11,9 @@
  * concerns.
  *
  * The receiver gets it in a channel of the same label and manner, which is opened for it if need
- * be. Limits are per participant; who is slow loses lossy messages, and the reliable channel that
+ * be. Limits are per participant, those of channels too: its own do not take the places of those
+ * that it is given, and the room's topics (data_topics.h) have room for more than one participant
+ * may hold. Who is slow loses lossy messages, and the reliable channel that
  * is full: it is closed, and stays so until the receiver opens it again. Others do not notice.
  *
  * Owned by the association thread, like all of SCTP (core/sctp.h).
@@ -22,6 +24,7 @@
 
 #include "common/base.h"
 #include "common/bytes.h"
+#include "core/data_topics.h"
 #include "limits.h"
 
 #include <stdatomic.h>
@@ -29,8 +32,8 @@
 enum data_kind { DATA_BYTES, DATA_TEXT, DATA_ERROR };
 
 enum {
-    DATA_CHANNELS_MAX = 16, /* of one participant, both sides' together */
-    DATA_LABEL_MAX = 64,
+    /* Channels that one participant opens, and topics that it holds: opens, or sends in. */
+    DATA_TOPICS_OWN_MAX = 16,
     DATA_ENVELOPE_MAX = 2 + PARTICIPANT_KEY_MAX,
     DATA_PAYLOAD_MAX = 16000, /* with any envelope it fits a message of SCTP_MESSAGE_MAX */
     /* What one participant may send. Cursors of a drawing board at 60 a second, and a few topics;
@@ -49,6 +52,12 @@ enum {
 #define DATA_ERROR_NOT_FOUND    "not-found"    /* nobody of that name is here, or takes data */
 #define DATA_ERROR_BAD_REQUEST  "bad-request"  /* no envelope */
 #define DATA_ERROR_TOO_LARGE    "too-large"    /* more than DATA_PAYLOAD_MAX */
+/* The same for who opens a channel; then it is closed. */
+#define DATA_ERROR_TOO_MANY_TOPICS  "too-many-topics"  /* it holds DATA_TOPICS_OWN_MAX */
+#define DATA_ERROR_ROOM_TOPICS_FULL "room-topics-full" /* the room has DATA_TOPICS_MAX */
+/* For who was given a channel: it is closed, since nobody holds the topic and others need the
+ * place. */
+#define DATA_ERROR_TOPIC_ENDED "topic-ended"
 
 struct data_rooms;
 struct data_member; /* one participant's half */

@@ -461,3 +461,8 @@ void sctp_close_stream(struct sctp *s, uint16_t stream)
     s->is_closing |= 1ull << stream;
     send_resets(s);
 }
+
+bool sctp_is_closing(const struct sctp *s, uint16_t stream)
+{
+    return stream < SCTP_STREAMS && ((s->wants_reset | s->is_closing) >> stream & 1) != 0;
+}

@@ -77,5 +77,7 @@ MUST_USE enum err sctp_send(struct sctp *s, uint16_t stream, uint32_t ppid,
                             const struct sctp_manner *manner, struct bytes data);
 /* Closes a channel: both directions of its stream (RFC 8831 §6.7). */
 void sctp_close_stream(struct sctp *s, uint16_t stream);
+/* One of the halves is still to be closed. */
+bool sctp_is_closing(const struct sctp *s, uint16_t stream);
 
 #endif

@@ -24,9 +24,10 @@ struct person {
     uint32_t next_number; /* of numbered messages, if they are in order */
     bool is_out_of_order;
     uint8_t kind;
-    char name[64];
+    char name[64], error[32]; /* of the last letter; of the last error */
     char payload[64];
     struct dcep_open opened;
+    uint16_t opened_stream;
     char opened_label[DATA_LABEL_MAX + 1];
 };
 
@@ -47,6 +48,7 @@ static void take_letter(struct person *p, struct bytes m)
              (const char *)m.data + 2 + m.data[1]);
     if (p->kind == DATA_ERROR) {
         p->error_count++;
+        snprintf(p->error, sizeof p->error, "%s", p->name);
         return;
     }
     p->count++;
@@ -67,6 +69,7 @@ static void take(struct person *p)
             continue;
         p->open_count++;
         p->opened = control.open;
+        p->opened_stream = m.stream;
         snprintf(p->opened_label, sizeof p->opened_label, "%.*s", (int)control.open.label.len,
                  (const char *)control.open.label.data);
         uint8_t ack = 2;
@@ -377,17 +380,142 @@ static void what_has_no_envelope_is_refused(void **state)
     assert_int_equal(people[1].count, 0);
 }
 
-static void channels_have_an_end(void **state)
+/* The channel of the n-th topic of that name, of our parity. */
+static uint16_t open_topic(struct person *p, const char *name, size_t n)
 {
-    for (uint16_t i = 1; i < 2 * DATA_CHANNELS_MAX; i++) {
-        char label[16];
-        snprintf(label, sizeof label, "topic-%u", i);
-        open_channel(&people[0], (uint16_t)(2 * i), label, &reliable);
-    }
+    char label[16];
+    uint16_t stream = (uint16_t)(2 * (n + 1));
+    snprintf(label, sizeof label, "%s-%zu", name, n);
+    open_channel(p, stream, label, &reliable);
+    wait(MILLIS(20));
+    return stream;
+}
+
+static void open_topics(struct person *p, const char *name, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        say_bytes(p, open_topic(p, name, i), &reliable, "", bytes_of_str(name));
+    wait(MILLIS(100));
+}
+
+static void leave(struct person *p)
+{
+    sctp_free(p->sctp);
+    data_member_free(p->member);
+    *p = (struct person){ .sctp = NULL };
+}
+
+static struct person *join_later(struct person *p)
+{
+    leave(p);
+    join((size_t)(p - people), 1, true);
     wait(SECONDS(1));
-    assert_int_equal(people[0].reset_count, DATA_CHANNELS_MAX); /* those were closed */
+    assert_int_equal(sctp_state(p->sctp), SCTP_CONNECTED);
+    return p;
+}
+
+static void who_opens_too_many_channels_is_told(void **state)
+{
+    enum { OPENED = 2 * DATA_TOPICS_OWN_MAX - 1 }; /* and one of the start */
+    for (size_t i = 0; i < OPENED; i++)
+        open_topic(&people[0], "topic", i);
+    wait(SECONDS(1));
+    assert_int_equal(people[0].reset_count, DATA_TOPICS_OWN_MAX); /* those were closed */
+    assert_int_equal(people[0].error_count, DATA_TOPICS_OWN_MAX);
+    assert_string_equal(people[0].name, DATA_ERROR_TOO_MANY_TOPICS);
     say(&people[0], "", "the first still works");
     assert_int_equal(people[1].count, 1);
+}
+
+static void one_with_all_its_topics_leaves_channels_to_who_joins_later(void **state)
+{
+    open_topics(&people[0], "topic", DATA_TOPICS_OWN_MAX - 1);
+    struct person *late = join_later(&people[3]);
+    for (size_t i = 0; i < DATA_TOPICS_OWN_MAX - 1; i++)
+        say_bytes(&people[0], (uint16_t)(2 * (i + 1)), &reliable, "", bytes_of_str("again"));
+    wait(MILLIS(200));
+    assert_int_equal(late->count, DATA_TOPICS_OWN_MAX - 1);
+    assert_int_equal(late->open_count, DATA_TOPICS_OWN_MAX - 1);
+    size_t before = people[1].count;
+    say_bytes(late, open_topic(late, "late", 0), &reliable, "", bytes_of_str("me too"));
+    wait(MILLIS(100));
+    assert_int_equal(late->reset_count, 0);
+    assert_int_equal(late->error_count, 0);
+    assert_int_equal(people[1].count, before + 1);
+    assert_string_equal(people[1].payload, "me too");
+}
+
+static void a_room_has_so_many_topics_and_who_opens_one_more_is_told(void **state)
+{
+    open_topics(&people[0], "topic", DATA_TOPICS_OWN_MAX - 1);
+    enum { LEFT = DATA_TOPICS_MAX - DATA_TOPICS_OWN_MAX };
+    open_topics(&people[1], "left", LEFT); /* it has the chat, too */
+    assert_int_equal(people[1].error_count, 0);
+    struct person *late = join_later(&people[3]);
+    open_topic(late, "late", 0);
+    wait(SECONDS(1));
+    assert_int_equal(late->reset_count, 1);
+    assert_int_equal(late->error_count, 1);
+    assert_string_equal(late->error, DATA_ERROR_ROOM_TOPICS_FULL);
+    size_t before = people[2].count; /* but in those that are there it may talk */
+    say_bytes(late, open_topic(late, "topic", 1), &reliable, "", bytes_of_str("hello"));
+    wait(MILLIS(100));
+    assert_int_equal(people[2].count, before + 1);
+    leave(&people[0]);
+    say_bytes(late, open_topic(late, "late", 2), &reliable, "", bytes_of_str("free again"));
+    wait(MILLIS(100));
+    assert_int_equal(late->error_count, 1);
+    assert_string_equal(people[2].payload, "free again");
+}
+
+static void topics_that_nobody_holds_give_way_to_new_ones(void **state)
+{
+    static const char *const names[] = { "one", "two", "three", "four" };
+    size_t each = DATA_TOPICS_OWN_MAX - 1;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        open_topics(&people[0], names[i], each);
+        assert_int_equal(people[1].count, (i + 1) * each);
+        for (size_t k = 0; k < each; k++)
+            sctp_close_stream(people[0].sctp, (uint16_t)(2 * (k + 1)));
+        wait(SECONDS(1));
+    }
+    assert_int_equal(people[0].error_count, 0);
+    assert_string_equal(people[1].error, DATA_ERROR_TOPIC_ENDED);
+    assert_int_equal(people[1].error_count, people[1].reset_count);
+    assert_int_equal(people[1].reset_count, ARRAY_LEN(names) * each - (DATA_TOPICS_MAX));
+    assert_int_equal(atomic_load(&data_rooms_stats(rooms)->dropped_slow), 0);
+}
+
+static void who_sends_in_a_given_channel_keeps_its_topic(void **state)
+{
+    open_topics(&people[0], "topic", 1);
+    say_bytes(&people[1], people[1].opened_stream, &reliable, "", bytes_of_str("mine"));
+    wait(MILLIS(50));
+    assert_string_equal(people[2].payload, "mine");
+    leave(&people[0]);
+    struct person *late = join_later(&people[3]);
+    open_topics(&people[2], "other", DATA_TOPICS_OWN_MAX - 1);
+    open_topics(late, "late", DATA_TOPICS_OWN_MAX - 1);
+    assert_string_equal(late->error, DATA_ERROR_ROOM_TOPICS_FULL);
+    say_bytes(&people[1], people[1].opened_stream, &reliable, "", bytes_of_str("still"));
+    wait(MILLIS(50));
+    assert_int_equal(people[1].error_count, 0);
+    assert_string_equal(late->payload, "still");
+}
+
+static void who_only_listens_takes_no_topic_from_the_room(void **state)
+{
+    leave(&people[3]);
+    join(3, 1, false);
+    wait(SECONDS(1));
+    for (size_t i = 0; i < DATA_TOPICS_OWN_MAX; i++)
+        open_topic(&people[3], "listen", i);
+    wait(MILLIS(100));
+    assert_int_equal(people[3].error_count, 0);
+    open_topics(&people[0], "a", DATA_TOPICS_OWN_MAX - 1);
+    open_topics(&people[1], "b", DATA_TOPICS_MAX - DATA_TOPICS_OWN_MAX);
+    assert_int_equal(people[0].error_count + people[1].error_count, 0);
+    assert_int_equal(people[3].count, DATA_TOPICS_MAX - 1);
 }
 
 int main(void)
@@ -404,7 +532,12 @@ int main(void)
         TEST(a_burst_waits_for_who_does_not_hear_for_a_while_and_so_does_another_topic),
         TEST(a_topic_is_opened_even_for_who_has_no_room_for_its_first_message),
         TEST(what_has_no_envelope_is_refused),
-        TEST(channels_have_an_end),
+        TEST(who_opens_too_many_channels_is_told),
+        TEST(one_with_all_its_topics_leaves_channels_to_who_joins_later),
+        TEST(a_room_has_so_many_topics_and_who_opens_one_more_is_told),
+        TEST(topics_that_nobody_holds_give_way_to_new_ones),
+        TEST(who_sends_in_a_given_channel_keeps_its_topic),
+        TEST(who_only_listens_takes_no_topic_from_the_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,7 +13,7 @@ export interface DataMessage {
 }
 
 export interface DataFailure {
-  /** Why something was not delivered: `forbidden`, `rate-limited`, `not-found`, `too-large`, `bad-request`; `closed`: the channel was, with what waited in it. */
+  /** Why something was not delivered: `forbidden`, `rate-limited`, `not-found`, `too-large`, `bad-request`; `too-many-topics` (one's own), `room-topics-full`: this one is not opened, what waited is lost; `topic-ended`: nobody talks in it any more; `closed`: the channel was, with what waited in it. */
   code: string;
   topic: string;
   /** Whom it was for, where the error is about that. */
@@ -38,6 +38,8 @@ const WAITING_MAX = 1024 * 1024;
 const REOPEN_MS = 1000;
 /** Of a channel that says nothing: it puts data into the one offer. */
 const OFFER_STREAM = 62;
+/** With these the server closes the channel: no other failure says so, and it is not opened again by itself. */
+const ENDS = new Set(['too-many-topics', 'room-topics-full', 'topic-ended']);
 const Kind = { bytes: 0, text: 1, error: 2 } as const;
 
 interface Topic {
@@ -47,6 +49,8 @@ interface Topic {
   waitingBytes: number;
   /** Others talk in it: worth opening again. */
   isHeard: boolean;
+  /** Closed by the server for a reason that is told already. */
+  isEnded: boolean;
 }
 
 export class DataChannels {
@@ -91,7 +95,7 @@ export class DataChannels {
   #adopt(channel: RTCDataChannel, isHeard: boolean): Topic {
     const reliable = channel.maxRetransmits === null && channel.maxPacketLifeTime === null;
     const key = keyOf(channel.label, reliable);
-    const entry: Topic = { channel, waiting: [], waitingBytes: 0, isHeard };
+    const entry: Topic = { channel, waiting: [], waitingBytes: 0, isHeard, isEnded: false };
     // Both sides may have opened one at the same time: we go on sending in ours, and hear both.
     if (!this.#topics.has(key)) this.#topics.set(key, entry);
     channel.binaryType = 'arraybuffer';
@@ -100,12 +104,11 @@ export class DataChannels {
       entry.waitingBytes = 0;
     };
     channel.onmessage = ({ data }: MessageEvent<unknown>) => {
-      entry.isHeard = true;
-      if (data instanceof ArrayBuffer) this.#hear(channel.label, new Uint8Array(data));
+      if (data instanceof ArrayBuffer) this.#hear(entry, new Uint8Array(data));
     };
     channel.onclose = () => {
       if (this.#topics.get(key) === entry) this.#topics.delete(key);
-      if (this.#closed) return;
+      if (this.#closed || entry.isEnded) return;
       this.handlers.failure({ code: 'closed', topic: channel.label, to: null });
       if (entry.isHeard) setTimeout(() => this.#reopen(channel.label, reliable), REOPEN_MS);
     };
@@ -117,12 +120,18 @@ export class DataChannels {
     if (!this.#closed && this.pc.connectionState === 'connected' && !this.#topics.has(keyOf(topic, reliable))) this.#open(topic, reliable);
   }
 
-  #hear(topic: string, message: Bytes): void {
+  #hear(entry: Topic, message: Bytes): void {
     const envelope = readEnvelope(message);
     if (!envelope) return;
     const { kind, name, payload } = envelope;
-    if (kind === Kind.error) this.handlers.failure({ code: name, topic, to: new TextDecoder().decode(payload) || null });
-    else this.handlers.message({ from: name, topic, data: kind === Kind.text ? new TextDecoder().decode(payload) : payload });
+    const topic = entry.channel.label;
+    if (kind === Kind.error) {
+      entry.isEnded = ENDS.has(name);
+      this.handlers.failure({ code: name, topic, to: new TextDecoder().decode(payload) || null });
+      return;
+    }
+    entry.isHeard = true;
+    this.handlers.message({ from: name, topic, data: kind === Kind.text ? new TextDecoder().decode(payload) : payload });
   }
 }
 

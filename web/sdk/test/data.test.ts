@@ -87,4 +87,26 @@ describe('data channels', () => {
     expect(pc.channels.slice(3).map((c) => c.label)).toEqual(['theirs', 'used']);
     vi.useRealTimers();
   });
+
+  it('tells once why the server ended a topic, and lets it be', () => {
+    vi.useFakeTimers();
+    pc.connectionState = 'connected';
+    data.send('one-too-many', 'x');
+    const given = new FakeDataChannel('given', {});
+    pc.ondatachannel!({ channel: given });
+    given.hear(1, 'p_2', 'hi');
+    pc.channels[1]!.hear(2, 'room-topics-full', '');
+    given.hear(2, 'topic-ended', '');
+    pc.channels[1]!.drop();
+    given.drop();
+    vi.advanceTimersByTime(2000);
+    expect(failed).toEqual([
+      { code: 'room-topics-full', topic: 'one-too-many', to: null },
+      { code: 'topic-ended', topic: 'given', to: null },
+    ]);
+    expect(pc.channels).toHaveLength(2);
+    data.send('given', 'again');
+    expect(pc.channels).toHaveLength(3);
+    vi.useRealTimers();
+  });
 });
