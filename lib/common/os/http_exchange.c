@@ -1,5 +1,6 @@
 /* One request: from libmicrohttpd's callbacks to a struct http_request, and its response back.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "common/address.h"
 #include "common/os/clock.h"
 #include "common/os/http_private.h"
 #include "common/os/log.h"
@@ -63,25 +64,12 @@ bool http_server_trusts(const struct http_server *s, const char *address)
     return false;
 }
 
-/* The last address of "a, b, c" into ret; the list is cut before it. False if it is not one. */
-static bool take_last(char *list, char ret[NET_ADDRESS_CAPACITY])
+static bool is_trusted(const void *server, const char *address)
 {
-    char *comma = strrchr(list, ',');
-    char *start = comma == NULL ? list : comma + 1;
-    start += strspn(start, " \t");
-    size_t len = strcspn(start, " \t");
-    bool ok = len > 0 && len < NET_ADDRESS_CAPACITY;
-    if (ok) {
-        memcpy(ret, start, len);
-        ret[len] = '\0';
-        ok = strchr(ret, '/') == NULL && net_cidr_is_valid(ret);
-    }
-    *(comma == NULL ? list : comma) = '\0';
-    return ok;
+    return http_server_trusts(server, address);
 }
 
-/* Whom the nearest proxy that we trust saw, and how it was asked. What is further left may be
- * invented by the client, and so may everything that comes from elsewhere. */
+/* Who asks, and how: what does not come from a proxy that we trust may be invented. */
 static void find_client(struct http_exchange *x)
 {
     const union MHD_ConnectionInfo *info =
@@ -93,14 +81,8 @@ static void find_client(struct http_exchange *x)
     x->request.is_https = proto != NULL && strcasecmp(proto, "https") == 0 &&
                           http_server_trusts(x->server, x->client_address);
     const char *forwarded = http_request_header(&x->request, "X-Forwarded-For");
-    char list[1024];
-    if (forwarded == NULL || strlen(forwarded) >= sizeof list)
-        return;
-    memcpy(list, forwarded, strlen(forwarded) + 1);
-    char hop[NET_ADDRESS_CAPACITY];
-    while (http_server_trusts(x->server, x->client_address) && list[0] != '\0' &&
-           take_last(list, hop))
-        memcpy(x->client_address, hop, sizeof hop);
+    if (forwarded != NULL)
+        address_behind_proxies(forwarded, is_trusted, x->server, x->client_address);
 }
 
 static void choose_request_id(struct http_exchange *x)

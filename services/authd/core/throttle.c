@@ -3,7 +3,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "core/throttle.h"
 
-#include <arpa/inet.h>
+#include "common/address.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -28,20 +29,6 @@ static const struct rule {
     [THROTTLE_REFRESH] = { "refresh:address", MILLIS(50), 1000, NULL, 0, 0, 1, false },
 };
 
-/* "2001:db8:1:2:…" → "2001:db8:1:2::/64"; anything else as it is. */
-static void subscriber_write(const char *address, char *ret, size_t capacity)
-{
-    struct in6_addr v6;
-    if (inet_pton(AF_INET6, address, &v6) == 1) {
-        memset(v6.s6_addr + 8, 0, 8);
-        char text[INET6_ADDRSTRLEN];
-        check(inet_ntop(AF_INET6, &v6, text, sizeof(text)) != NULL);
-        snprintf(ret, capacity, "%s/64", text);
-    } else {
-        snprintf(ret, capacity, "%.64s", address);
-    }
-}
-
 static void limit_add(struct throttle_charge *c, const char *what, const char *whose, usec interval,
                       unsigned burst, unsigned cost)
 {
@@ -61,8 +48,8 @@ void throttle_charge_write(enum throttle_action action, const char *address, con
     *ret = (struct throttle_charge){ .is_forced = r->is_forced };
     if (scale == 0)
         return;
-    char subscriber[80];
-    subscriber_write(address, subscriber, sizeof(subscriber));
+    char subscriber[ADDRESS_CAPACITY];
+    address_subscriber(address, subscriber);
     if (r->by_address != NULL)
         limit_add(ret, r->by_address, subscriber, r->address_interval / scale,
                   r->address_burst * scale, r->cost);

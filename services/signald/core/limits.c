@@ -2,14 +2,14 @@
 #include "limits.h"
 
 #include "../limits.h"
+#include "common/address.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 struct address_limit {
     struct map_node by_address;
-    char address[64];
+    char address[ADDRESS_CAPACITY];
     unsigned sockets;
     struct token_bucket joins;
     usec refused_until; /* no refusal is recorded before */
@@ -40,21 +40,10 @@ void limits_done(struct limits *l)
     map_done(&l->addresses);
 }
 
-/* The network that counts as one client: the /64 of an IPv6 address, else the text itself. */
-static void network_of(const char *address, char ret[64])
-{
-    uint8_t bytes[16];
-    snprintf(ret, 64, "%s", address);
-    if (inet_pton(AF_INET6, address, bytes) != 1)
-        return;
-    memset(bytes + 8, 0, 8);
-    check(inet_ntop(AF_INET6, bytes, ret, 64) != NULL);
-}
-
 static struct address_limit *obtain(struct limits *l, const char *text, usec now)
 {
-    char address[64];
-    network_of(text, address);
+    char address[ADDRESS_CAPACITY];
+    address_subscriber(text, address);
     struct map_node *n = map_find(&l->addresses, address);
     if (n != NULL)
         return container_of(n, struct address_limit, by_address);

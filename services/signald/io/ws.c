@@ -2,6 +2,7 @@
 #include "ws.h"
 
 #include "api.h"
+#include "common/address.h"
 #include "common/os/log.h"
 #include "common/os/net_address.h"
 #include "runtime.h"
@@ -67,8 +68,9 @@ static struct ws *ws_of(struct lws *wsi)
 
 /* ---- the client's address ---- */
 
-static bool is_trusted(const struct ws *w, const char *address)
+static bool is_trusted(const void *context, const char *address)
 {
+    const struct ws *w = context;
     const struct config_strings *list = &w->runtime->config->trusted_proxies;
     for (size_t i = 0; i < list->count; i++)
         if (net_address_in(address, list->items[i]))
@@ -76,31 +78,14 @@ static bool is_trusted(const struct ws *w, const char *address)
     return false;
 }
 
-/* The right-most address of X-Forwarded-For that is not a proxy of ours, if the peer is one. */
-static void client_address(struct lws *wsi, char ret[NET_ADDRESS_CAPACITY])
+static void client_address(struct lws *wsi, char ret[ADDRESS_CAPACITY])
 {
-    struct ws *w = ws_of(wsi);
-    char forwarded[512];
-    lws_get_peer_simple(wsi, ret, NET_ADDRESS_CAPACITY);
-    if (strncmp(ret, "::ffff:", 7) == 0)
-        memmove(ret, ret + 7, strlen(ret + 7) + 1);
-    int len = lws_hdr_copy(wsi, forwarded, sizeof(forwarded), WSI_TOKEN_X_FORWARDED_FOR);
-    while (len > 0 && is_trusted(w, ret)) {
-        char *comma = strrchr(forwarded, ',');
-        char *last = comma == NULL ? forwarded : comma + 1;
-        while (*last == ' ')
-            last++;
-        char *end = last + strlen(last);
-        while (end > last && end[-1] == ' ')
-            *--end = 0;
-        if (!net_cidr_is_valid(last) || strchr(last, '/') != NULL ||
-            strlen(last) >= NET_ADDRESS_CAPACITY)
-            return;
-        snprintf(ret, NET_ADDRESS_CAPACITY, "%s", last);
-        if (comma == NULL)
-            return;
-        *comma = 0;
-    }
+    char forwarded[1024], peer[ADDRESS_CAPACITY];
+    lws_get_peer_simple(wsi, peer, sizeof(peer));
+    if (address_parse(bytes_of_str(peer), ret) != OK)
+        snprintf(ret, ADDRESS_CAPACITY, "%s", peer);
+    if (lws_hdr_copy(wsi, forwarded, sizeof(forwarded), WSI_TOKEN_X_FORWARDED_FOR) > 0)
+        address_behind_proxies(forwarded, is_trusted, ws_of(wsi), ret);
 }
 
 /* ---- WebSocket ---- */
@@ -115,7 +100,7 @@ static void forget_queue(struct socket *s)
 static int on_established(struct socket *s, struct lws *wsi)
 {
     struct ws *w = ws_of(wsi);
-    char address[NET_ADDRESS_CAPACITY];
+    char address[ADDRESS_CAPACITY];
     *s = (struct socket){ .wsi = wsi, .ws = w };
     list_init(&s->queue);
     client_address(wsi, address);
@@ -354,7 +339,7 @@ static int on_http(struct lws *wsi, struct download *d, const char *path)
 {
     struct ws *w = ws_of(wsi);
     if (api_is_path(path) && strlen(path) < PATH_BYTES_MAX) {
-        char address[NET_ADDRESS_CAPACITY];
+        char address[ADDRESS_CAPACITY];
         client_address(wsi, address);
         return api_on_headers(w->runtime, wsi, path, address, &d->api);
     }

@@ -79,6 +79,13 @@ static void addresses_of_one_ipv6_subscriber_are_one(void **state)
     assert_string_not_equal(a.limits[0].key, c.limits[0].key);
 }
 
+static void ipv4_subscribers_behind_a_dual_stack_proxy_are_not_one(void **state)
+{
+    struct throttle_charge a;
+    throttle_charge_write(THROTTLE_GUEST, "::ffff:192.0.2.7", NULL, 1, &a);
+    assert_string_equal(a.limits[0].key, "guest:address:192.0.2.7");
+}
+
 static void scale_zero_turns_limits_off(void **state)
 {
     struct throttle_charge c;
@@ -97,6 +104,7 @@ int main(void)
         cmocka_unit_test(forced_charge_makes_the_next_wait_but_not_for_ever),
         cmocka_unit_test(a_login_is_charged_to_address_and_account),
         cmocka_unit_test(addresses_of_one_ipv6_subscriber_are_one),
+        cmocka_unit_test(ipv4_subscribers_behind_a_dual_stack_proxy_are_not_one),
         cmocka_unit_test(scale_zero_turns_limits_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

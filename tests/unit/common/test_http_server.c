@@ -281,6 +281,10 @@ static void forwarded_address_is_believed_from_loopback_only_as_far_as_trusted(v
     assert_contains(a, "\"client\":\"192.0.2.7\"");
     a = ask("GET /echo/x HTTP/1.1\r\nX-Forwarded-For: 192.0.2.7, 127.0.0.1\r\n" END);
     assert_contains(a, "\"client\":\"192.0.2.7\"");
+    a = ask("GET /echo/x HTTP/1.1\r\nX-Forwarded-For: 6.6.6.6, ::ffff:192.0.2.7\r\n" END);
+    assert_contains(a, "\"client\":\"192.0.2.7\"");
+    a = ask("GET /echo/x HTTP/1.1\r\nX-Forwarded-For: [2001:db8::7]:4711\r\n" END);
+    assert_contains(a, "\"client\":\"2001:db8::7\"");
     a = ask("GET /echo/x HTTP/1.1\r\nX-Forwarded-For: nonsense\r\n" END);
     assert_contains(a, "\"client\":\"127.0.0.1\"");
 }

@@ -525,7 +525,7 @@ def a_broken_socket_resumes_at_the_other_signald(c):
 
 
 def the_address_is_the_clients_behind_a_trusted_proxy(c):
-    a = Client(c.one, header="X-Forwarded-For: 10.9.9.9, 203.0.113.9\r\n")
+    a = Client(c.one, header="X-Forwarded-For: 10.9.9.9, ::ffff:203.0.113.9\r\n")
     a.join(c.keys.token(), room="proxied")
     a.ask("leave")
     events = [json.loads(e[1][1]) for e in Redis(c.redis_port)("XRANGE", "cc:audit", "-", "+")]

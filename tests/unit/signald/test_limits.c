@@ -37,6 +37,16 @@ static void addresses_of_one_ipv6_network_count_as_one(void **state)
     limits_done(&l);
 }
 
+static void ipv4_addresses_count_for_themselves_however_they_are_written(void **state)
+{
+    struct limits l;
+    limits_init(&l, 1, 1, 5, key);
+    assert_true(limits_on_open(&l, "::ffff:192.0.2.1", 0));
+    assert_true(limits_on_open(&l, "::ffff:192.0.2.2", 0));
+    assert_false(limits_on_open(&l, "192.0.2.1", 0));
+    limits_done(&l);
+}
+
 static void joins_have_a_burst_and_a_rate(void **state)
 {
     struct limits l;
@@ -89,6 +99,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sockets_are_counted_per_address),
         cmocka_unit_test(addresses_of_one_ipv6_network_count_as_one),
+        cmocka_unit_test(ipv4_addresses_count_for_themselves_however_they_are_written),
         cmocka_unit_test(joins_have_a_burst_and_a_rate),
         cmocka_unit_test(idle_addresses_are_forgotten),
         cmocka_unit_test(refusals_of_an_address_are_recorded_once_in_ten_seconds),
