@@ -16,6 +16,7 @@ struct sfud_config {
     struct config_strings public_ip;
     bool media_tcp;
     uint64_t media_tcp_port; /* announced; 0: the real one */
+    usec playout_delay_max;  /* 0: off */
     const char *io_text;
     enum probe_wish io;
     const char *region;

@@ -197,6 +197,7 @@ static bool start_thread(struct node *n, size_t i)
                                     .listen_count = n->listen_count,
                                     .gso = n->io.gso,
                                     .tcp = c->media_tcp,
+                                    .worker = { .playout_delay_max = c->playout_delay_max },
                                     .associations = association_thread_link(n->associations, i),
                                     .histograms = stats_histograms(n->stats, i),
                                     .notify = control_notify(n->control),

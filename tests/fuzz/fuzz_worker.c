@@ -385,6 +385,7 @@ static void step(struct reader *r)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     struct worker_config config = { .participants_max = 4,
+                                    .playout_delay_max = MILLIS(250),
                                     .rooms_max = 2,
                                     .tracks_max = 8,
                                     .slots_max = 12,

@@ -39,6 +39,7 @@ struct sim_node *sim_node_new(wall_usec wall_minus_now, usec now)
     check(n != NULL);
     n->identity = dtls_context_new(wall_minus_now + now);
     struct worker_config config = { .random = { 8, 7, 6, 5, 4, 3, 2, 1 },
+                                    .playout_delay_max = MILLIS(250),
                                     .wall_minus_now = wall_minus_now,
                                     .participants_max = 64,
                                     .rooms_max = 8,

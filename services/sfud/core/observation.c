@@ -115,6 +115,7 @@ static bool sample_slots(const struct worker *w, struct transport *t, usec now)
     struct observation *o = &t->observation;
     uint32_t count = 0, lost = 0;
     o->jitter_out_us = 0;
+    o->playout_us = 0;
     for (size_t i = 0; i < t->params.media_count; i++) {
         struct slot *slot = slot_at(w, t, i);
         if (slot == NULL)
@@ -128,6 +129,7 @@ static bool sample_slots(const struct worker *w, struct transport *t, usec now)
             continue;
         count++;
         lost += slot->fraction_lost * 1000u / 256;
+        o->playout_us = MAX(o->playout_us, playout_delay(&slot->playout));
         if (slot->kind == MEDIA_AUDIO)
             o->jitter_out_us = MAX(o->jitter_out_us, jitter_us(slot->jitter, slot->clock_rate));
     }
@@ -205,6 +207,8 @@ static void put_into_histograms(struct worker *w, const struct transport *t,
     stats_observe(s, HISTOGRAM_LOSS_OUT, in->loss_out_permille);
     if (in->rtt_us >= 0)
         stats_observe(s, HISTOGRAM_RTT, (uint64_t)in->rtt_us);
+    if (t->params.ext.id_of[RTP_EXT_PLAYOUT_DELAY] != 0)
+        stats_observe(s, HISTOGRAM_PLAYOUT, (uint64_t)t->observation.playout_us);
     if (b->is_controlled)
         stats_observe(s, HISTOGRAM_ESTIMATE, bwe_estimate_bps(&b->bwe));
     if (b->is_controlled && b->demand_bps > 0)

@@ -41,6 +41,7 @@ struct observation {
     int64_t expected_seen, received_seen; /* RTP of all their streams */
     uint32_t loss_in_permille, loss_out_permille;
     usec jitter_in_us, jitter_out_us; /* audio: of video, bursts are most of it */
+    usec playout_us;                  /* the latest that one of their videos is to be shown */
     struct quality quality;
     bool is_score_new;
     usec told_at;

@@ -14,13 +14,13 @@ static usec wait_for(const struct playout_path *path)
 }
 
 void playout_look(struct playout *p, const struct playout_path *up, const struct playout_path *down,
-                  bool is_congested, usec now)
+                  bool is_congested, usec max, usec now)
 {
     if (p->looked_at != 0 && now - p->looked_at < PLAYOUT_LOOK_INTERVAL)
         return;
     p->looked_at = now;
-    usec wanted = MIN(MAX(wait_for(up), wait_for(down)), PLAYOUT_MAX);
-    if (wanted == 0 || is_congested) {
+    usec wanted = MIN(MAX(wait_for(up), wait_for(down)), max);
+    if (wanted < STEP || is_congested) {
         p->lossy_looks = 0;
         if (p->clean_looks < PLAYOUT_KEPT)
             p->clean_looks++;
@@ -33,6 +33,11 @@ void playout_look(struct playout *p, const struct playout_path *up, const struct
         p->lossy_looks++;
     if (p->lossy_looks == PLAYOUT_PATIENCE)
         p->delay = (uint16_t)MAX((usec)p->delay, wanted / STEP);
+}
+
+usec playout_delay(const struct playout *p)
+{
+    return p->delay * STEP;
 }
 
 void playout_restart(struct playout *p)

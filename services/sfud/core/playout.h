@@ -13,7 +13,6 @@
 #include "rtc/rtp_ext.h"
 
 #define PLAYOUT_LOOK_INTERVAL MILLIS(200)
-#define PLAYOUT_MAX           MILLIS(250)
 
 enum {
     PLAYOUT_LOSS = 8,      /* of 256: 3 % */
@@ -36,9 +35,13 @@ struct playout_path {
     usec rtt_us;
 };
 
-/* To be called for each packet of a video; `up` is the publisher's way, `down` the viewer's. */
+/* To be called for each packet of a video; `up` is the publisher's way, `down` the viewer's.
+ * max: no longer than that; 0: not at all. */
 void playout_look(struct playout *p, const struct playout_path *up, const struct playout_path *down,
-                  bool is_congested, usec now);
+                  bool is_congested, usec max, usec now);
+
+/* What the viewer is told, or 0. */
+usec playout_delay(const struct playout *p);
 
 /* Another publisher's pictures from now on. */
 void playout_restart(struct playout *p);

@@ -435,7 +435,8 @@ static void add_playout(struct departure *d, const struct pass_packet *p, struct
     const struct encoding *e = pool_at(&d->w->encodings, p->encoding);
     const struct playout_path up = { e->stats.fraction_lost, e->nack.rtt_us };
     const struct playout_path down = { d->slot->loss, MAX(d->t->rtt_us, 0) };
-    playout_look(&d->slot->playout, &up, &down, bwe_is_congested(&d->t->bandwidth.bwe), d->now);
+    playout_look(&d->slot->playout, &up, &down, bwe_is_congested(&d->t->bandwidth.bwe),
+                 d->w->config.playout_delay_max, d->now);
     playout_write(&d->slot->playout, v);
 }
 
@@ -450,7 +451,7 @@ static void send_packet(struct departure *d, const struct pass_packet *p,
                             .ssrc = slot->ssrc };
     struct rtp_ext_values v = p->ext;
     v.present &= FORWARDED_EXTENSIONS;
-    if (slot->kind == MEDIA_VIDEO)
+    if (slot->kind == MEDIA_VIDEO && d->t->params.ext.id_of[RTP_EXT_PLAYOUT_DELAY] != 0)
         add_playout(d, p, &v);
     uint8_t depdesc[DEPDESC_SIZE_MAX];
     struct writer dw = writer_of(depdesc, sizeof depdesc);

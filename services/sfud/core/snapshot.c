@@ -34,6 +34,7 @@ static void fill_transport(const struct worker *w, const struct transport *t, us
         .loss_out_permille = o->loss_out_permille,
         .jitter_in_us = o->jitter_in_us,
         .jitter_out_us = o->jitter_out_us,
+        .playout_us = o->playout_us,
         .is_controlled = b->is_controlled,
         .demand_bps = b->demand_bps,
         .allocated_bps = b->spent_bps,
@@ -124,6 +125,7 @@ static void fill_slot(const struct worker *w, const struct media_params *m, cons
         .switches = slot->forwarder.switch_count,
         .keyframe_requests = slot->sample.keyframe_request_count,
         .freezes = slot->sample.freeze_count,
+        .playout_us = playout_delay(&slot->playout),
         .loss_permille = slot->fraction_lost * 1000u / 256,
         .jitter_us = ticks_us(slot->jitter, slot->clock_rate),
     };

@@ -26,6 +26,7 @@ struct transport_snapshot {
     uint64_t packets[2], bytes[2], bps[2]; /* by enum packet_direction */
     uint32_t loss_in_permille, loss_out_permille;
     usec jitter_in_us, jitter_out_us;
+    usec playout_us; /* the longest of their slots, at the last sample */
     /* bandwidth toward them */
     bool is_controlled; /* false: they tell nothing of it, and get everything */
     struct bwe_stats bwe;
@@ -77,6 +78,7 @@ struct slot_snapshot {
     uint32_t packets;
     uint64_t resent, switches, keyframe_requests, freezes;
     uint32_t loss_permille; /* as reported */
+    usec playout_us;        /* how late the viewer is asked to show it; 0: at once */
     usec jitter_us;
 };
 

@@ -19,6 +19,7 @@ static const uint32_t JOIN_BOUNDS[] = { 10000,  20000,   50000,   100000,  20000
 static const uint32_t LOSS_BOUNDS[] = { 0, 5, 10, 20, 50, 100, 200, 300, 500 };
 static const uint32_t RTT_BOUNDS[] = { 5000,   10000,  20000,  50000,  100000,
                                        200000, 300000, 500000, 1000000 };
+static const uint32_t PLAYOUT_BOUNDS[] = { 0, 50000, 100000, 150000, 200000, 250000, 500000 };
 static const uint32_t BITRATE_BOUNDS[] = { 100000,  200000,  500000,   1000000, 2000000,
                                            3000000, 5000000, 10000000, 20000000 };
 static const uint32_t SHARE_BOUNDS[] = { 100, 250, 500, 750, 900, 990 };

@@ -85,6 +85,8 @@ enum worker_stat {
     X(LOSS_OUT, "sfud_loss_ratio", "direction=\"out\"", 1000, LOSS_BOUNDS, "")                     \
     X(RTT, "sfud_rtt_seconds", NULL, 1000000, RTT_BOUNDS,                                          \
       "Round trip time to each viewer, every 2 s.")                                                \
+    X(PLAYOUT, "sfud_playout_delay_seconds", NULL, 1000000, PLAYOUT_BOUNDS,                        \
+      "How late each viewer is asked to show pictures for the sake of losses, every 2 s.")         \
     X(ESTIMATE, "sfud_estimate_bps", NULL, 1, BITRATE_BOUNDS,                                      \
       "Estimated bandwidth toward each viewer, every 2 s.")                                        \
     X(SHARE, "sfud_video_share_ratio", NULL, 1000, SHARE_BOUNDS,                                   \

@@ -35,6 +35,7 @@ struct worker_config {
     /* Wall clock minus `now`, for sender reports; COMMAND_WALL_SET renews it. */
     wall_usec wall_minus_now;
     bool no_bandwidth_control; /* everybody gets all that they ask for */
+    usec playout_delay_max;    /* that viewers with loss are asked for (playout.h); 0: not at all */
     /* Capacities; 0 means the WORKER_…_MAX of limits.h. */
     size_t participants_max;
     size_t rooms_max;

@@ -115,6 +115,7 @@ static json_t *transport_json(const struct transport_snapshot *s)
     put(o, "path", path_json(s));
     put(o, "join", join_json(s));
     put_ms(o, "rtt_ms", s->rtt_us);
+    put_ms(o, "playout_delay_ms", s->playout_us);
     put(o, "in", direction_json(s, PACKET_IN));
     put(o, "out", direction_json(s, PACKET_OUT));
     put(o, "bandwidth", bandwidth_json(s));
@@ -216,6 +217,7 @@ static json_t *slot_json(const struct slot_snapshot *s)
         put_count(o, "resent", s->resent);
         put_count(o, "keyframe_requests", s->keyframe_requests);
         put_count(o, "freezes", s->freezes);
+        put_ms(o, "playout_delay_ms", s->playout_us);
     }
     put_count(o, "switches", s->switches);
     put_count(o, "bps", s->bps);

@@ -47,6 +47,7 @@ void call_init(struct call *call)
     snprintf(call->fingerprint, sizeof call->fingerprint, "%s",
              dtls_context_fingerprint(call->identity));
     struct worker_config config = { .no_bandwidth_control = true,
+                                    .playout_delay_max = MILLIS(250),
                                     .random = { 1, 2, 3, 4, 5, 6, 7, 8 },
                                     .wall_minus_now = WALL_MINUS_NOW,
                                     .participants_max = 8,

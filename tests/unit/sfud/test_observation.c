@@ -166,6 +166,32 @@ static void a_viewer_is_told_with_what_their_slots_show(void **state)
     assert_true(s->transport.bps[PACKET_OUT] > slot->bps);
 }
 
+static usec playout_told(void)
+{
+    const struct participant_snapshot *s = look("p_b");
+    usec longest = 0;
+    for (size_t i = 0; i < s->slot_count; i++)
+        longest = MAX(longest, s->slots[i].playout_us);
+    assert_true(s->transport.playout_us <= longest);
+    return longest;
+}
+
+static void how_late_pictures_are_to_be_shown_is_told(void **state)
+{
+    call_view(scene.b, 0, scene.a, SOURCE_CAMERA, 1);
+    publish(3000, 7, 0, true);
+    assert_int_equal(playout_told(), 0);
+    for (unsigned i = 0; i < 200; i++) {
+        scene.camera[1].lose_next = i % 4 == 3;
+        publish(30, 7, 0, true);
+    }
+    assert_in_range(playout_told(), MILLIS(40), MILLIS(250));
+    const struct worker_histogram *h = &worker_stats(call.worker)->histograms[HISTOGRAM_PLAYOUT];
+    assert_in_range(h->buckets[0], 1, 10); /* without */
+    assert_in_range(h->sum, MILLIS(40), SECONDS(2));
+    assert_in_range(told.transport.playout_us, MILLIS(40), MILLIS(250));
+}
+
 static void who_is_not_here_is_not_found(void **state)
 {
     static struct command c;
@@ -320,6 +346,7 @@ int main(void)
         T(a_room_is_told_in_pages),
         T(headers_of_all_kinds_are_kept_and_no_payload),
         T(stages_of_joining_are_measured_once_each),
+        T(how_late_pictures_are_to_be_shown_is_told),
         T(a_slot_that_waits_while_its_track_sends_is_a_freeze_once),
         T(a_good_call_is_perfect_and_said_so_once),
         T(who_connects_later_is_told_every_score),

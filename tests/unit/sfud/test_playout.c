@@ -8,13 +8,13 @@
 #include <cmocka.h>
 
 static struct playout p;
-static usec now;
+static usec now, max;
 
 static void look_for(usec duration, uint8_t up_loss, uint8_t down_loss, bool is_congested)
 {
     const struct playout_path up = { up_loss, MILLIS(80) }, down = { down_loss, MILLIS(40) };
     for (usec end = now + duration; now < end; now += MILLIS(20))
-        playout_look(&p, &up, &down, is_congested, now);
+        playout_look(&p, &up, &down, is_congested, max, now);
 }
 
 static unsigned told(void)
@@ -28,6 +28,7 @@ static int start(void **state)
 {
     p = (struct playout){ 0 };
     now = SECONDS(100);
+    max = MILLIS(250);
     return 0;
 }
 
@@ -47,6 +48,22 @@ static void lasting_loss_of_either_way_delays(void **state)
     assert_int_equal(told(), 120);
     look_for(SECONDS(5), 0, 20, false);
     assert_int_equal(told(), 120); /* not to and fro */
+}
+
+static void the_delay_has_a_bound(void **state)
+{
+    max = MILLIS(100);
+    look_for(SECONDS(3), 20, 0, false);
+    assert_int_equal(told(), 100);
+    assert_int_equal(playout_delay(&p), MILLIS(100));
+}
+
+static void it_can_be_off(void **state)
+{
+    max = 0;
+    look_for(SECONDS(60), 80, 80, false);
+    assert_int_equal(told(), UINT32_MAX);
+    assert_int_equal(playout_delay(&p), 0);
 }
 
 static void the_end_is_told_too(void **state)
@@ -100,6 +117,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(who_loses_nothing_is_told_nothing, start),
         cmocka_unit_test_setup(lasting_loss_of_either_way_delays, start),
+        cmocka_unit_test_setup(the_delay_has_a_bound, start),
+        cmocka_unit_test_setup(it_can_be_off, start),
         cmocka_unit_test_setup(the_end_is_told_too, start),
         cmocka_unit_test_setup(another_publisher_begins_without, start),
         cmocka_unit_test_setup(loss_of_congestion_does_not_delay, start),
