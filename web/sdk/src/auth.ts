@@ -1,5 +1,6 @@
 // The HTTP API of authd (docs/api.md): guests, accounts by SRP-6a, tokens that renew themselves, TURN credentials.
 // SPDX-License-Identifier: Apache-2.0
+import { want, wantText } from './arguments.js';
 import { fromBase64url, fromBigInt, toBase64url, utf8, type Bytes } from './bytes.js';
 import { Emitter } from './emitter.js';
 import { ConclaveError, isRetryable } from './errors.js';
@@ -79,10 +80,13 @@ export interface AuthEvents {
 /**
  * One identity. Users of a browser keep their session in an HttpOnly cookie, so `restore()` works after a reload and no
  * script sees it. Guests keep theirs in memory: each tab is its own guest. Who wants a guest to outlive a reload stores
- * `refreshToken` whenever `changed` fires, and gives it to `restore`.
+ * `refreshToken` whenever `changed` fires, and gives it to `restore`. So do users of a page of another origin than the server's,
+ * which gets no cookie.
  */
 export class AuthClient extends Emitter<AuthEvents> {
   readonly #base: string;
+  /** Elsewhere no cookie of the server is kept, nor would it be sent. */
+  readonly #isOwnOrigin: boolean;
   readonly #fetch: typeof fetch;
   readonly #stretch: Stretch;
   readonly #now: () => number;
@@ -98,6 +102,7 @@ export class AuthClient extends Emitter<AuthEvents> {
   constructor(options: AuthOptions = {}) {
     super();
     this.#base = (options.baseUrl ?? globalThis.location?.origin ?? '').replace(/\/$/, '');
+    this.#isOwnOrigin = !globalThis.location || originOf(this.#base) === globalThis.location.origin;
     this.#fetch = options.fetch ?? ((input, init) => fetch(input, init));
     this.#stretch = options.stretch ?? argon2idStretch;
     this.#now = options.now ?? (() => Date.now());
@@ -113,6 +118,8 @@ export class AuthClient extends Emitter<AuthEvents> {
   }
 
   async guest(name: string, options: { cookie?: boolean } = {}): Promise<Guest> {
+    wantText(name, 'A name');
+    this.#wantOwnOrigin(options.cookie);
     const reply = await this.#post<Tokens & { guest: Guest }>('/v1/guests', { name, ...(options.cookie ? { cookie: true } : {}) });
     this.#adopt(reply, options.cookie ?? false);
     this.user = null;
@@ -123,6 +130,8 @@ export class AuthClient extends Emitter<AuthEvents> {
 
   /** The password leaves this function only as an SRP verifier. Does not sign in. */
   async register(username: string, password: string, displayName?: string): Promise<User> {
+    wantText(username, 'A user name');
+    wantText(password, 'A password');
     const salt = crypto.getRandomValues(new Uint8Array(16));
     const kdf = DEFAULT_KDF;
     const group = GROUPS['3072']!;
@@ -141,7 +150,10 @@ export class AuthClient extends Emitter<AuthEvents> {
 
   /** SRP-6a: neither side learns what the other must not know. Throws `bad-credentials`, or `server-proof` for a false server. */
   async login(username: string, password: string, options: { cookie?: boolean } = {}): Promise<User> {
-    const cookie = options.cookie ?? true;
+    wantText(username, 'A user name');
+    wantText(password, 'A password');
+    this.#wantOwnOrigin(options.cookie);
+    const cookie = options.cookie ?? this.#isOwnOrigin;
     const srp = new SrpClient(GROUPS['3072']!);
     const start = await this.#post<{ login: string; salt: string; B: string; group: string; kdf: Kdf }>('/v1/login/start', {
       username: username.toLowerCase(),
@@ -172,9 +184,13 @@ export class AuthClient extends Emitter<AuthEvents> {
 
   /**
    * After a reload: takes up the session of that refresh token, else of the cookie, if there is one. False when the server
-   * refuses it; throws when it cannot be asked now (`network`, `unavailable`, …) and a token was given, which stays good.
+   * refuses it, and at once without a token on a page of another origin, where there is no cookie; throws when it cannot be asked now (`network`, `unavailable`, …) and a token was given, which stays good.
    */
   async restore(refreshToken?: string): Promise<boolean> {
+    if (refreshToken === undefined && !this.#isOwnOrigin) {
+      this.#forget();
+      return false;
+    }
     this.#generation += 1;
     this.#viaCookie = refreshToken === undefined;
     this.#refreshToken = refreshToken ?? null;
@@ -276,6 +292,10 @@ export class AuthClient extends Emitter<AuthEvents> {
     }
   }
 
+  #wantOwnOrigin(cookie: boolean | undefined): void {
+    want(!cookie || this.#isOwnOrigin, 'A session by cookie is for pages of the server’s own origin: keep `refreshToken` instead.');
+  }
+
   async #get<T>(path: string): Promise<T> {
     return this.#send<T>('GET', path, undefined, await this.token());
   }
@@ -303,6 +323,15 @@ export class AuthClient extends Emitter<AuthEvents> {
     const json = (await response.json().catch(() => null)) as (T & { error?: string; detail?: string; title?: string }) | null;
     if (!response.ok || json === null) throw problemOf(response, json);
     return json;
+  }
+}
+
+/** '' of what is no URL, which the first request says better. */
+function originOf(url: string): string {
+  try {
+    return new URL(url).origin;
+  } catch {
+    return '';
   }
 }
 

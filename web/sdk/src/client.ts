@@ -1,6 +1,7 @@
 // The front door of the SDK: one server, one identity, any number of rooms.
 // SPDX-License-Identifier: Apache-2.0
 import { AuthClient, type AuthOptions } from './auth.js';
+import { want } from './arguments.js';
 import { Room, type RoomOptions } from './room.js';
 
 export interface ClientOptions {
@@ -21,6 +22,7 @@ export class ConclaveClient {
   readonly url: string;
 
   constructor(options: ClientOptions = {}) {
+    want(options.url === undefined || /^https?:\/\/[^/]/.test(options.url), 'The url of a server is like https://meet.example.org.');
     this.url = (options.url ?? globalThis.location?.origin ?? '').replace(/\/$/, '');
     this.auth = new AuthClient({ ...options.auth, baseUrl: this.url });
   }

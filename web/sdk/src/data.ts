@@ -1,6 +1,7 @@
 // Application data between the participants of a room: channels by topic and manner over one peer connection.
 // The envelope and the limits are those of docs/protocol.md, "Data channels".
 // SPDX-License-Identifier: Apache-2.0
+import { want, wantText } from './arguments.js';
 import { utf8, type Bytes } from './bytes.js';
 import { ConclaveError } from './errors.js';
 
@@ -65,10 +66,14 @@ export class DataChannels {
     pc.ondatachannel = ({ channel }) => this.#adopt(channel, true);
   }
 
-  /** Throws `too-large`, `bad-request` (the topic), `rate-limited` (too much waits already) and `disconnected`; what the server refuses comes as a failure. */
-  send(topic: string, data: string | Uint8Array, { to = '', reliable = true }: DataOptions = {}): void {
+  /** Throws `too-large`, `bad-request` (neither text nor bytes, or the topic), `rate-limited` (too much waits already) and `disconnected`; what the server refuses comes as a failure. */
+  send(topic: string, data: string | ArrayBuffer | ArrayBufferView, options: DataOptions = {}): void {
+    const { to = '', reliable = true } = options ?? {};
+    wantText(topic, 'A topic');
+    wantText(to, 'The participant that data is for');
+    want(typeof data === 'string' || ArrayBuffer.isView(data) || data instanceof ArrayBuffer, 'Data is text or bytes: a string, or a Uint8Array. Other values go through JSON.stringify.');
     if (this.#closed) throw new ConclaveError('disconnected', 'There is no connection.');
-    const message = writeEnvelope(data, to);
+    const message = writeEnvelope(typeof data === 'string' ? utf8(data) : bytesOf(data), typeof data === 'string', to);
     if (utf8(topic).length > DATA_TOPIC_MAX) throw new ConclaveError('bad-request', `A topic has at most ${DATA_TOPIC_MAX} bytes.`);
     const entry = this.#topics.get(keyOf(topic, reliable)) ?? this.#open(topic, reliable);
     if (entry.waitingBytes + entry.channel.bufferedAmount + message.length > WAITING_MAX) {
@@ -137,11 +142,12 @@ export class DataChannels {
 
 const keyOf = (topic: string, reliable: boolean) => `${reliable ? 'r' : 'l'} ${topic}`;
 
-function writeEnvelope(data: string | Uint8Array, to: string): Bytes {
-  const isText = typeof data === 'string';
-  const payload = isText ? utf8(data) : data;
+const bytesOf = (data: ArrayBuffer | ArrayBufferView): Uint8Array =>
+  ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : new Uint8Array(data);
+
+function writeEnvelope(payload: Uint8Array, isText: boolean, to: string): Bytes {
   const name = utf8(to);
-  if (payload.length > DATA_PAYLOAD_MAX) throw new ConclaveError('too-large', `A message has at most ${DATA_PAYLOAD_MAX} bytes.`);
+  if (payload.length > DATA_PAYLOAD_MAX) throw new ConclaveError('too-large', `A message has at most ${DATA_PAYLOAD_MAX} bytes, not ${payload.length}.`);
   if (name.length > 255) throw new ConclaveError('not-found', 'There is no such participant.');
   const message = new Uint8Array(2 + name.length + payload.length);
   message[0] = isText ? Kind.text : Kind.bytes;

@@ -7,6 +7,8 @@ export type ClientErrorCode =
   | 'timeout' // no answer in time
   | 'network' // HTTP could not be reached
   | 'server-proof' // the server did not prove that it knows the verifier
+  | 'bad-request' // an argument that is none; the server has it, too
+  | 'already-joined' // a room joins once
   | 'too-large' // of a message of room.data
   | 'bad-parameters' // the server asked for parameters below our minimum
   | 'closed'; // the room was closed

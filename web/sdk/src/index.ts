@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 export { ConclaveClient, type ClientOptions, type JoinOptions } from './client.js';
 export { Room, type Quality, type RoomEvents, type RoomOptions } from './room.js';
+export { type VideoSource } from './attachments.js';
 export { type ConnectionOptions, type RoomConnection, type TokenProvider } from './connection-options.js';
 export { type ChatMessage, type Participant, type Track } from './state.js';
 export { LocalMedia, type LocalMediaOptions, type LocalSource } from './local-media.js';

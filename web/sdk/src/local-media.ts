@@ -1,6 +1,7 @@
 // One's own microphone, camera and screen: acquiring, muting, switching devices. Lives longer than a Room, so that a lobby
 // can preview what the room will send and a rejoin keeps the devices.
 // SPDX-License-Identifier: Apache-2.0
+import { want, wantSource, wantText, wantTrack } from './arguments.js';
 import { Emitter } from './emitter.js';
 import { SOURCES, type Source } from './protocol.js';
 
@@ -55,14 +56,14 @@ export class LocalMedia extends Emitter<LocalMediaEvents> {
   }
 
   /** Asks for microphone and camera with one browser question. Falls back to what works; throws if nothing does. */
-  async start(want: { microphone: boolean; camera: boolean }): Promise<void> {
-    const sources = (['microphone', 'camera'] as const).filter((s) => want[s]);
+  async start(wanted: { microphone?: boolean; camera?: boolean } = { microphone: true, camera: true }): Promise<void> {
+    const sources = (['microphone', 'camera'] as const).filter((s) => wanted?.[s]);
     if (!sources.length) return;
     const turns = sources.map((s) => ++this.#turn[s]);
     try {
       const stream = await this.#devices().getUserMedia({
-        audio: want.microphone ? this.#audioConstraints() : false,
-        video: want.camera ? this.#videoConstraints() : false,
+        audio: wanted.microphone ? this.#audioConstraints() : false,
+        video: wanted.camera ? this.#videoConstraints() : false,
       });
       sources.forEach((source, i) => {
         const track = source === 'microphone' ? stream.getAudioTracks()[0] : stream.getVideoTracks()[0];
@@ -77,9 +78,9 @@ export class LocalMedia extends Emitter<LocalMediaEvents> {
   }
 
   /** Unmuting acquires the device if need be; muting the camera stops it, muting the microphone only silences it. */
-  async setMuted(source: Source, muted: boolean): Promise<void> {
+  async setMuted(source: 'microphone' | 'camera', muted: boolean): Promise<void> {
+    want(source === 'microphone' || source === 'camera', 'Only microphone and camera are muted; a screen is started and stopped.');
     const current = this.#sources[source];
-    if (source === 'screen' || source === 'screen-audio') throw new Error('use startScreen and stopScreen');
     if (muted) {
       this.#turn[source] += 1;
       if (!current.active && !current.track) return;
@@ -102,6 +103,8 @@ export class LocalMedia extends Emitter<LocalMediaEvents> {
 
   /** Chooses a device; it takes over at once if the source is in use. */
   async select(source: 'microphone' | 'camera', deviceId: string): Promise<void> {
+    want(source === 'microphone' || source === 'camera', 'Only microphone and camera have devices to choose from.');
+    wantText(deviceId, 'The id of a device');
     if (source === 'microphone') this.#options = { ...this.#options, microphoneId: deviceId };
     else this.#options = { ...this.#options, cameraId: deviceId };
     const current = this.#sources[source];
@@ -130,6 +133,7 @@ export class LocalMedia extends Emitter<LocalMediaEvents> {
 
   /** Stops the source and withdraws it. */
   unpublish(source: Source): void {
+    wantSource(source);
     this.#turn[source] += 1;
     if (!this.#sources[source].active) return;
     stop(this.#sources[source].track);
@@ -138,6 +142,7 @@ export class LocalMedia extends Emitter<LocalMediaEvents> {
 
   /** Publishes a track of your own making (a canvas, a file) as `source`. */
   publish(source: Source, track: MediaStreamTrack): void {
+    wantTrack(source, track);
     this.#adopt(source, track, ++this.#turn[source]);
   }
 

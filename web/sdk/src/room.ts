@@ -1,5 +1,7 @@
 // A meeting: the façade of the SDK. Keeps state, local media and server in step, over whatever connection there is.
 // SPDX-License-Identifier: Apache-2.0
+import { isText, want, wantSource, wantText } from './arguments.js';
+import { Attachments, type VideoSource } from './attachments.js';
 import { AudioOutput } from './audio-output.js';
 import type { ConnectionOptions, RoomConnection } from './connection-options.js';
 import { Connection } from './connection.js';
@@ -76,7 +78,7 @@ export class Room extends Emitter<RoomEvents> {
   /** Application data, between participants by way of the media node: arrives as `data`, or comes back as `data-failed`. */
   readonly data = {
     /** Not repeated after a reconnect. Throws `too-large`, `bad-request`, `rate-limited`, `disconnected`. */
-    send: (topic: string, data: string | Uint8Array, options?: DataOptions): void => {
+    send: (topic: string, data: string | ArrayBuffer | ArrayBufferView, options?: DataOptions): void => {
       const { peer } = this.#link;
       if (!peer || this.connection === 'closed') throw new ConclaveError('disconnected', 'There is no connection.');
       peer.data.send(topic, data, options);
@@ -86,6 +88,9 @@ export class Room extends Emitter<RoomEvents> {
   readonly #state: RoomState;
   readonly #intents: Intents;
   readonly #view: ViewDebouncer;
+  readonly #attachments: Attachments;
+  /** `setView` was called: the attached elements are no longer asked. */
+  #viewIsGiven = false;
   readonly #audio: AudioOutput;
   readonly #timeline = new Timeline();
   readonly #baselines = new SlotBaselines();
@@ -101,13 +106,22 @@ export class Room extends Emitter<RoomEvents> {
   #lastInbound = new Map<string, InboundStats & { at: number; owner: string }>();
   #timers: ReturnType<typeof setInterval>[] = [];
   #disposers: (() => void)[] = [];
+
   constructor(options: RoomOptions) {
     super();
+    wantText(options?.room, 'The name of a room');
+    wantText(options.url, 'The url of a room');
     this.#options = options;
     this.media = options.media ?? new LocalMedia();
     this.#state = new RoomState((id, source, mid) => this.#findTrack(id, source, mid));
     this.#intents = new Intents(options.connector?.backoff);
     this.#view = new ViewDebouncer(() => this.#background(this.#intents.set('view', () => this.#sendView())));
+    this.#attachments = new Attachments({
+      participant: (id) => this.#state.participants.get(id),
+      view: (entries) => {
+        if (!this.#viewIsGiven && this.connection !== 'closed') this.#view.set(entries);
+      },
+    });
     this.#audio = new AudioOutput((blocked) => {
       this.emit('audio-blocked', blocked);
       this.emit('changed');
@@ -216,8 +230,30 @@ export class Room extends Emitter<RoomEvents> {
     });
   }
 
-  /** What to see, most important first, in device pixels. Debounced; the server moves slots only where needed. */
+  /**
+   * Shows a participant's camera or screen in `element` while it has one, oneself included, and asks the server for it in the
+   * size of the element as long as that is on the screen. Returns what ends it; so does the participant's leaving.
+   */
+  attach(element: HTMLVideoElement, participant: string | Participant, source: VideoSource = 'camera'): () => void {
+    want(typeof element?.getBoundingClientRect === 'function', 'An element to attach is a <video>.');
+    want(source === 'camera' || source === 'screen', 'What an element shows is a camera or a screen.');
+    const id = isText(participant) ? participant : participant?.id;
+    wantText(id, 'A participant’s id');
+    if (this.connection === 'closed') return () => undefined;
+    return this.#attachments.add(element, id, source);
+  }
+
+  /**
+   * What to see, most important first, in device pixels, in place of what attached elements ask for. It stands until the next
+   * call: who joins later is not in it. Debounced; the server moves slots only where needed.
+   */
   setView(entries: readonly ViewEntry[]): void {
+    want(Array.isArray(entries), 'A view is a list of { participant, source, width, height }.');
+    for (const entry of entries) {
+      wantText(entry?.participant, 'The participant of a view');
+      wantSource(entry.source);
+    }
+    this.#viewIsGiven = true;
     if (this.connection !== 'closed') this.#view.set(entries);
   }
 
@@ -225,19 +261,25 @@ export class Room extends Emitter<RoomEvents> {
 
   /** Not repeated by itself: on `unavailable` or `disconnected` the text is not sent, and the error says so. */
   async sendChat(text: string, to?: string): Promise<void> {
+    wantText(text, 'A chat message');
+    if (to !== undefined) wantText(to, 'The participant to write to');
     await this.#request('chat', to ? { text, to } : { text });
   }
 
   /** Moderators only. */
   async muteParticipant(participant: string, source: Source): Promise<void> {
+    wantText(participant, 'A participant’s id');
+    wantSource(source);
     await this.#request('mute', { participant, source, muted: true });
   }
 
   async lowerHand(participant: string): Promise<void> {
+    wantText(participant, 'A participant’s id');
     await this.#request('hand', { participant, raised: false });
   }
 
   async removeParticipant(participant: string): Promise<void> {
+    wantText(participant, 'A participant’s id');
     await this.#request('remove', { participant });
   }
 
@@ -252,7 +294,8 @@ export class Room extends Emitter<RoomEvents> {
     return this.#audio.play();
   }
 
-  selectSpeaker(deviceId: string): Promise<void> {
+  async selectSpeaker(deviceId: string): Promise<void> {
+    wantText(deviceId, 'The id of a device');
     return this.#audio.select(deviceId);
   }
 
@@ -337,6 +380,7 @@ export class Room extends Emitter<RoomEvents> {
 
   #stop(): void {
     this.#intents.stop();
+    this.#attachments.clear();
     this.#view.stop();
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
     for (const dispose of this.#disposers.splice(0)) dispose();
@@ -391,6 +435,7 @@ export class Room extends Emitter<RoomEvents> {
           this.emit('participant-updated', change.participant, change.previous);
           break;
         case 'left':
+          this.#attachments.forget(change.participant.id);
           this.emit('participant-left', change.participant, change.reason);
           break;
         case 'attached':
@@ -404,6 +449,7 @@ export class Room extends Emitter<RoomEvents> {
           break;
       }
     }
+    if (changes.length) this.#attachments.refresh();
   }
 
   #selfUpdated(now: Participant, before: Participant): void {

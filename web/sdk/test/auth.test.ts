@@ -1,6 +1,7 @@
 // The HTTP client of authd against a fake one.
 // SPDX-License-Identifier: Apache-2.0
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { ConclaveClient } from '../src/client.js';
 import { AuthClient } from '../src/auth.js';
 import { fromBase64url, fromBigInt, toBase64url, toBigInt, utf8 } from '../src/bytes.js';
 import { GROUPS } from '../src/srp.js';
@@ -163,3 +164,31 @@ function start() {
     kdf: { name: 'argon2id', memory_kib: 19456, iterations: 2, parallelism: 1 },
   };
 }
+
+describe('a page of another origin', () => {
+  beforeEach(() => vi.stubGlobal('location', new URL('http://app.test')));
+  afterEach(() => vi.unstubAllGlobals());
+
+  it('does not count on a cookie', async () => {
+    const auth = client();
+    expect(await auth.restore()).toBe(false);
+    await expect(auth.guest('Ada', { cookie: true })).rejects.toMatchObject({ code: 'bad-request' });
+    await expect(auth.login('ada', 'secret', { cookie: true })).rejects.toMatchObject({ code: 'bad-request' });
+    expect(calls).toEqual([]);
+    expect(await auth.restore('r7')).toBe(true);
+    expect(calls[0]!.body).toEqual({ refresh_token: 'r7' });
+    auth.dispose();
+  });
+});
+
+describe('wrong arguments', () => {
+  it('are refused by an error of ours', async () => {
+    const auth = client() as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
+    for (const call of [() => auth['guest']!(), () => auth['login']!('ada'), () => auth['login']!(7, 'x'), () => auth['register']!(undefined, 'x')]) {
+      await expect(call()).rejects.toMatchObject({ name: 'ConclaveError', code: 'bad-request' });
+    }
+    expect(calls).toEqual([]);
+    for (const url of ['meet.example.org', 'ws://meet.example.org', '']) expect(() => new ConclaveClient({ url })).toThrow('like https://meet.example.org');
+    expect(() => new ConclaveClient({ url: 'https://meet.example.org/' }).room(undefined as unknown as string)).toThrow('is a string');
+  });
+});

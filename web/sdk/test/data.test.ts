@@ -109,4 +109,17 @@ describe('data channels', () => {
     expect(pc.channels).toHaveLength(3);
     vi.useRealTimers();
   });
+
+  it('takes bytes of any kind, and refuses what is neither text nor bytes by name', () => {
+    data.send('t', new Uint8Array([1, 2]).buffer);
+    data.send('t', new DataView(new Uint8Array([0, 3, 4]).buffer, 1));
+    pc.channels[1]!.open();
+    expect(pc.channels[1]!.sent.map((m) => [...m])).toEqual([[0, 0, 1, 2], [0, 0, 3, 4]]);
+    const wrong = [undefined, null, 7, true, { at: 1 }, ['a'], () => ''];
+    for (const value of wrong) expect(code(() => data.send('t', value as unknown as string)), String(value)).toBe('bad-request');
+    expect(code(() => data.send(7 as unknown as string, 'a'))).toBe('bad-request');
+    expect(code(() => data.send('t', 'a', { to: { id: 'p_2' } as unknown as string }))).toBe('bad-request');
+    expect(code(() => data.send('t', 'a', null as unknown as undefined))).toBe('');
+    expect(code(() => data.send('t', new ArrayBuffer(DATA_PAYLOAD_MAX + 1)))).toBe('too-large');
+  });
 });
