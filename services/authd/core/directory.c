@@ -4,6 +4,7 @@
 #include "core/directory.h"
 
 #include "common/base64url.h"
+#include "common/whole_number.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -56,11 +57,10 @@ static bool binary_copy(const json_t *json, const char *key, uint8_t *ret, size_
 static bool number_copy(const json_t *json, const char *key, unsigned min, unsigned max,
                         unsigned *ret)
 {
-    const json_t *value = json_object_get(json, key);
-    if (!json_is_integer(value) || json_integer_value(value) < min ||
-        json_integer_value(value) > max)
+    int64_t n;
+    if (!whole_number_read(json_object_get(json, key), min, max, &n))
         return false;
-    *ret = (unsigned)json_integer_value(value);
+    *ret = (unsigned)n;
     return true;
 }
 

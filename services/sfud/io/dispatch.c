@@ -343,7 +343,11 @@ static void on_drain(struct control *c)
 {
     control_drain(c, c->request->op == REQUEST_NODE_DRAIN);
     count(c, RESULT_OK);
-    answer(c, c->request->id, c->request->reply, reply_write_ok(c->request->id));
+    const struct node_state state = { .node = c->node_id,
+                                      .is_draining = c->is_draining,
+                                      .room_count = members_room_count(&c->members),
+                                      .participant_count = members_count(&c->members) };
+    answer(c, c->request->id, c->request->reply, reply_write_node(c->request->id, &state));
 }
 
 static void on_member_request(struct control *c)

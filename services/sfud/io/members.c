@@ -112,3 +112,8 @@ size_t members_count(const struct members *m)
 {
     return m->members.len;
 }
+
+size_t members_room_count(const struct members *m)
+{
+    return m->rooms.len;
+}

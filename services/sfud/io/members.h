@@ -64,5 +64,6 @@ struct member *members_add(struct members *m, const char *room, const char *part
 /* Frees it, and its room with the last one. */
 void members_remove(struct members *m, struct member *member);
 size_t members_count(const struct members *m);
+size_t members_room_count(const struct members *m);
 
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "io/request.h"
 
+#include "common/whole_number.h"
+
 #include <stdio.h>
 
 static const char *const op_names[REQUEST_OP_COUNT] = {
@@ -71,13 +73,12 @@ static void take_member(struct parse *p, const char *key, char *ret, size_t max)
 static int64_t take_integer(struct parse *p, const char *key, int64_t min, int64_t max)
 {
     const json_t *value = json_object_get(p->object, key);
-    if (!json_is_integer(value)) {
-        refuse(p, key, value == NULL ? "missing" : "not an integer");
-        return min;
-    }
-    json_int_t n = json_integer_value(value);
-    if (n < min || n > max)
-        refuse(p, key, "out of range");
+    int64_t n = min;
+    if (!whole_number_read(value, min, max, &n))
+        refuse(p, key,
+               value == NULL            ? "missing"
+               : is_whole_number(value) ? "out of range"
+                                        : "not an integer");
     return n;
 }
 
@@ -304,6 +305,13 @@ static char *dump(json_t *reply)
 char *reply_write_ok(const char *id)
 {
     return dump(json_pack("{s:s, s:b}", "id", id, "ok", 1));
+}
+
+char *reply_write_node(const char *id, const struct node_state *state)
+{
+    return dump(json_pack("{s:s, s:b, s:s, s:b, s:I, s:I}", "id", id, "ok", 1, "node", state->node,
+                          "draining", state->is_draining, "rooms", (json_int_t)state->room_count,
+                          "participants", (json_int_t)state->participant_count));
 }
 
 char *reply_write_error(const char *id, const char *error, const char *message)

@@ -62,6 +62,13 @@ void request_done(struct request *r);
 
 /* Answers: a new text, the caller free()s it; NULL without memory. */
 char *reply_write_ok(const char *id);
+/* To node.drain and node.undrain: what is drained, and who is still there. */
+struct node_state {
+    const char *node;
+    bool is_draining;
+    size_t room_count, participant_count;
+};
+char *reply_write_node(const char *id, const struct node_state *state);
 char *reply_write_error(const char *id, const char *error, const char *message);
 /* With `sdp` and `slots`. */
 char *reply_write_answer(const char *id, struct bytes sdp, const struct negotiation_slot *slots,

@@ -2,6 +2,7 @@
 #include "message.h"
 
 #include "common/ids.h"
+#include "common/whole_number.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -141,12 +142,13 @@ static unsigned dimension_of(struct parse *p, json_t *object, const char *where,
     json_t *v = json_object_get(object, key);
     if (v == NULL)
         return 0;
-    if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > DIMENSION_MAX) {
+    int64_t n = 0;
+    if (!whole_number_read(v, 0, DIMENSION_MAX, &n)) {
         fail(p, WIRE_BAD_MESSAGE, "The field %s%s must be an integer from 0 to %d.", where, key,
              DIMENSION_MAX);
         return 0;
     }
-    return (unsigned)json_integer_value(v);
+    return (unsigned)n;
 }
 
 static enum source source_field(struct parse *p)
@@ -382,11 +384,10 @@ static void parse_id(struct parse *p)
     json_t *v = field(p, "id", true);
     if (v == NULL)
         return;
-    if (!json_is_integer(v) || json_integer_value(v) < 1 || json_integer_value(v) > INT32_MAX) {
+    if (!whole_number_read(v, 1, INT32_MAX, &p->m->id)) {
         fail(p, WIRE_BAD_MESSAGE, "The field id must be an integer from 1 to 2147483647.");
         return;
     }
-    p->m->id = json_integer_value(v);
     p->why->id = p->m->id;
 }
 

@@ -428,11 +428,14 @@ def packet_headers_can_be_had_as_pcap(bed):
 
 
 def draining_refuses_new_rooms_and_can_be_undone(bed):
-    assert bed.request("node.drain")[1]["ok"]
+    reply = bed.request("node.drain")[1]
+    assert reply["ok"] and reply["node"] == NODE and reply["draining"] is True, reply
+    assert reply["rooms"] == 1 and reply["participants"] == bed.node()["participants"] > 0, reply
     assert wait_for("draining", lambda: bed.node()["draining"])
     assert create(bed, "p_1", room="default/new")[1]["error"] == "full"
     assert create(bed, "p_9")[1]["ok"]  # of a room that is here
-    assert bed.request("node.undrain")[1]["ok"]
+    reply = bed.request("node.undrain")[1]
+    assert reply["ok"] and reply["draining"] is False, reply
     assert wait_for("no draining", lambda: not bed.node()["draining"])
 
 

@@ -159,6 +159,11 @@ static void replies_are_what_the_contract_says(void **state)
     char *text = reply_write_ok("r_1");
     assert_string_equal(text, "{\"id\":\"r_1\",\"ok\":true}");
     free(text);
+    const struct node_state node = { "sfud-1", true, 2, 7 };
+    text = reply_write_node("r_1", &node);
+    assert_string_equal(text, "{\"id\":\"r_1\",\"ok\":true,\"node\":\"sfud-1\",\"draining\":true,"
+                              "\"rooms\":2,\"participants\":7}");
+    free(text);
     text = reply_write_error("r_1", "bad-sdp", "line 2: \"x\"");
     assert_string_equal(text, "{\"id\":\"r_1\",\"ok\":false,\"error\":\"bad-sdp\",\"message\":"
                               "\"line 2: \\\"x\\\"\"}");
