@@ -274,6 +274,18 @@ static void note_change(struct worker *w, struct slot *slot, int from, int to, u
     stats_count(&w->stats, to < 0 ? STAT_SLOTS_PAUSED : STAT_LAYERS_LOWERED);
 }
 
+/* All frames of the rung flow already, and can be shown without the others: full SVC. */
+static bool is_part(const struct worker *w, const struct slot *slot, const struct rung *r)
+{
+    const struct track *track = pool_at(&w->tracks, slot->track);
+    const struct encoding *e =
+        track->layer_count > 1 ? NULL : pool_at(&w->encodings, slot->forwarder.input);
+    if (e == NULL || slot->filter.target >= e->layers.structure.target_count)
+        return false;
+    int to = find_target(&e->layers.structure, r->spatial, r->temporal);
+    return to >= 0 && (e->layers.structure.parts[slot->filter.target] >> to & 1) != 0;
+}
+
 /* is_flooded: what flows is far beyond what gets through. Then a slot that is lowered does not go
  * on with its larger layer until the keyframe of the smaller one comes, which would have to queue
  * behind it. */
@@ -281,7 +293,8 @@ static void apply(struct worker *w, struct slot *slot, const struct ladder *l, i
                   bool is_flooded, usec now)
 {
     bool must_stop = is_flooded && rung >= 0 && l->current >= 0 &&
-                     l->rungs[rung].spatial < l->rungs[l->current].spatial;
+                     l->rungs[rung].spatial < l->rungs[l->current].spatial &&
+                     !is_part(w, slot, &l->rungs[rung]);
     if (slot->has_target && rung != l->current)
         note_change(w, slot, l->current, rung, now);
     slot->has_target = true;

@@ -48,7 +48,8 @@ struct encoding {
     uint8_t fir_seq;
     struct media_clock clock; /* of the last sender report */
     struct layer_reader layers;
-    bool in_keyframe;        /* the newest frame is one */
+    bool in_keyframe;        /* the newest frame is one, or of its picture */
+    uint32_t key_timestamp;  /* of the newest keyframe */
     struct rate_meter rates; /* by decode target; 0 is all if there are no layers */
 
     struct packet_cache cache; /* video */

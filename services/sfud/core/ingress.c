@@ -317,11 +317,15 @@ static bool is_permitted(struct worker *w, const struct arrival *a)
     return a->track->allowed && !a->track->muted;
 }
 
-/* A keyframe is rare, and soon past: it tells little of what the stream costs. */
+/* A keyframe is rare, and soon past: it tells little of what the stream costs. With layers in one
+ * stream its picture has further frames, which are as large and have the same timestamp. */
 static void meter(struct encoding *e, const struct pass_packet *p, usec now)
 {
+    if (p->layers.keyframe_start)
+        e->key_timestamp = p->timestamp;
     if (p->layers.frame_start)
-        e->in_keyframe = p->layers.keyframe_start;
+        e->in_keyframe =
+            p->layers.keyframe_start || (e->in_keyframe && p->timestamp == e->key_timestamp);
     size_t size = p->payload.len + PACKET_OVERHEAD;
     rate_meter_add(&e->rates, p->layers.has_layers ? p->layers.present : 1,
                    e->in_keyframe ? size / 4 : size, now);

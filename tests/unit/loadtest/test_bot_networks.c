@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -110,6 +111,72 @@ static void a_short_queue_costs_retransmissions(void **state)
         squeeze(&line, MILLIS(1000), seed);
 }
 
+/* All layers of a camera in one stream; the viewer who wants the largest has a line that carries
+ * the middle one. */
+static void squeeze_layers(const char *mode, const struct line *l, usec duration, uint64_t seed)
+{
+    char yaml[512];
+    (void)snprintf(yaml, sizeof yaml,
+                   "groups:\n"
+                   "  camera:\n"
+                   "    bots: 1\n"
+                   "    talk: always\n"
+                   "    video: vp9\n"
+                   "    layers: [180, 360, 720]\n"
+                   "    scalability: %s\n"
+                   "    audio-slots: 1\n"
+                   "    video-slots: 0\n"
+                   "  viewers:\n"
+                   "    bots: 1\n"
+                   "    audio-slots: 1\n"
+                   "    video-slots: 1\n"
+                   "    watch-size: 1280x720\n",
+                   mode);
+    sim_init(&sim, yaml, seed);
+    sim_start(&sim);
+    set_line(l, 0);
+    sim_run(&sim, SECONDS(8));
+    set_line(l, l->rate_bps);
+    measure_for(duration);
+    print_message("%s, %llu kbit/s, queue %u ms\n", mode, (unsigned long long)l->rate_bps / 1000,
+                  l->queue_us / 1000);
+    show("  squeezed");
+}
+
+static const struct line narrow[] = {
+    { MILLIS(300), MILLIS(20), 600000 },
+    { MILLIS(1000), MILLIS(20), 600000 },
+};
+
+/* Where upper layers refer to lower ones in keyframes only, another layer begins with one. Its
+ * picture is of several large frames, which do not make the layers look dearer than they are. */
+static void a_squeezed_viewer_of_svc_falls_once(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(narrow); i++) {
+        for (uint64_t seed = 1; seed <= 5; seed++) {
+            squeeze_layers("L3T3_KEY", &narrow[i], SECONDS(12), seed);
+            assert_true(longest_freeze() <= MILLIS(550));
+            assert_in_range(sim.measure->video.gap_count, 0, 2);
+            assert_in_range(sim.measure->layer_us[2][1] / USEC_PER_SEC, 10, 12);
+            sim_done(&sim);
+        }
+    }
+}
+
+/* Where they always do, the upper ones are left out at the next picture, and nothing is waited for.
+ */
+static void a_squeezed_viewer_of_full_svc_needs_no_keyframe(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(narrow); i++) {
+        for (uint64_t seed = 1; seed <= 5; seed++) {
+            squeeze_layers("L3T3", &narrow[i], SECONDS(2), seed);
+            assert_int_equal(sim.measure->keyframes_received, 0);
+            assert_in_range(sim.measure->layer_us[2][2] / USEC_PER_SEC, 0, 1);
+            sim_done(&sim);
+        }
+    }
+}
+
 static const char pair[] = "groups:\n"
                            "  people:\n"
                            "    bots: 2\n"
@@ -161,6 +228,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_squeezed_viewer_sees_on),
+        cmocka_unit_test(a_squeezed_viewer_of_svc_falls_once),
+        cmocka_unit_test(a_squeezed_viewer_of_full_svc_needs_no_keyframe),
         cmocka_unit_test(loss_is_hardly_seen),
         cmocka_unit_test(a_short_queue_costs_retransmissions),
     };
