@@ -8,6 +8,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char help[] =
@@ -42,7 +43,8 @@ static const char help[] =
     "  reorder_ms    … by so much (20)\n"
     "  duplicate     share of packets that come twice (0)\n"
     "\n"
-    "Ends with the end of stdin, or with SIGINT or SIGTERM.\n";
+    "stdin is a pipe or a terminal, whose end ends the relay; or a file, whose commands hold from\n"
+    "the start (/dev/null: none). SIGINT and SIGTERM end it, too.\n";
 
 enum { LINE_MAX_BYTES = 4096 };
 
@@ -51,8 +53,13 @@ struct relay_cli {
     struct udp_relay *relay;
     uv_loop_t loop;
     uv_signal_t on_int, on_term;
-    uv_pipe_t input;
-    bool has_input;
+    uv_handle_type input_type;
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_pipe_t pipe;
+        uv_tty_t terminal;
+    } input; /* for pipes and terminals */
     char line[LINE_MAX_BYTES];
     size_t line_len;
 };
@@ -149,8 +156,8 @@ static void stop(struct relay_cli *c)
     say_counters(c, "end");
     uv_close((uv_handle_t *)&c->on_int, NULL);
     uv_close((uv_handle_t *)&c->on_term, NULL);
-    if (c->has_input)
-        uv_close((uv_handle_t *)&c->input, NULL);
+    if (c->input_type != UV_FILE)
+        uv_close(&c->input.handle, NULL);
     udp_relay_close(c->relay);
 }
 
@@ -170,19 +177,33 @@ static void give_memory(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
     *ret = uv_buf_init(memory, sizeof memory);
 }
 
+static void take_byte(struct relay_cli *c, char byte)
+{
+    if (byte == '\n') {
+        obey(c);
+        c->line_len = 0;
+    } else if (c->line_len < sizeof c->line) {
+        c->line[c->line_len++] = byte;
+    }
+}
+
 static void on_input(uv_stream_t *stream, ssize_t len, const uv_buf_t *buffer)
 {
     struct relay_cli *c = stream->data;
     if (len < 0)
         stop(c);
-    for (ssize_t i = 0; i < len; i++) {
-        if (buffer->base[i] == '\n') {
-            obey(c);
-            c->line_len = 0;
-        } else if (c->line_len < sizeof c->line) {
-            c->line[c->line_len++] = buffer->base[i];
-        }
-    }
+    for (ssize_t i = 0; i < len; i++)
+        take_byte(c, buffer->base[i]);
+}
+
+/* Its last line may have no end. */
+static void take_file(struct relay_cli *c)
+{
+    char byte;
+    while (read(STDIN_FILENO, &byte, 1) == 1)
+        take_byte(c, byte);
+    if (c->line_len > 0)
+        take_byte(c, '\n');
 }
 
 static void start_signal(struct relay_cli *c, uv_signal_t *s, int number)
@@ -192,23 +213,55 @@ static void start_signal(struct relay_cli *c, uv_signal_t *s, int number)
     check(uv_signal_start(s, on_signal, number) == 0);
 }
 
-/* Commands come through a pipe; what is none (a terminal, /dev/null) gives none. */
+/* Looks before anything else is opened: a closed stdin would be the next file. */
+static bool find_input(struct relay_cli *c)
+{
+    struct stat s;
+    bool is_directory = fstat(STDIN_FILENO, &s) == 0 && S_ISDIR(s.st_mode);
+    c->input_type = uv_guess_handle(STDIN_FILENO);
+    return !is_directory &&
+           (c->input_type == UV_NAMED_PIPE || c->input_type == UV_TTY || c->input_type == UV_FILE);
+}
+
+/* The loop cannot wait for files: they are read at once. */
 static void start_input(struct relay_cli *c)
 {
-    c->has_input = uv_guess_handle(STDIN_FILENO) == UV_NAMED_PIPE;
-    if (!c->has_input)
+    if (c->input_type == UV_FILE) {
+        take_file(c);
         return;
-    check(uv_pipe_init(&c->loop, &c->input, 0) == 0);
-    c->input.data = c;
-    check(uv_pipe_open(&c->input, STDIN_FILENO) == 0);
-    check(uv_read_start((uv_stream_t *)&c->input, give_memory, on_input) == 0);
+    }
+    if (c->input_type == UV_TTY) {
+        check(uv_tty_init(&c->loop, &c->input.terminal, STDIN_FILENO, 0) == 0);
+    } else {
+        check(uv_pipe_init(&c->loop, &c->input.pipe, 0) == 0);
+        check(uv_pipe_open(&c->input.pipe, STDIN_FILENO) == 0);
+    }
+    c->input.handle.data = c;
+    check(uv_read_start(&c->input.stream, give_memory, on_input) == 0);
+}
+
+static void say_failure(const struct relay_cli *c, enum relay_step step, int why)
+{
+    char ip[NET_ADDR_TEXT_SIZE];
+    if (step == RELAY_STEP_CAPTURE)
+        fprintf(stderr, "conclave-bot: relay: --pcap %s: %s\n", c->config.pcap_path, strerror(why));
+    else if (step == RELAY_STEP_LISTEN)
+        fprintf(stderr, "conclave-bot: relay: --listen %s: %s\n",
+                net_addr_format(&c->config.listen, ip), strerror(why));
+    else
+        fprintf(stderr, "conclave-bot: relay: %s\n", strerror(why));
 }
 
 static int serve(struct relay_cli *c)
 {
     char ip[NET_ADDR_TEXT_SIZE];
+    enum relay_step step;
+    if (!find_input(c))
+        return cli_usage_error("relay: stdin is no pipe, terminal or file: </dev/null for one "
+                               "without commands");
     check(uv_loop_init(&c->loop) == 0);
-    enum err err = udp_relay_start(&c->loop, &c->config, &c->relay);
+    enum err err = udp_relay_start(&c->loop, &c->config, &c->relay, &step);
+    int why = errno;
     if (err == OK) {
         struct net_addr at = udp_relay_address(c->relay);
         say(json_pack("{ss ss si}", "event", "listening", "ip", net_addr_format_ip(&at, ip), "port",
@@ -217,7 +270,7 @@ static int serve(struct relay_cli *c)
         start_signal(c, &c->on_term, SIGTERM);
         start_input(c);
     } else {
-        fprintf(stderr, "conclave-bot: relay: %s\n", strerror(errno));
+        say_failure(c, step, why);
         udp_relay_close(c->relay);
     }
     (void)uv_run(&c->loop, UV_RUN_DEFAULT);

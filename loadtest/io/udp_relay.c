@@ -5,6 +5,7 @@
 #include "io/media_socket.h"
 #include "rtc/pcap.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -162,13 +163,14 @@ static bool start_capture(struct udp_relay *r, const char *path)
         return false;
     pcap_write_header(&w);
     check(!w.failed);
-    return fwrite(header, 1, sizeof header, r->pcap) == sizeof header;
+    return fwrite(header, 1, sizeof header, r->pcap) == sizeof header && fflush(r->pcap) == 0;
 }
 
 enum err udp_relay_start(uv_loop_t *loop, const struct udp_relay_config *config,
-                         struct udp_relay **ret)
+                         struct udp_relay **ret, enum relay_step *ret_step)
 {
     struct udp_relay *r = calloc(1, sizeof *r);
+    *ret_step = RELAY_STEP_MEMORY;
     if (r == NULL)
         return ERR_SYSTEM;
     r->address = config->listen;
@@ -178,12 +180,16 @@ enum err udp_relay_start(uv_loop_t *loop, const struct udp_relay_config *config,
     struct media_config media = {
         .loop = loop, .on_datagram = on_datagram, .on_pass = on_pass, .data = r
     };
-    if ((config->pcap_path != NULL && !start_capture(r, config->pcap_path)) ||
-        media_sockets_new(&media, &r->sockets) != OK) {
+    bool is_captured = config->pcap_path == NULL || start_capture(r, config->pcap_path);
+    if (!is_captured || media_sockets_new(&media, &r->sockets) != OK) {
+        int why = errno;
+        *ret_step = is_captured ? RELAY_STEP_MEMORY : RELAY_STEP_CAPTURE;
         udp_relay_free(r);
+        errno = why;
         return ERR_SYSTEM;
     }
     *ret = r;
+    *ret_step = RELAY_STEP_LISTEN;
     r->listener = media_socket_open_at(r->sockets, NULL, RELAY_UP, &r->address);
     if (r->listener == NULL)
         return ERR_SYSTEM;

@@ -26,9 +26,11 @@ struct udp_relay_config {
 };
 
 struct udp_relay;
-/* ERR_SYSTEM (errno): *ret is NULL, or to be closed and freed as if it had started. */
+enum relay_step { RELAY_STEP_MEMORY, RELAY_STEP_CAPTURE, RELAY_STEP_LISTEN };
+/* ERR_SYSTEM (errno, and ret_step: at what): *ret is NULL, or to be closed and freed as if it had
+ * started. */
 MUST_USE enum err udp_relay_start(uv_loop_t *loop, const struct udp_relay_config *config,
-                                  struct udp_relay **ret);
+                                  struct udp_relay **ret, enum relay_step *ret_step);
 /* Where it listens. */
 struct net_addr udp_relay_address(const struct udp_relay *r);
 /* Networks change at once, `to` for clients that come from now on. */

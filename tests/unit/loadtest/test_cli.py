@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What conclave-bot refuses at once, and how it writes files. Arguments: conclave-bot, a scenario,
 the directory of the fixtures (results)."""
+import json
+import os
 import pathlib
+import pty
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -68,6 +72,66 @@ class Refusals(unittest.TestCase):
 
     def test_a_directory_is_no_place_for_a_result(self):
         self.refused("Is a directory", "--json", tempfile.gettempdir())
+
+
+class Relay(unittest.TestCase):
+    """conclave-bot relay: its commands, from whatever stdin is."""
+
+    def lines(self, stdin, *args):
+        """What it says until it has nothing more to say: it is ended by SIGTERM."""
+        with subprocess.Popen([BOT, "relay", *args], stdin=stdin, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True) as p:
+            said = [json.loads(p.stdout.readline())]
+            self.assertEqual(said[0]["event"], "listening")
+            p.send_signal(signal.SIGTERM)
+            said += [json.loads(line) for line in p.stdout]
+            self.assertEqual(p.wait(10), 0)
+        self.assertEqual(said[-1]["event"], "end")
+        return [line["event"] for line in said[1:-1]]
+
+    def test_commands_may_be_in_a_file(self):
+        with tempfile.TemporaryFile("w+") as f:
+            f.write('{"up":{"loss":0.5}}\n{"up":{"loss":2}}\n{"counters":true}')
+            f.seek(0)
+            self.assertEqual(self.lines(f), ["set", "error", "counters"])
+
+    def test_dev_null_has_no_commands_and_no_end(self):
+        self.assertEqual(self.lines(subprocess.DEVNULL), [])
+
+    def test_commands_may_be_typed(self):
+        ours, theirs = pty.openpty()
+        with subprocess.Popen([BOT, "relay"], stdin=theirs, stdout=subprocess.PIPE, text=True) as p:
+            self.assertIn("listening", p.stdout.readline())
+            os.write(ours, b'{"up":{}}\n')
+            self.assertIn("set", p.stdout.readline())
+            os.write(ours, b"\x04")  # the end of a terminal
+            self.assertIn("end", p.stdout.readline())
+            self.assertEqual(p.wait(10), 0)
+        os.close(ours)
+        os.close(theirs)
+
+    def test_what_gives_no_commands_is_refused(self):
+        directory = os.open("/", os.O_RDONLY)
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
+            for stdin in directory, tcp:
+                done = bot("relay", stdin=stdin)
+                self.assertEqual(done.returncode, 64)
+                self.assertIn("stdin is no pipe, terminal or file", done.stderr)
+        os.close(directory)
+        done = subprocess.run(["sh", "-c", '"$1" relay <&-', "sh", BOT], stderr=subprocess.PIPE, text=True, timeout=30)
+        self.assertEqual(done.returncode, 64)
+        self.assertIn("stdin is no pipe", done.stderr)
+
+    def test_a_capture_that_cannot_be_written_is_named(self):
+        done = bot("relay", "--pcap", "/nowhere/a.pcap", stdin=subprocess.DEVNULL)
+        self.assertEqual(done.returncode, 64)
+        self.assertIn("--pcap /nowhere/a.pcap: No such file or directory", done.stderr)
+        self.assertIn("--pcap /: Is a directory", bot("relay", "--pcap", "/", stdin=subprocess.DEVNULL).stderr)
+
+    def test_an_address_that_is_not_ours_is_named(self):
+        done = bot("relay", "--listen", "192.0.2.1:5000", stdin=subprocess.DEVNULL)
+        self.assertEqual(done.returncode, 64)
+        self.assertIn("--listen 192.0.2.1:5000: Cannot assign requested address", done.stderr)
 
 
 class Files(unittest.TestCase):

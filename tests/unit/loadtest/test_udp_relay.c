@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 static char error[RELAY_ERROR_MAX];
+static enum relay_step step;
 
 /* --- commands --- */
 
@@ -147,7 +148,7 @@ static void start_relay(struct network_path up, struct network_path down, const 
                                   .paths = { up, down },
                                   .seed = 1,
                                   .pcap_path = pcap };
-    assert_int_equal(udp_relay_start(&loop, &c, &relay), OK);
+    assert_int_equal(udp_relay_start(&loop, &c, &relay, &step), OK);
     assert_int_not_equal(udp_relay_address(relay).port, 0);
 }
 
@@ -223,7 +224,7 @@ static void what_reaches_the_client_is_captured(void **state)
 static void nothing_is_relayed_before_it_is_known_where_to(void **state)
 {
     struct udp_relay_config c = { .listen = net_addr_ipv4((const uint8_t[]){ 127, 0, 0, 1 }, 0) };
-    assert_int_equal(udp_relay_start(&loop, &c, &relay), OK);
+    assert_int_equal(udp_relay_start(&loop, &c, &relay, &step), OK);
     send_run(clients[0], udp_relay_address(relay), 'a', 1);
     for (int i = 0; i < 3; i++)
         (void)uv_run(&loop, UV_RUN_NOWAIT);
