@@ -88,8 +88,10 @@ enum config_next signald_config_load(struct signald_config *c, int argc, char *c
           .ret = &c->turn_urls },
         { "turn-secret-file", CONFIG_STRING, NULL, "File (0600) with coturn's static-auth-secret.",
           "TURN", .ret = &c->turn_secret_file },
-        { "turn-ttl", CONFIG_DURATION, "12h", "How long TURN credentials are good for.", "TURN",
-          .ret = &c->turn_ttl, .min = (uint64_t)SECONDS(60), .max = (uint64_t)SECONDS(7 * 86400) },
+        { "turn-ttl", CONFIG_DURATION, "12h",
+          "How long TURN credentials of WHIP and WHEP clients are good for: they cannot ask again.",
+          "TURN", .ret = &c->turn_ttl, .min = (uint64_t)SECONDS(60),
+          .max = (uint64_t)SECONDS(7 * 86400) },
     };
     struct config_spec spec = {
         .daemon = "signald",
