@@ -166,7 +166,8 @@ def cluster_session(total, io, pattern):
     data = tempfile.mkdtemp(prefix=f"conclave-{io}-")
     port = str(free_port())
     try:
-        status, _ = run(["./dev", "run", "--detach", "--data", data, "--port", port, "--io", io, "--build", "build/test"])
+        status, _ = run(["./dev", "run", "--detach", "--data", data, "--port", port, "--io", io, "--build", "build/test",
+                         "--origins", "http://app.localhost"])
         total.one(f"cluster with {io} starts", status == 0)
         # What measures browsers rather than our sockets runs with one backend only.
         once = ["--grep-invert", "@once"] if pattern == MEDIA_SPECS else []

@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include "common/origin.h"
 #include "common/os/keyfile.h"
 #include "common/turn.h"
 #include "limits.h"
@@ -54,6 +55,12 @@ static bool validate(void *data, char *ret_why, size_t capacity)
                  "turn-urls names a TURN server, but turn-secret-file is not set");
         return false;
     }
+    for (size_t i = 0; i < c->allowed_origins.count; i++)
+        if (!origin_is_valid(c->allowed_origins.items[i])) {
+            snprintf(ret_why, capacity, "allowed-origins: '%.200s' is not like https://host[:port]",
+                     c->allowed_origins.items[i]);
+            return false;
+        }
     if (c->access_token_ttl >= MIN(c->refresh_token_ttl, c->guest_token_ttl)) {
         snprintf(ret_why, capacity,
                  "access-token-ttl must be shorter than refresh-token-ttl and guest-token-ttl");
@@ -82,6 +89,11 @@ enum config_next authd_config_load(int argc, char *const *argv, char *const *env
           .fallback = "127.0.0.0/8,::1",
           .help = "Networks whose X-Forwarded-For is believed.",
           .ret = &c->trusted_proxies },
+        { .key = "allowed-origins",
+          .type = CONFIG_STRINGS,
+          .help = "Origins of pages elsewhere that may use the API, like https://app.example.org; "
+                  "* is any.",
+          .ret = &c->allowed_origins },
         { .key = "guests",
           .type = CONFIG_BOOL,
           .fallback = "true",

@@ -21,6 +21,7 @@ struct authd_config {
     bool guests;
     struct config_strings admins;
     struct config_strings trusted_proxies;
+    struct config_strings allowed_origins;
     uint64_t throttle_scale;
 };
 

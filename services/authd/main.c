@@ -72,6 +72,8 @@ static void auth_configure(struct authd *d)
                        .turn_ttl = c->turn_ttl,
                        .turn_urls = c->turn_urls.items,
                        .turn_url_count = c->turn_urls.count,
+                       .allowed_origins = c->allowed_origins.items,
+                       .allowed_origin_count = c->allowed_origins.count,
                        .has_guests = c->guests,
                        .throttle_scale = (unsigned)c->throttle_scale,
                        .policy = { .admins = c->admins.items, .admin_count = c->admins.count } };

@@ -1,6 +1,7 @@
 /* config.c - see config.h. SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
+#include "common/origin.h"
 #include "common/turn.h"
 #include "limits.h"
 
@@ -41,6 +42,14 @@ static const char *check_turn(const struct signald_config *c)
     return c->turn_urls.count > ICE_URLS_MAX ? "turn-urls: at most 8" : NULL;
 }
 
+static const char *check_origins(const struct signald_config *c)
+{
+    for (size_t i = 0; i < c->allowed_origins.count; i++)
+        if (!origin_is_valid(c->allowed_origins.items[i]))
+            return "allowed-origins: one is not like https://host[:port]";
+    return NULL;
+}
+
 static bool validate(void *data, char *ret_why, size_t capacity)
 {
     const struct signald_config *c = data;
@@ -54,7 +63,7 @@ static bool validate(void *data, char *ret_why, size_t capacity)
     else if (c->web_root != NULL && !is_readable_directory(c->web_root))
         why = "web-root is not a directory that can be read";
     else
-        why = check_turn(c);
+        why = check_turn(c) != NULL ? check_turn(c) : check_origins(c);
     if (why != NULL)
         snprintf(ret_why, capacity, "%s", why);
     return why == NULL;
@@ -76,6 +85,10 @@ enum config_next signald_config_load(struct signald_config *c, int argc, char *c
           "Limits", .ret = &c->room_participants_max, .min = 1, .max = 100000 },
         { "trusted-proxies", CONFIG_NETWORKS, "127.0.0.0/8,::1",
           "Networks whose X-Forwarded-For is believed.", .ret = &c->trusted_proxies },
+        { "allowed-origins", CONFIG_STRINGS, NULL,
+          "Origins of pages elsewhere that may open WebSockets and use WHIP and WHEP, like "
+          "https://app.example.org; * is any.",
+          .ret = &c->allowed_origins },
         { "address-sockets-max", CONFIG_UINT, "1000",
           "Open sockets of one client address at most; IPv6 counts by /64.", "Limits",
           .ret = &c->address_sockets_max, .min = 1, .max = 1000000 },

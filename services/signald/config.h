@@ -12,6 +12,7 @@ struct signald_config {
     const char *token_issuer;
     uint64_t room_participants_max;
     struct config_strings trusted_proxies;
+    struct config_strings allowed_origins;
     uint64_t address_sockets_max;
     double join_rate;
     uint64_t join_burst;

@@ -129,6 +129,8 @@ static void start_hub(const struct signald_config *c)
         .random = random_bytes,
         .ice_urls = c->turn_urls.items,
         .ice_url_count = c->turn_urls.count,
+        .allowed_origins = c->allowed_origins.items,
+        .allowed_origin_count = c->allowed_origins.count,
         .turn_secret = bytes_of(turn_secret, turn_secret_len),
         .turn_ttl = (usec)c->turn_ttl,
     };

@@ -5,7 +5,7 @@ import { defineConfig } from 'vitest/config';
 
 const server = process.env.CONCLAVE_URL ?? 'http://localhost:8080';
 const proxy = {
-  '/ws': { target: server, ws: true, changeOrigin: true },
+  '/ws': { target: server, ws: true, changeOrigin: true, rewriteWsOrigin: true },
   '/v1': { target: server, changeOrigin: true },
 };
 

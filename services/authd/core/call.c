@@ -120,6 +120,11 @@ void call_open_session(struct auth *auth, struct call *call, call_step *next)
     op->ttl = session_ttl(auth, &call->session);
 }
 
+bool call_wants_cookie(const struct call *call)
+{
+    return !call->is_elsewhere && json_is_true(json_object_get(call->body, "cookie"));
+}
+
 void call_set_cookie(struct call *call, const char *token, usec max_age)
 {
     char text[REFRESH_TEXT_CAPACITY + 128];
@@ -159,7 +164,7 @@ enum err call_refresh_token(struct auth *auth, struct call *call)
     if (text != NULL)
         return refresh_token_parse(bytes_of_str(text), auth->secret, &call->refresh);
     struct bytes cookie = http_request_cookie(call->request, COOKIE_NAME);
-    if (cookie.len == 0)
+    if (cookie.len == 0 || call->is_elsewhere)
         return ERR_NOT_FOUND;
     call->wants_cookie = true;
     return refresh_token_parse(cookie, auth->secret, &call->refresh);

@@ -34,6 +34,8 @@ struct auth {
     const char *const *turn_urls;
     size_t turn_url_count;
     struct bytes turn_secret; /* empty: no TURN credentials are made */
+    const char *const *allowed_origins;
+    size_t allowed_origin_count;
     bool has_guests;
     unsigned throttle_scale; /* 0 = off */
     struct grant_policy policy;
@@ -79,6 +81,7 @@ struct call {
     struct store_reply reply;
     /* between steps */
     json_t *body;
+    bool is_elsewhere; /* a page of another, allowed origin: cookies are none of its business */
     bool wants_cookie;
     struct user user;
     struct session session;
@@ -111,6 +114,8 @@ void call_refuse_throttled(struct call *call, usec retry_after);
 void call_throttle(struct auth *auth, struct call *call, enum throttle_action action,
                    const char *username, call_step *next);
 
+/* "cookie": true, of a page that may have one. */
+bool call_wants_cookie(const struct call *call);
 /* A string member of the body, no longer than max bytes and without NULs, or NULL. */
 const char *call_text(const struct call *call, const char *key, size_t max);
 

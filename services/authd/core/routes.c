@@ -3,6 +3,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "core/routes.h"
 
+#include "common/origin.h"
+
 #include <strings.h>
 
 /* needs_secret: makes or checks something that all instances must agree on. */
@@ -29,13 +31,36 @@ static const struct http_route routes[] = {
     { .method = HTTP_METHOD_GET, .pattern = "/.well-known/jwks.json", .tag = &row_jwks },
 };
 
-/* Browsers say where a request comes from; other clients do not send the header. The API is for its
- * own origin only: no CORS header is ever sent, and this closes what CORS leaves open. */
-static bool is_foreign(const struct http_request *request)
+/* Browsers say where a request comes from; other clients do not. The API is for its own origin and
+ * for those that the operator allows: CORS keeps other pages from reading answers, and refusing
+ * them closes what it leaves open. Sec-Fetch-Site is the browser's own word on what is the same
+ * origin, and right behind a proxy that changes Host. */
+static enum origin origin_of(const struct auth *auth, const struct http_request *request)
 {
     const char *site = http_request_header(request, "Sec-Fetch-Site");
-    return site != NULL &&
-           (strcasecmp(site, "cross-site") == 0 || strcasecmp(site, "same-site") == 0);
+    enum origin origin =
+        origin_judge(http_request_header(request, "Origin"), http_request_header(request, "Host"),
+                     auth->allowed_origins, auth->allowed_origin_count);
+    if (site == NULL || origin == ORIGIN_ALLOWED)
+        return site != NULL && strcasecmp(site, "same-origin") == 0 ? ORIGIN_OWN : origin;
+    bool is_other = strcasecmp(site, "cross-site") == 0 || strcasecmp(site, "same-site") == 0;
+    return is_other ? ORIGIN_FOREIGN : ORIGIN_OWN;
+}
+
+/* True: the answer is complete, since the browser only asks whether it may ask. */
+static bool admit(struct auth *auth, struct call *call, enum origin origin)
+{
+    struct http_request *r = call->request;
+    if (auth->allowed_origin_count > 0)
+        http_response_header(call->response, "Vary", "Origin");
+    if (origin != ORIGIN_ALLOWED)
+        return false;
+    call->is_elsewhere = true;
+    origin_permit(call->response, http_request_header(r, "Origin"), "Retry-After, X-Request-Id");
+    if (r->method != HTTP_METHOD_OPTIONS)
+        return false;
+    origin_preflight(call->response, "GET, POST", "Authorization, Content-Type");
+    return true;
 }
 
 /* An absent body is an empty object: the cookie may be all that a request needs. */
@@ -58,14 +83,17 @@ void auth_start(struct auth *auth, struct call *call)
     const struct http_route *route = NULL;
     char allow[HTTP_ALLOW_CAPACITY];
     call->next = NULL;
+    enum origin origin = origin_of(auth, call->request);
+    if (admit(auth, call, origin))
+        return;
     enum err err = http_route_find(routes, ARRAY_LEN(routes), call->request, &route, allow);
     if (err != OK) {
         http_route_refuse(call->response, err, allow);
         return;
     }
     const struct row *row = (const struct row *)route->tag;
-    if (row->has_body && is_foreign(call->request)) {
-        call_refuse(call, 403, "cross-origin", "This API answers its own origin only.");
+    if (row->has_body && origin == ORIGIN_FOREIGN) {
+        call_refuse(call, 403, "cross-origin", "This origin is not among the allowed ones.");
         return;
     }
     if (row->has_body && !body_read(call))

@@ -190,7 +190,7 @@ static void finish_compare(struct auth *auth, struct call *call)
 void route_login_finish(struct auth *auth, struct call *call)
 {
     const char *login = call_text(call, "login", ID_CAPACITY);
-    call->wants_cookie = json_is_true(json_object_get(call->body, "cookie"));
+    call->wants_cookie = call_wants_cookie(call);
     if (login == NULL || !id_is_valid(login, "l_") || call_text(call, "M1", 64) == NULL) {
         call_refuse(call, 400, "bad-request", "login and M1 are needed.");
         return;

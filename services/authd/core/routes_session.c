@@ -45,7 +45,7 @@ void route_guest(struct auth *auth, struct call *call)
     char id[ID_CAPACITY], sid[ID_CAPACITY];
     call_id(call, "g_", id);
     call_id(call, "s_", sid);
-    call->wants_cookie = json_is_true(json_object_get(call->body, "cookie"));
+    call->wants_cookie = call_wants_cookie(call);
     call->session = session_of_guest(id, name, sid, call->request->wall);
     call_throttle(auth, call, THROTTLE_GUEST, NULL, guest_store);
 }

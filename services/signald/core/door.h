@@ -13,7 +13,11 @@
 #define SIGNALD_CORE_DOOR_H
 
 #include "common/http.h"
+#include "common/origin.h"
 #include "session.h"
+
+/* What scripts of pages from elsewhere need of our answers. */
+#define DOOR_HEADERS_EXPOSED "Location, ETag, Link, Retry-After"
 
 enum door_kind { DOOR_WHIP, DOOR_WHEP };
 
@@ -24,7 +28,8 @@ struct exchange {
     struct hub *hub;
     void *io; /* NULL: closed */
     bool is_answered;
-    unsigned holds; /* doors and calls that point here */
+    unsigned holds;               /* doors and calls that point here */
+    char origin[ORIGIN_CAPACITY]; /* of a page from elsewhere that may read the answer; "" = none */
 };
 
 /* Owned by its session. */

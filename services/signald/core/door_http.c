@@ -52,14 +52,6 @@ void hub_on_http_closed(struct hub *h, struct exchange *e)
     exchange_settle(e);
 }
 
-/* Scripts of any page may speak to us: nothing here rests on cookies. */
-static void allow_all_origins(struct http_response *r)
-{
-    http_response_header(r, "Access-Control-Allow-Origin", "*");
-    http_response_header(r, "Access-Control-Expose-Headers", "Location, ETag, Link, Retry-After");
-    http_response_header(r, "Cache-Control", "no-store");
-}
-
 void exchange_respond(struct exchange *e, struct http_response *r)
 {
     check(!e->is_answered);
@@ -68,7 +60,9 @@ void exchange_respond(struct exchange *e, struct http_response *r)
         http_response_clear(r);
         return;
     }
-    allow_all_origins(r);
+    if (e->origin[0] != 0)
+        origin_permit(r, e->origin, DOOR_HEADERS_EXPOSED);
+    http_response_header(r, "Cache-Control", "no-store");
     struct action *a = action_push(&e->hub->actions, ACTION_RESPOND);
     a->socket = e->io;
     a->response = malloc(sizeof(*r));
@@ -426,11 +420,8 @@ static void on_patch(struct exchange *e, const struct http_request *r, enum door
 static void on_options(struct exchange *e, const struct http_request *r, enum door_kind kind)
 {
     struct http_response response = { 0 };
-    http_response_empty(&response, 204);
-    http_response_header(&response, "Access-Control-Allow-Methods", "POST, PATCH, DELETE, OPTIONS");
-    http_response_header(&response, "Access-Control-Allow-Headers",
-                         "Authorization, Content-Type, If-Match");
-    http_response_header(&response, "Access-Control-Max-Age", "86400");
+    origin_preflight(&response, "POST, PATCH, DELETE, OPTIONS",
+                     "Authorization, Content-Type, If-Match");
     http_response_header(&response, "Accept-Post", "application/sdp");
     http_response_header(&response, "Accept-Patch", "application/trickle-ice-sdpfrag");
     exchange_respond(e, &response);
@@ -465,6 +456,21 @@ static const struct endpoint endpoints[2][4] = {
 static const struct http_route routes[] = { ROUTES("/whip", DOOR_WHIP),
                                             ROUTES("/whep", DOOR_WHEP) };
 
+/* Nothing here rests on cookies, but a page could have each of its visitors spend our limits, and
+ * use what only they can reach. False: refused. */
+static bool admit(struct exchange *e, const struct http_request *r)
+{
+    const struct hub_options *o = &e->hub->options;
+    const char *text = http_request_header(r, "origin");
+    enum origin origin = origin_judge(text, http_request_header(r, "host"), o->allowed_origins,
+                                      o->allowed_origin_count);
+    if (origin == ORIGIN_ALLOWED)
+        snprintf(e->origin, sizeof(e->origin), "%s", text);
+    if (origin == ORIGIN_FOREIGN)
+        refuse_http(e, 403, "cross-origin", "This origin is not among the allowed ones.");
+    return origin != ORIGIN_FOREIGN;
+}
+
 struct exchange *hub_on_http(struct hub *h, void *io, struct http_request *r)
 {
     struct exchange *e = calloc(1, sizeof(*e));
@@ -472,6 +478,8 @@ struct exchange *hub_on_http(struct hub *h, void *io, struct http_request *r)
     e->hub = h;
     e->io = io;
     list_push_back(&h->exchanges, &e->link);
+    if (!admit(e, r))
+        return e;
     const struct http_route *route;
     char allow[HTTP_ALLOW_CAPACITY];
     enum err found = http_route_find(routes, ARRAY_LEN(routes), r, &route, allow);

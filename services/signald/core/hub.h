@@ -39,6 +39,9 @@ struct hub_options {
     size_t ice_url_count;
     struct bytes turn_secret;
     usec turn_ttl;
+    /* of pages that may use WHIP and WHEP beside our own */
+    const char *const *allowed_origins;
+    size_t allowed_origin_count;
 };
 
 /* Counters that io shows as metrics. */

@@ -21,7 +21,7 @@ struct api {
     /* the request; texts owned */
     struct http_request request;
     char *path;
-    char *fields[4];
+    char *fields[5];
     char *query[2 * HTTP_QUERY_MAX]; /* name, value */
     char address[ADDRESS_BYTES_MAX];
     uint8_t *body; /* owned */
@@ -54,6 +54,8 @@ static const struct {
     { WSI_TOKEN_HTTP_AUTHORIZATION, "authorization" },
     { WSI_TOKEN_HTTP_CONTENT_TYPE, "content-type" },
     { WSI_TOKEN_HTTP_IF_MATCH, "if-match" },
+    { WSI_TOKEN_ORIGIN, "origin" },
+    { WSI_TOKEN_HOST, "host" },
 };
 
 static void read_fields(struct api *a)
@@ -105,7 +107,11 @@ static int refuse(struct api *a, int status, const char *error, const char *text
 {
     http_response_problem(&a->response, status, error, "%s", text);
     http_response_header(&a->response, "Connection", "close");
-    http_response_header(&a->response, "Access-Control-Allow-Origin", "*");
+    const struct signald_config *c = a->runtime->config;
+    const char *origin = http_request_header(&a->request, "origin");
+    if (origin_judge(origin, http_request_header(&a->request, "host"), c->allowed_origins.items,
+                     c->allowed_origins.count) == ORIGIN_ALLOWED)
+        origin_permit(&a->response, origin, DOOR_HEADERS_EXPOSED);
     a->has_response = true;
     bool is_done = false;
     while (!is_done)

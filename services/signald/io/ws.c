@@ -3,6 +3,7 @@
 
 #include "api.h"
 #include "common/address.h"
+#include "common/origin.h"
 #include "common/os/log.h"
 #include "common/os/net_address.h"
 #include "runtime.h"
@@ -394,6 +395,24 @@ static int answer_and_close(struct lws *wsi, unsigned status, const char *text)
     return -1;
 }
 
+/* Tokens, not cookies, open rooms; all the same a page from elsewhere is to be one that the
+ * operator knows, as in authd. Browsers send the header with each WebSocket, and nobody else has
+ * to. */
+static bool is_admitted(struct lws *wsi)
+{
+    const struct config_strings *allowed = &ws_of(wsi)->runtime->config->allowed_origins;
+    char origin[ORIGIN_CAPACITY] = "", host[300] = "";
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN) <= 0)
+        return true;
+    bool is_short = lws_hdr_copy(wsi, origin, sizeof(origin), WSI_TOKEN_ORIGIN) > 0;
+    if (lws_hdr_copy(wsi, host, sizeof(host), WSI_TOKEN_HOST) < 0)
+        host[0] = 0;
+    if (is_short && origin_judge(origin, host, allowed->items, allowed->count) != ORIGIN_FOREIGN)
+        return true;
+    log_warn("socket.refused", KV_STR("reason", "origin"), KV_STR("origin", origin));
+    return false;
+}
+
 /* Exactly our path and our subprotocol, or an HTTP error before the connection opens. */
 static int on_upgrade(struct lws *wsi, const char *kind)
 {
@@ -406,7 +425,9 @@ static int on_upgrade(struct lws *wsi, const char *kind)
          p = strtok_r(NULL, ", ", &save))
         is_ours = is_ours || strcmp(p, SUBPROTOCOL) == 0;
     unsigned status = 0;
-    if (strcmp(kind, "websocket") != 0 || !is_ours)
+    if (!is_admitted(wsi))
+        status = 403;
+    else if (strcmp(kind, "websocket") != 0 || !is_ours)
         status = 400;
     else if (strcmp(path, "/ws") != 0)
         status = 404;
@@ -415,6 +436,7 @@ static int on_upgrade(struct lws *wsi, const char *kind)
     if (status == 0)
         return 0;
     const char *text = status == 400   ? "The subprotocol must be conclave.v1.\n"
+                       : status == 403 ? "This origin is not among the allowed-origins.\n"
                        : status == 404 ? "Not found.\n"
                                        : "Shutting down.\n";
     return answer_and_close(wsi, status, text);

@@ -56,7 +56,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* One request, start to end; returns the status. header is "Name: value" or NULL. */
+/* One request, start to end; returns the status. header is "Name: value", lines of it, or NULL. */
 static int ask(enum http_method method, const char *path, const char *body, const char *header)
 {
     struct http_request request = { .method = method,
@@ -64,15 +64,17 @@ static int ask(enum http_method method, const char *path, const char *body, cons
                                     .client_address = "192.0.2.7",
                                     .request_id = "r",
                                     .wall = store.now };
-    char name[32];
+    char text[4096], *save = NULL;
     request.is_https = is_https;
     if (body != NULL)
         request.body = bytes_of_str(body);
-    if (header != NULL) {
-        size_t len = strcspn(header, ":");
-        snprintf(name, sizeof(name), "%.*s", (int)len, header);
-        request.headers[0] = (struct http_field){ name, header + len + 2 };
-        request.header_count = 1;
+    snprintf(text, sizeof(text), "%s", header == NULL ? "" : header);
+    for (char *line = strtok_r(text, "\n", &save); line != NULL;
+         line = strtok_r(NULL, "\n", &save)) {
+        char *colon = strstr(line, ": ");
+        check(colon != NULL);
+        *colon = 0;
+        request.headers[request.header_count++] = (struct http_field){ line, colon + 2 };
     }
     uint8_t random[CALL_RANDOM_LEN];
     memset(random, ++random_counter, sizeof(random));
@@ -451,6 +453,80 @@ static void other_origins_are_refused(void **state)
     assert_null(http_response_get_header(&response, "Access-Control-Allow-Origin"));
 }
 
+/* Browsers that say nothing of the site, and pages that are not what they say. */
+static void an_origin_that_is_not_the_host_is_refused(void **state)
+{
+    static const struct {
+        const char *headers;
+        int status;
+    } cases[] = {
+        { "Origin: https://meet.example.org\nHost: meet.example.org", 201 },
+        { "Origin: https://evil.example\nHost: meet.example.org", 403 },
+        { "Origin: null\nHost: meet.example.org", 403 },
+        { "Origin: https://meet.example.org\nHost: 10.0.0.7:7883\nSec-Fetch-Site: same-origin",
+          201 },
+        { "Origin: https://app.example.org\nHost: meet.example.org\nSec-Fetch-Site: same-site",
+          403 },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        assert_int_equal(ask(HTTP_METHOD_POST, "/v1/guests", "{\"name\":\"G\"}", cases[i].headers),
+                         cases[i].status);
+        assert_null(http_response_get_header(&response, "Access-Control-Allow-Origin"));
+    }
+    assert_int_equal(ask(HTTP_METHOD_OPTIONS, "/v1/guests", NULL, cases[4].headers), 405);
+}
+
+static void allowed_origins_may_ask_and_read(void **state)
+{
+    static const char *const list[] = { "https://app.example.org" };
+    static const char page[] =
+        "Origin: https://app.example.org\nHost: meet.example.org\nSec-Fetch-Site: same-site";
+    auth.allowed_origins = list;
+    auth.allowed_origin_count = 1;
+    assert_int_equal(ask(HTTP_METHOD_OPTIONS, "/v1/guests", NULL, page), 204);
+    assert_string_equal(http_response_get_header(&response, "Access-Control-Allow-Origin"),
+                        list[0]);
+    assert_string_equal(http_response_get_header(&response, "Access-Control-Allow-Headers"),
+                        "Authorization, Content-Type");
+    assert_non_null(
+        strstr(http_response_get_header(&response, "Access-Control-Allow-Methods"), "POST"));
+    assert_null(http_response_get_header(&response, "Access-Control-Allow-Credentials"));
+    assert_int_equal(ask(HTTP_METHOD_POST, "/v1/guests", "{\"name\":\"G\"}", page), 201);
+    assert_string_equal(http_response_get_header(&response, "Access-Control-Allow-Origin"),
+                        list[0]);
+    assert_string_equal(http_response_get_header(&response, "Vary"), "Origin");
+    /* Errors, too, and of paths that are none. */
+    assert_int_equal(ask(HTTP_METHOD_GET, "/v1/nothing", NULL, page), 404);
+    assert_string_equal(http_response_get_header(&response, "Access-Control-Allow-Origin"),
+                        list[0]);
+    assert_int_equal(ask(HTTP_METHOD_POST, "/v1/guests", "{\"name\":\"G\"}",
+                         "Origin: https://evil.example\nHost: meet.example.org"),
+                     403);
+    assert_null(http_response_get_header(&response, "Access-Control-Allow-Origin"));
+}
+
+/* SameSite=Strict would still send it from a neighbour of the same site. */
+static void allowed_origins_neither_get_nor_use_the_cookie(void **state)
+{
+    static const char *const list[] = { "https://app.example.org" };
+    char headers[700];
+    assert_int_equal(post("/v1/guests", "{\"name\":\"G\",\"cookie\":true}"), 201);
+    char cookie[400];
+    snprintf(cookie, sizeof(cookie), "%s", http_response_get_header(&response, "Set-Cookie"));
+    cookie[strcspn(cookie, ";")] = 0;
+    auth.allowed_origins = list;
+    auth.allowed_origin_count = 1;
+    snprintf(headers, sizeof(headers), "Origin: %s\nHost: meet.example.org\nCookie: %s", list[0],
+             cookie);
+    assert_int_equal(ask(HTTP_METHOD_POST, "/v1/token", "{}", headers), 401);
+    assert_int_equal(
+        ask(HTTP_METHOD_POST, "/v1/guests", "{\"name\":\"G\",\"cookie\":true}", headers), 201);
+    assert_null(http_response_get_header(&response, "Set-Cookie"));
+    assert_true(strlen(member("refresh_token")) > 0);
+    snprintf(headers, sizeof(headers), "Cookie: %s", cookie);
+    assert_int_equal(ask(HTTP_METHOD_POST, "/v1/token", "{}", headers), 200);
+}
+
 static void unknown_paths_and_methods_are_refused(void **state)
 {
     assert_int_equal(post("/v1/nothing", "{}"), 404);
@@ -488,6 +564,9 @@ int main(void)
         TEST(store_that_is_away_is_unavailable_but_keys_are_served),
         TEST(guests_can_be_turned_off),
         TEST(other_origins_are_refused),
+        TEST(an_origin_that_is_not_the_host_is_refused),
+        TEST(allowed_origins_may_ask_and_read),
+        TEST(allowed_origins_neither_get_nor_use_the_cookie),
         TEST(unknown_paths_and_methods_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

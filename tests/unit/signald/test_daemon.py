@@ -375,7 +375,7 @@ def configurations_that_make_no_sense_are_refused(c):
     for key, value in (("join-rate", "-1"), ("join-rate", "0"), ("join-rate", "nan"),
                        ("join-rate", "1e300"), ("jwks-url", "nonsense"), ("jwks-url", "ftp://x/"),
                        ("jwks-url", "http://"), ("jwks-url", "http:///x"), ("jwks-url", ""),
-                       ("token-issuer", ""), ("web-root", "/nonexistent"),
+                       ("token-issuer", ""), ("allowed-origins", "https://a/"), ("allowed-origins", "app.example.org"), ("web-root", "/nonexistent"),
                        ("web-root", str(c.folder / "secret.txt"))):
         p = subprocess.run([SIGNALD, "--check-config", f"--{key}={value}"], capture_output=True)
         assert p.returncode == 64 and key in p.stderr.decode(), (key, value, p)
@@ -391,6 +391,25 @@ def other_subprotocols_and_paths_get_an_http_error(c):
             raise RuntimeError("opened")
         except AssertionError as e:
             assert " 40" in str(e), e
+
+
+def pages_of_other_origins_open_no_websocket_unless_allowed(c):
+    port, _ = c.start("signald-origins", "--allowed-origins", "https://app.example.org,http://localhost:5173")
+    for origin in ("http://x", "https://x", "https://app.example.org", "http://localhost:5173"):
+        Client(port, header=f"Origin: {origin}\r\n").sock.close()
+    for origin in ("https://evil.example", "null", "https://x.evil.example", "http://app.example.org", "a" * 400):
+        try:
+            Client(port, header=f"Origin: {origin}\r\n")
+            raise RuntimeError(f"opened for {origin}")
+        except AssertionError as e:
+            assert " 403 " in str(e), e
+    status, headers, body = http_get(port, "/whip/r", "OPTIONS", ["Origin: https://app.example.org"])
+    assert status == 204 and "access-control-allow-origin: https://app.example.org\r\n" in headers + "\r\n", headers
+    assert http_get(port, "/whip/r", "OPTIONS", ["Origin: https://evil.example"])[0] == 403
+    # Answered before the request is whole, and to be read all the same.
+    status, headers, body = http_get(port, "/whip/r", "POST", ["Origin: https://app.example.org"])
+    assert status == 411 and "access-control-allow-origin: https://app.example.org\r\n" in headers + "\r\n", headers
+    c.signalds["signald-origins"].terminate()
 
 
 def wrong_messages_get_stable_errors(c):
@@ -634,7 +653,8 @@ def draining_tells_clients_and_ends_in_time(c):
 TESTS = [web_app_is_served_with_caching_and_types, nothing_outside_of_the_web_root_is_served,
          only_the_given_address_is_listened_on, redis_connections_carry_the_instance_id, long_urls_are_answered,
          configurations_that_make_no_sense_are_refused,
-         other_subprotocols_and_paths_get_an_http_error, wrong_messages_get_stable_errors,
+         other_subprotocols_and_paths_get_an_http_error,
+         pages_of_other_origins_open_no_websocket_unless_allowed, wrong_messages_get_stable_errors,
          refused_sdp_is_reported_and_seen_by_nobody, people_of_two_signalds_meet,
          a_broken_socket_resumes_at_the_other_signald,
          the_address_is_the_clients_behind_a_trusted_proxy,

@@ -202,7 +202,7 @@ static void requests_that_cannot_be_are_refused_with_their_reason(void **state)
         assert_int_equal(status(x), refused[i].status);
         assert_string_equal(error(x), refused[i].error);
         assert_non_null(strstr(text(w.exchanges[x].problem, "detail"), refused[i].detail));
-        assert_string_equal(header(x, "Access-Control-Allow-Origin"), "*");
+        assert_string_equal(header(x, "Cache-Control"), "no-store");
     }
     assert_true(nothing_is_left());
     assert_int_equal(w.seq, 0);
@@ -407,14 +407,56 @@ static void a_fragment_needs_its_etag(void **state)
     assert_int_equal(status(request(HTTP_METHOD_PATCH, url, good)), 204);
 }
 
-static void pages_of_any_origin_may_ask(void **state)
+static void options_say_what_may_be_sent(void **state)
 {
     size_t x = request(HTTP_METHOD_OPTIONS, "/whip/r", NULL);
     assert_int_equal(status(x), 204);
-    assert_string_equal(header(x, "Access-Control-Allow-Origin"), "*");
+    assert_string_equal(header(x, "Access-Control-Allow-Origin"), "");
     assert_non_null(strstr(header(x, "Access-Control-Allow-Methods"), "DELETE"));
     assert_string_equal(header(x, "Accept-Post"), "application/sdp");
     assert_int_equal(status(request(HTTP_METHOD_GET, "/whip/r", NULL)), 405);
+}
+
+static void only_pages_from_here_and_of_allowed_origins_may_ask(void **state)
+{
+    static const char *const list[] = { "https://app.example.org" };
+    static const struct {
+        const char *origin;
+        int status;
+        const char *permits;
+    } cases[] = {
+        { "https://meet.example.org", 204, "" },
+        { "https://app.example.org", 204, "https://app.example.org" },
+        { "https://evil.example", 403, "" },
+        { "null", 403, "" },
+    };
+    w.hub->options.allowed_origins = list;
+    w.hub->options.allowed_origin_count = 1;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        const char *const headers[] = { "Origin", cases[i].origin, "Host", "meet.example.org",
+                                        NULL };
+        size_t x = request(HTTP_METHOD_OPTIONS, "/whep/r", headers);
+        assert_int_equal(status(x), cases[i].status);
+        assert_string_equal(header(x, "Access-Control-Allow-Origin"), cases[i].permits);
+    }
+    const char *const foreign[] = { "Authorization",
+                                    "Bearer t",
+                                    "Content-Type",
+                                    "application/sdp",
+                                    "Origin",
+                                    "https://evil.example",
+                                    "Host",
+                                    "meet.example.org",
+                                    NULL };
+    size_t refused = request(HTTP_METHOD_POST, "/whip/r", foreign);
+    assert_int_equal(status(refused), 403);
+    assert_string_equal(error(refused), "cross-origin");
+    /* An error may be read, too. */
+    const char *const known[] = { "Origin", "https://app.example.org", NULL };
+    size_t wrong = request(HTTP_METHOD_POST, "/whip/r", known);
+    assert_true(status(wrong) >= 400);
+    assert_string_equal(header(wrong, "Access-Control-Allow-Origin"), "https://app.example.org");
+    assert_non_null(strstr(header(wrong, "Access-Control-Expose-Headers"), "Location"));
 }
 
 /* What is in the URL opens no WebSocket. */
@@ -449,7 +491,8 @@ int main(void)
         DOOR_TEST(who_is_pinned_by_name_is_shown_when_they_come),
         DOOR_TEST(ice_servers_are_links_with_credentials),
         DOOR_TEST(a_fragment_needs_its_etag),
-        DOOR_TEST(pages_of_any_origin_may_ask),
+        DOOR_TEST(options_say_what_may_be_sent),
+        DOOR_TEST(only_pages_from_here_and_of_allowed_origins_may_ask),
         DOOR_TEST(a_session_cannot_be_resumed),
     };
     return cmocka_run_group_tests_name("signald/door", tests, NULL, NULL);
