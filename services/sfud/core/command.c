@@ -31,6 +31,8 @@ static const struct slot_setting *find_setting(const struct command *c, const ch
 
 static enum err set_slots(struct worker *w, struct transport *t, const struct command *c, usec now)
 {
+    if (c->slots_set.tell_again)
+        observation_tell_again(w, pool_at(&w->rooms, t->room), now);
     if (c->slots_set.version < t->slots_version)
         return OK;
     t->slots_version = c->slots_set.version;

@@ -92,6 +92,7 @@ struct command {
         struct transport_params transport; /* TRANSPORT_CREATE, TRANSPORT_UPDATE */
         struct {
             uint64_t version; /* rising per participant */
+            bool tell_again;  /* who asks is new to the room: scores and speakers, once more */
             struct slot_setting slots[TRANSPORT_MEDIA_MAX];
             size_t slot_count; /* the whole mapping: slots not named are emptied */
         } slots_set;

@@ -15,8 +15,7 @@ void observation_init(struct worker *w, struct transport *t, usec now)
 
 /* ---- stages of joining */
 
-/* The newcomer's signald may be new to the room too, and knows only what was told since. */
-static void tell_again(struct worker *w, struct room *room, usec now)
+void observation_tell_again(struct worker *w, struct room *room, usec now)
 {
     room_tell_again(w, room, now);
     list_for_each(link, &room->participants)
@@ -42,7 +41,7 @@ void observation_on_connected(struct worker *w, struct transport *t, const char 
     o->connected_at = now;
     o->suite = suite;
     stats_observe(&w->stats, HISTOGRAM_JOIN_DTLS, (uint64_t)(now - o->checked_at));
-    tell_again(w, pool_at(&w->rooms, t->room), now);
+    observation_tell_again(w, pool_at(&w->rooms, t->room), now);
 }
 
 void observation_on_first_media(struct worker *w, struct transport *t, usec now)

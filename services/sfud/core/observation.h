@@ -50,6 +50,9 @@ struct observation {
 void observation_init(struct worker *w, struct transport *t, usec now);
 
 /* Called once each. */
+/* Scores and speakers of a room, once more: somebody's signald may be new to it, and knows only
+ * what was told since. */
+void observation_tell_again(struct worker *w, struct room *room, usec now);
 void observation_on_checked(struct worker *w, struct transport *t, usec now);
 void observation_on_connected(struct worker *w, struct transport *t, const char *suite, usec now);
 /* Called for each packet; the first one counts. */

@@ -323,6 +323,7 @@ static void on_slots_set(struct control *c, const struct member *member)
     struct command *command = command_for_request(c, COMMAND_SLOTS_SET);
     if (command != NULL) {
         command->slots_set.version = r->version;
+        command->slots_set.tell_again = r->tell_again;
         command->slots_set.slot_count = r->slot_count;
         memcpy(command->slots_set.slots, r->slots, r->slot_count * sizeof r->slots[0]);
     }

@@ -202,6 +202,10 @@ static void take_slot(struct parse *outer, const json_t *value, struct slot_sett
 static void take_slots(struct parse *p, struct request *r)
 {
     r->version = (uint64_t)take_integer(p, "version", 0, INT64_MAX);
+    const json_t *tell = json_object_get(p->object, "tell");
+    if (tell != NULL && !json_is_boolean(tell))
+        refuse(p, "tell", "not a boolean");
+    r->tell_again = json_is_true(tell);
     json_t *slots = json_object_get(p->object, "slots");
     if (!json_is_array(slots) || json_array_size(slots) > TRANSPORT_MEDIA_MAX) {
         refuse(p, "slots", "not an array, or too long");

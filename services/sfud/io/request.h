@@ -47,6 +47,7 @@ struct request {
     uint32_t allowed;  /* CREATE: SOURCE_BIT mask */
     bool data_allowed; /* CREATE: to send in data channels */
     uint64_t version;  /* SLOTS_SET */
+    bool tell_again;   /* SLOTS_SET */
     struct slot_setting slots[TRANSPORT_MEDIA_MAX];
     size_t slot_count;
     enum source source; /* TRACK_SET */

@@ -574,6 +574,7 @@ static void announce(struct session *s)
     json_object_set_new(j, "slots", session_slots_json(s));
     session_send(s, j);
     s->slots_changed = true;
+    s->is_new_here = !is_join && dominant == NULL; /* whose media connects is told anyway */
     presence_tell_node(s);
     json_t *fields = json_pack("{s:s,s:s,s:s,s:s,s:I}", "room", s->room_id, "participant",
                                s->participant, "address", s->address, "node", s->node,

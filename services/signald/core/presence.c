@@ -110,10 +110,13 @@ void presence_tell_node(struct session *s)
     s->slots_asking = true;
     struct call *c = hub_call(h, s, slots_done);
     c->attempts = s->join_attempt;
-    hub_node(h, c, s->node,
-             json_pack("{s:s,s:s,s:s,s:I,s:o}", "op", "slots.set", "room", s->room_id,
-                       "participant", s->participant, "version", (json_int_t)s->slots_version,
-                       "slots", slots));
+    json_t *request =
+        json_pack("{s:s,s:s,s:s,s:I,s:o}", "op", "slots.set", "room", s->room_id, "participant",
+                  s->participant, "version", (json_int_t)s->slots_version, "slots", slots);
+    if (s->is_new_here)
+        json_object_set_new(request, "tell", json_true());
+    s->is_new_here = false;
+    hub_node(h, c, s->node, request);
 }
 
 static void slots_done(struct call *c, const struct answer *a)

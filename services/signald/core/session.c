@@ -37,7 +37,7 @@ static void clear_participant(struct session *s)
     s->view = NULL;
     s->offer = s->joined = s->public_json = NULL;
     s->slot_count = s->view_count = 0;
-    s->has_view = s->slots_changed = s->slots_asking = s->media_failed = false;
+    s->has_view = s->slots_changed = s->slots_asking = s->media_failed = s->is_new_here = false;
     s->is_on_node = s->is_in_room = s->catching_up = false;
     s->is_marked = s->is_asking = false;
     s->participant[0] = 0;

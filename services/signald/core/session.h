@@ -71,6 +71,7 @@ struct session {
     int64_t slots_version;
     bool slots_changed; /* the node does not know yet */
     bool slots_asking;
+    bool is_new_here; /* this signald has not heard who speaks in the room: the node tells again */
     usec slots_retry_at;
     /* joining, resuming */
     int64_t request;

@@ -52,6 +52,7 @@ static void slots_set_is_parsed(void **state)
                            "{\"mid\":\"5\",\"track\":null,\"spatial_max\":0}]}"),
                      OK);
     assert_int_equal(r.version, 9);
+    assert_false(r.tell_again);
     assert_int_equal(r.slot_count, 2);
     assert_true(r.slots[0].has_track);
     assert_string_equal(r.slots[0].participant, "p_2");
@@ -59,6 +60,10 @@ static void slots_set_is_parsed(void **state)
     assert_int_equal(r.slots[0].spatial_max, 2);
     assert_false(r.slots[1].has_track);
     assert_int_equal(r.slots[1].spatial_max, 0);
+    assert_int_equal(
+        parse("{" HEAD ",\"op\":\"slots.set\"," WHO ",\"version\":9,\"slots\":[],\"tell\":true}"),
+        OK);
+    assert_true(r.tell_again);
 }
 
 static void track_set_and_node_requests_are_parsed(void **state)
@@ -111,6 +116,8 @@ static void what_is_wrong_is_named(void **state)
           "data: not a boolean" },
         { "{" HEAD ",\"op\":\"slots.set\"," WHO ",\"version\":-1,\"slots\":[]}",
           "version: out of range" },
+        { "{" HEAD ",\"op\":\"slots.set\"," WHO ",\"version\":1,\"slots\":[],\"tell\":1}",
+          "tell: not a boolean" },
         { "{" HEAD ",\"op\":\"slots.set\"," WHO ",\"version\":1,\"slots\":[{\"mid\":\"1\","
           "\"track\":\"camera\"}]}",
           "track: not <participant>/<source>" },

@@ -606,6 +606,24 @@ static void who_connects_later_is_told_whose_turn_it_is(void **state)
     assert_int_equal(last_speakers()->speaker_count, 0);
 }
 
+/* A resume: media goes on, and the participant's new signald has never heard of the room. */
+static void whose_turn_it_is_is_told_again_when_asked(void **state)
+{
+    talk(&scene.audio, 2400);
+    call_wait(&call, SECONDS(3));
+    size_t before = speakers_told();
+    call_wait(&call, SECONDS(10));
+    assert_int_equal(speakers_told(), before);
+    struct command c = { .kind = COMMAND_SLOTS_SET, .participant = "p_b" };
+    c.slots_set.tell_again = true; /* of an old version, too */
+    assert_int_equal(call_command(&call, &c), OK);
+    call_wait(&call, SECONDS(1));
+    assert_int_equal(speakers_told(), before + 1);
+    assert_string_equal(last_speakers()->dominant, "p_a");
+    call_wait(&call, SECONDS(5));
+    assert_int_equal(speakers_told(), before + 1);
+}
+
 static void a_new_voice_is_told_at_once(void **state)
 {
     struct stream other;
@@ -965,6 +983,7 @@ int main(void)
         TEST(the_room_is_told_who_speaks),
         TEST(the_room_is_told_whose_turn_it_is),
         TEST(who_connects_later_is_told_whose_turn_it_is),
+        TEST(whose_turn_it_is_is_told_again_when_asked),
         TEST(a_new_voice_is_told_at_once),
         TEST(a_publisher_is_told_which_layers_are_watched),
         TEST(a_publisher_that_did_not_hear_is_told_again),

@@ -840,6 +840,46 @@ static void who_joins_late_learns_who_is_dominant_and_how_well_everybody_is(void
     world_done(&w);
 }
 
+static size_t asked_to_tell(struct world *w)
+{
+    size_t count = 0, i;
+    json_t *q;
+    json_array_foreach(w->asked, i, q) count += json_is_true(json_object_get(q, "tell")) ? 1u : 0u;
+    return count;
+}
+
+static void resume_again(struct world *w, size_t *socket, const char *op)
+{
+    char resume[600];
+    snprintf(resume, sizeof(resume), "{\"op\":\"resume\",\"id\":1,\"resume\":\"%s\"}",
+             text(world_last(w, *socket, op), "resume"));
+    world_break(w, *socket);
+    *socket = world_open(w);
+    world_say(w, *socket, resume);
+    assert_non_null(world_last(w, *socket, "resumed"));
+}
+
+/* Media went on, so that the node has no reason of its own to tell a signald that is new. */
+static void who_resumes_where_nobody_knows_who_is_dominant_has_the_node_tell(void **state)
+{
+    struct world w;
+    world_init(&w);
+    size_t a = world_open(&w), b = world_open(&w);
+    world_join(&w, a, "Ada");
+    char bob[64];
+    snprintf(bob, sizeof(bob), "%s", world_join(&w, b, "Bob"));
+    assert_int_equal(asked_to_tell(&w), 0);
+    resume_again(&w, &a, "joined");
+    assert_int_equal(asked_to_tell(&w), 1);
+    tell_dominant(&w, bob);
+    assert_string_equal(text(world_last(&w, a, "speakers"), "dominant"), bob);
+    resume_again(&w, &a, "resumed");
+    assert_string_equal(text(world_last(&w, a, "resumed"), "dominant"), bob);
+    world_pass(&w, SECONDS(5));
+    assert_int_equal(asked_to_tell(&w), 1);
+    world_done(&w);
+}
+
 static void who_is_dominant_and_has_left_is_nobody_to_who_joins(void **state)
 {
     struct world w;
@@ -934,6 +974,7 @@ int main(void)
         cmocka_unit_test(the_reaper_audits_as_leaving_does),
         cmocka_unit_test(leaving_empties_the_room_and_tells_the_node),
         cmocka_unit_test(who_joins_late_learns_who_is_dominant_and_how_well_everybody_is),
+        cmocka_unit_test(who_resumes_where_nobody_knows_who_is_dominant_has_the_node_tell),
         cmocka_unit_test(who_is_dominant_and_has_left_is_nobody_to_who_joins),
         cmocka_unit_test(a_score_that_is_told_again_is_no_news),
     };
