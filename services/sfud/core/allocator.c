@@ -12,11 +12,23 @@ void ladder_add(struct ladder *l, struct rung rung)
         l->rungs[l->count++] = rung;
 }
 
+/* What sends the keyframe in time. */
+static uint64_t start_bps(const struct rung *r)
+{
+    return (uint64_t)r->start_bytes * 8 * USEC_PER_SEC / ALLOCATOR_START_TIME;
+}
+
+static uint64_t demand_of(const struct ladder *l)
+{
+    const struct rung *best = &l->rungs[l->count - 1];
+    return MAX(best->bps, start_bps(best));
+}
+
 uint64_t allocator_demand(const struct ladder *ladders, size_t count)
 {
     uint64_t sum = 0;
     for (size_t i = 0; i < count; i++)
-        sum += ladders[i].count == 0 ? 0 : ladders[i].rungs[ladders[i].count - 1].bps;
+        sum += ladders[i].count == 0 ? 0 : demand_of(&ladders[i]);
     return sum;
 }
 
@@ -47,18 +59,34 @@ static uint64_t cost_of(const struct ladder *l, int rung)
     return rung < 0 ? 0 : l->rungs[rung].bps;
 }
 
-/* One step up, if it fits. What flows already needs no headroom. */
+/* What flows already needs no headroom. */
+static unsigned headroom_of(const struct ladder *l, int rung)
+{
+    if (rung <= l->current)
+        return 0;
+    return l->is_held ? ALLOCATOR_HELD_HEADROOM_PC : ALLOCATOR_HEADROOM_PC;
+}
+
+/* The larger picture would be there soon, beside what the others take. */
+static bool can_begin(const struct division *d, const struct ladder *l, int rung,
+                      uint64_t others_bps)
+{
+    if (rung <= MAX(l->current, 0) ||
+        (l->current >= 0 && l->rungs[rung].spatial == l->rungs[l->current].spatial))
+        return true;
+    return others_bps + start_bps(&l->rungs[rung]) <= d->budget_bps;
+}
+
+/* One step up, if it fits. */
 static bool raise(struct division *d, size_t i)
 {
     const struct ladder *l = &d->ladders[i];
     int next = d->rungs[i] + 1;
-    if (next >= l->count || (l->is_held && next > l->current))
+    if (next >= l->count)
         return false;
-    uint64_t spent = d->spent_bps - cost_of(l, next - 1) + cost_of(l, next);
-    uint64_t budget = next <= l->current
-                          ? d->budget_bps
-                          : d->budget_bps / 100 * (100 - (unsigned)ALLOCATOR_HEADROOM_PC);
-    if (spent > budget)
+    uint64_t others = d->spent_bps - cost_of(l, next - 1), spent = others + cost_of(l, next);
+    if (spent > d->budget_bps / 100 * (100 - headroom_of(l, next)) ||
+        !can_begin(d, l, next, others))
         return false;
     d->rungs[i] = (int8_t)next;
     d->spent_bps = spent;

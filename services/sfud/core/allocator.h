@@ -6,9 +6,9 @@
  * divided: the caller takes it off the budget before.
  *
  * Stable: a slot keeps what it has while that fits, and is raised only if there is some room left
- * over, so that a budget that wavers does not make pictures waver. The most wanted slot may be
- * given its least picture beyond the budget: a budget is an estimate, and one picture too large
- * shows more than none.
+ * over, so that a budget that wavers does not make pictures waver; and only to what begins soon.
+ * The most wanted slot may be given its least picture beyond the budget: a budget is an estimate,
+ * and one picture too large shows more than none.
  *
  * Pure: the same input gives the same answer.
  *
@@ -19,14 +19,19 @@
 #include "limits.h"
 
 enum {
-    ALLOCATOR_RUNGS_MAX = 12,  /* three layers of up to four frame rates */
-    ALLOCATOR_HEADROOM_PC = 8, /* of the budget: stays free when something is raised */
+    ALLOCATOR_RUNGS_MAX = 12,        /* three layers of up to four frame rates */
+    ALLOCATOR_HEADROOM_PC = 8,       /* of the budget: stays free when something is raised … */
+    ALLOCATOR_HELD_HEADROOM_PC = 25, /* … that has just been lowered */
 };
+
+/* A larger picture begins with a keyframe. Until that is there, the one before stands still. */
+#define ALLOCATOR_START_TIME MILLIS(400)
 
 /* One quality that a track can be sent in. */
 struct rung {
     uint8_t spatial, temporal;
-    uint64_t bps; /* all that has to be sent for it */
+    uint64_t bps;         /* all that has to be sent for it */
+    uint32_t start_bytes; /* of the keyframe that it begins with; 0: does not matter */
 };
 
 /* One slot's ladder: rising in quality and in bitrate. */
@@ -37,14 +42,14 @@ struct ladder {
     uint8_t size;     /* highest spatial layer the viewer wants */
     uint8_t priority; /* 0 first, among those of the same size */
     int8_t current;   /* the rung that flows; -1: none */
-    bool is_held;     /* not above `current`: it has just been lowered */
+    bool is_held;     /* it has just been lowered */
 };
 
 /* Adds a rung unless a better picture costs no more than it: those below that cost as much or more
  * go. Call in rising order of quality. */
 void ladder_add(struct ladder *l, struct rung rung);
 
-/* What all would take at their best. */
+/* What all would take at their best, or to begin with it. */
 uint64_t allocator_demand(const struct ladder *ladders, size_t count);
 
 struct budget {

@@ -16,7 +16,6 @@ enum {
      * allocator's headroom. */
     DEMAND_PC = 100 * 100 * 100 / (BUDGET_PC * (100 - ALLOCATOR_HEADROOM_PC)) + 1,
     FLOOD_PC = 150,         /* of the budget: so much more flows */
-    PLENTY_PC = 130,        /* of the demand: nobody needs to be held back */
     LOSS_UNCONTROLLED = 26, /* of 256: those who tell nothing else are controlled from 10 % on */
 };
 
@@ -153,6 +152,15 @@ static bool is_worth_it(const struct track *track, const struct encoding *e, uns
            cost_of(track, e, (unsigned)next) >= cost_of(track, e, (unsigned)here) / 2 * 3;
 }
 
+static struct rung rung_of(const struct track *track, const struct encoding *e, unsigned target,
+                           uint8_t spatial, uint8_t temporal)
+{
+    return (struct rung){ .spatial = spatial,
+                          .temporal = temporal,
+                          .bps = cost_of(track, e, target),
+                          .start_bytes = rate_meter_keyframe_bytes(&e->rates, target) };
+}
+
 /* Adds what one encoding offers of spatial layer `inner`, in rising frame rate. */
 static void add_rungs(struct ladder *l, const struct track *track, const struct encoding *e,
                       unsigned inner, uint8_t spatial)
@@ -163,11 +171,11 @@ static void add_rungs(struct ladder *l, const struct track *track, const struct 
         int i = find_target(s, inner, temporal);
         if (i < 0 || !is_worth_it(track, e, inner, temporal, is_lowest))
             continue;
-        ladder_add(l, (struct rung){ spatial, (uint8_t)temporal, cost_of(track, e, (unsigned)i) });
+        ladder_add(l, rung_of(track, e, (unsigned)i, spatial, (uint8_t)temporal));
         any = true;
     }
     if (!any) /* nothing known of layers: all or nothing */
-        ladder_add(l, (struct rung){ spatial, LAYER_ANY, cost_of(track, e, 0) });
+        ladder_add(l, rung_of(track, e, 0, spatial, LAYER_ANY));
 }
 
 /* Simulcast: the layers that send now, up to what is wanted; if all are larger, the least. */
@@ -332,13 +340,6 @@ static uint64_t flowing_bps(const struct division *d)
     return sum;
 }
 
-/* There is so much that nobody was raised in vain. */
-static void release_holds(struct division *d)
-{
-    for (size_t i = 0; i < d->count; i++)
-        d->ladders[i].is_held = false;
-}
-
 void bandwidth_divide(struct worker *w, struct transport *t, usec now)
 {
     struct bandwidth *b = &t->bandwidth;
@@ -351,8 +352,6 @@ void bandwidth_divide(struct worker *w, struct transport *t, usec now)
     b->demand_bps = allocator_demand(d.ladders, d.count);
     struct budget budget = budget_of(b);
     bool is_flooded = flowing_bps(&d) > budget.bps / 100 * FLOOD_PC;
-    if (budget.bps > b->demand_bps / 100 * PLENTY_PC)
-        release_holds(&d);
     b->spent_bps = allocator_divide(d.ladders, d.count, &budget, d.rungs);
     for (size_t i = 0; i < d.count; i++)
         apply(w, d.slots[i], &d.ladders[i], d.rungs[i], is_flooded, now);

@@ -327,8 +327,10 @@ static void meter(struct encoding *e, const struct pass_packet *p, usec now)
         e->in_keyframe =
             p->layers.keyframe_start || (e->in_keyframe && p->timestamp == e->key_timestamp);
     size_t size = p->payload.len + PACKET_OVERHEAD;
-    rate_meter_add(&e->rates, p->layers.has_layers ? p->layers.present : 1,
-                   e->in_keyframe ? size / 4 : size, now);
+    uint32_t targets = p->layers.has_layers ? p->layers.present : 1;
+    rate_meter_add(&e->rates, targets, e->in_keyframe ? size / 4 : size, now);
+    if (e->in_keyframe)
+        rate_meter_add_keyframe(&e->rates, targets, size, p->layers.keyframe_start);
 }
 
 /* A stream that has been quiet for longer has no frame under way. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/rate_meter.h"
 
+#include <string.h>
+
 enum { FALL_SHIFT = 3 }; /* an eighth of the way down in each window */
 
 /* The first window holds the keyframe that a stream begins with: it would tell too much. */
@@ -27,4 +29,12 @@ void rate_meter_add(struct rate_meter *m, uint32_t targets, size_t size, usec no
         end_window(m, now);
     for (uint32_t left = targets; left != 0; left &= left - 1)
         m->bytes[__builtin_ctz(left)] += (uint32_t)size;
+}
+
+void rate_meter_add_keyframe(struct rate_meter *m, uint32_t targets, size_t size, bool is_first)
+{
+    if (is_first)
+        memset(m->keyframe_bytes, 0, sizeof m->keyframe_bytes);
+    for (uint32_t left = targets; left != 0; left &= left - 1)
+        m->keyframe_bytes[__builtin_ctz(left)] += (uint32_t)size;
 }

@@ -2,7 +2,8 @@
  *
  * A quality is a decode target of the stream: a set of its frames. The meter counts the bytes of
  * all packets that belong to a target and tells a smoothed bitrate that rises at once and falls
- * slowly: pictures that stood still may move again any time.
+ * slowly: pictures that stood still may move again any time. It also tells how large the newest
+ * keyframe of each was.
  *
  * Pure, a plain value; zero-initialised is ready.
  *
@@ -20,6 +21,7 @@ struct rate_meter {
     uint8_t window_count;
     uint32_t bytes[RATE_METER_TARGETS];
     uint32_t bps[RATE_METER_TARGETS];
+    uint32_t keyframe_bytes[RATE_METER_TARGETS];
 };
 
 /* A packet of `size` bytes that belongs to these targets (bit per target). */
@@ -30,6 +32,16 @@ static inline uint32_t rate_meter_bps(const struct rate_meter *m, unsigned targe
 {
     check(target < RATE_METER_TARGETS);
     return m->bps[target];
+}
+
+/* Beside: it is of a keyframe's picture, which begins with it if is_first. */
+void rate_meter_add_keyframe(struct rate_meter *m, uint32_t targets, size_t size, bool is_first);
+
+/* 0 until the first one came. */
+static inline uint32_t rate_meter_keyframe_bytes(const struct rate_meter *m, unsigned target)
+{
+    check(target < RATE_METER_TARGETS);
+    return m->keyframe_bytes[target];
 }
 
 #endif

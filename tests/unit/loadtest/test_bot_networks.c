@@ -111,9 +111,8 @@ static void a_short_queue_costs_retransmissions(void **state)
         squeeze(&line, MILLIS(1000), seed);
 }
 
-/* All layers of a camera in one stream; the viewer who wants the largest has a line that carries
- * the middle one. */
-static void squeeze_layers(const char *mode, const struct line *l, usec duration, uint64_t seed)
+/* All layers of a camera in one stream, watched in the largest. */
+static void begin_layers(const char *mode, uint64_t seed)
 {
     char yaml[512];
     (void)snprintf(yaml, sizeof yaml,
@@ -134,6 +133,12 @@ static void squeeze_layers(const char *mode, const struct line *l, usec duration
                    mode);
     sim_init(&sim, yaml, seed);
     sim_start(&sim);
+}
+
+/* The viewer's line carries the middle layer now. */
+static void squeeze_layers(const char *mode, const struct line *l, usec duration, uint64_t seed)
+{
+    begin_layers(mode, seed);
     set_line(l, 0);
     sim_run(&sim, SECONDS(8));
     set_line(l, l->rate_bps);
@@ -147,6 +152,32 @@ static const struct line narrow[] = {
     { MILLIS(300), MILLIS(20), 600000 },
     { MILLIS(1000), MILLIS(20), 600000 },
 };
+
+/* On a line that carries one layer, and not quite the next, there is no end of trying: each time
+ * the larger layer begins with a keyframe, and the smaller one with another. */
+static void a_viewer_on_a_narrow_line_is_seldom_raised_in_vain(void **state)
+{
+    enum { RUNS = 4, DURATION = 40 };
+    static const char *const modes[] = { "L3T3_KEY", "L3T3" };
+    for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
+        uint64_t frozen_us = 0, keyframes = 0;
+        for (uint64_t seed = 1; seed <= RUNS; seed++) {
+            begin_layers(modes[i], seed);
+            set_line(&narrow[0], narrow[0].rate_bps);
+            sim_run(&sim, SECONDS(15));
+            measure_for(SECONDS(DURATION));
+            frozen_us += sim.measure->video.gap_us;
+            keyframes += sim.measure->keyframes_received;
+            show("  narrow");
+            sim_done(&sim);
+        }
+        print_message("%s: frozen %.2f %%, %llu keyframes\n", modes[i],
+                      (double)frozen_us * 100 / (double)SECONDS(DURATION * RUNS),
+                      (unsigned long long)keyframes);
+        assert_true(frozen_us < SECONDS(DURATION * RUNS) / 100);
+        assert_in_range(keyframes, 0, RUNS);
+    }
+}
 
 /* Where upper layers refer to lower ones in keyframes only, another layer begins with one. Its
  * picture is of several large frames, which do not make the layers look dearer than they are. */
@@ -230,6 +261,7 @@ int main(void)
         cmocka_unit_test(a_squeezed_viewer_sees_on),
         cmocka_unit_test(a_squeezed_viewer_of_svc_falls_once),
         cmocka_unit_test(a_squeezed_viewer_of_full_svc_needs_no_keyframe),
+        cmocka_unit_test(a_viewer_on_a_narrow_line_is_seldom_raised_in_vain),
         cmocka_unit_test(loss_is_hardly_seen),
         cmocka_unit_test(a_short_queue_costs_retransmissions),
     };

@@ -96,15 +96,41 @@ static void what_flows_stays_in_a_budget_that_wavers(void **state)
     assert_int_equal(got[0], 3);
 }
 
-static void a_slot_that_was_lowered_is_not_raised_while_it_is_held(void **state)
+static void a_slot_that_was_lowered_is_raised_only_if_there_is_much_room(void **state)
 {
-    struct ladder l[2] = { camera(2, 0), camera(2, 1) };
-    int8_t got[2];
-    l[0].current = 1;
-    l[0].is_held = true;
-    (void)divide(l, 2, 9000000, got);
+    struct ladder l = camera(2, 0);
+    int8_t got[1];
+    l.current = 1;
+    (void)divide(&l, 1, 400000, got);
+    assert_int_equal(got[0], 2);
+    l.is_held = true;
+    (void)divide(&l, 1, 460000, got);
     assert_int_equal(got[0], 1);
-    assert_int_equal(got[1], 5);
+    (void)divide(&l, 1, 470000, got);
+    assert_int_equal(got[0], 2);
+    (void)divide(&l, 1, 140000, got); /* what flows is not touched by that, but by the budget */
+    assert_int_equal(got[0], 0);
+}
+
+static void a_larger_picture_must_begin_soon(void **state)
+{
+    struct ladder l[2] = { camera(2, 0), camera(0, 1) };
+    int8_t got[2];
+    for (int i = 2; i < 4; i++)
+        l[0].rungs[i].start_bytes = 50000; /* in 400 ms: 1 Mbit/s */
+    l[0].current = 1;
+    assert_int_equal(allocator_demand(l, 2), 1700000 + 150000);
+    (void)divide(l, 1, 990000, got);
+    assert_int_equal(got[0], 1);
+    (void)divide(l, 1, 1000000, got);
+    assert_int_equal(got[0], 3);
+    (void)divide(l, 2, 1050000, got); /* the other one takes 60000 of it */
+    assert_int_equal(got[0], 1);
+    l[0].current = 2; /* it has begun: more frames of it need no keyframe */
+    (void)divide(l, 1, 990000, got);
+    assert_int_equal(got[0], 3);
+    l[0].rungs[5].start_bytes = 100000; /* to learn of so much room, it has to be asked for */
+    assert_int_equal(allocator_demand(l, 1), 2000000);
 }
 
 static void a_better_picture_that_costs_less_replaces_the_worse(void **state)
@@ -159,6 +185,19 @@ static void a_meter_rises_at_once_and_falls_slowly(void **state)
     assert_in_range(rate_meter_bps(&m, 0), 80000, 100000);
 }
 
+static void a_meter_knows_the_newest_keyframe(void **state)
+{
+    struct rate_meter m = { 0 };
+    assert_int_equal(rate_meter_keyframe_bytes(&m, 0), 0);
+    for (int i = 0; i < 2; i++) {
+        rate_meter_add_keyframe(&m, 7, 1000, true);
+        rate_meter_add_keyframe(&m, 7, 500, false);
+        rate_meter_add_keyframe(&m, 6, 3000, false); /* a layer that target 0 is without */
+    }
+    assert_int_equal(rate_meter_keyframe_bytes(&m, 0), 1500);
+    assert_int_equal(rate_meter_keyframe_bytes(&m, 1), 4500);
+}
+
 static void a_meter_tells_targets_apart(void **state)
 {
     struct rate_meter m = { 0 };
@@ -179,11 +218,13 @@ int main(void)
         cmocka_unit_test(the_larger_picture_is_raised_before_the_thumbnails),
         cmocka_unit_test(equals_are_raised_in_turns),
         cmocka_unit_test(what_flows_stays_in_a_budget_that_wavers),
-        cmocka_unit_test(a_slot_that_was_lowered_is_not_raised_while_it_is_held),
+        cmocka_unit_test(a_slot_that_was_lowered_is_raised_only_if_there_is_much_room),
+        cmocka_unit_test(a_larger_picture_must_begin_soon),
         cmocka_unit_test(a_better_picture_that_costs_less_replaces_the_worse),
         cmocka_unit_test(nothing_is_spent_on_nothing),
         cmocka_unit_test(the_most_wanted_may_cost_more_than_there_is),
         cmocka_unit_test(a_meter_rises_at_once_and_falls_slowly),
+        cmocka_unit_test(a_meter_knows_the_newest_keyframe),
         cmocka_unit_test(a_meter_tells_targets_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
