@@ -33,7 +33,8 @@ enum {
     SECONDS(4) /* … within this time: one bad link must not flood a publisher                    \
                 */
 
-/* A slot that was lowered is not raised again at once; longer, if it was raised a moment before. */
+/* A slot that was lowered is raised again only if there is much room; longer, if it was raised a
+ * moment before. */
 #define SLOT_FLAP_TIME SECONDS(10)
 #define SLOT_HOLD_MIN  SECONDS(1)
 #define SLOT_HOLD_MAX  SECONDS(4)
