@@ -55,7 +55,7 @@ export class LocalMedia extends Emitter<LocalMediaEvents> {
     return this.#options.cameraId;
   }
 
-  /** Asks for microphone and camera with one browser question. Falls back to what works; throws if nothing does. */
+  /** Asks for microphone and camera with one browser question. Takes what can be had, and throws why the rest cannot. */
   async start(wanted: { microphone?: boolean; camera?: boolean } = { microphone: true, camera: true }): Promise<void> {
     const sources = (['microphone', 'camera'] as const).filter((s) => wanted?.[s]);
     if (!sources.length) return;
