@@ -1,5 +1,5 @@
 // ./dev run as a person uses it: start, Ctrl-C, start again. SPDX-License-Identifier: Apache-2.0
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -26,8 +26,9 @@ const processes = () =>
     .split('\n')
     .filter((line) => line.includes(`${data}/`));
 
-async function run(port: number): Promise<ChildProcess> {
-  const child = spawn('./dev', ['run', '--data', data, '--port', String(port), '--build', build], { cwd: ROOT, detached: true });
+async function run(port: number, listen = ''): Promise<ChildProcess> {
+  const words = ['run', '--data', data, '--port', String(port), '--build', build, ...(listen ? ['--listen', listen] : [])];
+  const child = spawn('./dev', words, { cwd: ROOT, detached: true });
   let output = '';
   await new Promise<void>((resolve, reject) => {
     child.stderr!.on('data', (chunk) => {
@@ -36,7 +37,7 @@ async function run(port: number): Promise<ChildProcess> {
     });
     child.on('exit', (code) => reject(new Error(`./dev run ended with ${code}\n${output}`)));
   });
-  expect(output).toContain(`http://localhost:${port}`);
+  expect(output).toContain(listen ? `https://[${listen}]:${port}` : `http://localhost:${port}`);
   child.removeAllListeners('exit');
   return child;
 }
@@ -76,6 +77,21 @@ test('Ctrl-C leaves no process; a second run keeps accounts and the audit log, w
   expect(await controlC(second)).toBe(0);
   expect(processes()).toEqual([]);
   expect(Number(/intact: (\d+) events?/.exec(verify())![1])).toBeGreaterThanOrEqual(events);
+});
+
+test('it serves an IPv6 address, and says at once which it cannot', async () => {
+  const port = await freePort();
+  const child = await run(port, '::1');
+  const page = (path: string) =>
+    execFileSync('curl', ['-s', '--cacert', `${data}/etc/tls.crt`, '-o', '/dev/null', '-w', '%{http_code}', `https://[::1]:${port}${path}`], { encoding: 'utf8' });
+  expect(page('/')).toBe('200');
+  expect(page('/v1/me')).toBe('401');
+  expect(await controlC(child)).toBe(0);
+  for (const [address, why] of [['fe80::1', 'a link-local address'], ['localhost', 'wants an IP address'], ['2001:db8::1', 'not an address of this machine']] as const) {
+    const refused = spawnSync('./dev', ['run', '--data', data, '--build', build, '--listen', address], { cwd: ROOT, encoding: 'utf8' });
+    expect(refused.status).not.toBe(0);
+    expect(refused.stderr).toContain(why);
+  }
 });
 
 test('what is secret is for this user only', () => {
