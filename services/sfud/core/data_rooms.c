@@ -37,6 +37,9 @@ struct data_member {
     struct channel channels[DATA_TOPICS_OWN_MAX + DATA_TOPICS_MAX];
     size_t held_count;
     struct token_bucket messages, bytes;
+    /* Streams without a channel whose end has been told, by number: closed then; 0: not. */
+    usec closes_at[SCTP_STREAMS];
+    size_t closing_count;
     usec limited_until; /* the rate is exceeded, and that has been told */
     uint16_t next_stream;
 };
@@ -289,7 +292,8 @@ static bool take_stream(struct data_member *m, uint16_t *ret)
     for (size_t i = 0; i < SCTP_STREAMS / 2; i++) {
         uint16_t stream = m->next_stream;
         m->next_stream = (uint16_t)((m->next_stream + 2) % SCTP_STREAMS);
-        if (find_stream(m, stream) == NULL && !sctp_is_closing(m->sctp, stream)) {
+        if (find_stream(m, stream) == NULL && m->closes_at[stream] == 0 &&
+            !sctp_is_closing(m->sctp, stream)) {
             *ret = stream;
             return true;
         }
@@ -304,6 +308,31 @@ static void close_channel(struct data_member *m, struct channel *c)
     c->is_open = false;
 }
 
+/* To be closed in a while: who is told why has to hear it. */
+static void close_later(struct data_member *m, uint16_t stream, usec duration)
+{
+    if (m->closes_at[stream] == 0)
+        m->closing_count++;
+    m->closes_at[stream] = m->rooms->ticked_at + duration;
+}
+
+static void forget_closing(struct data_member *m, uint16_t stream)
+{
+    if (m->closes_at[stream] != 0)
+        m->closing_count--;
+    m->closes_at[stream] = 0;
+}
+
+static void close_told(struct data_member *m, usec now)
+{
+    for (uint16_t i = 0; m->closing_count > 0 && i < SCTP_STREAMS; i++) {
+        if (m->closes_at[i] == 0 || now < m->closes_at[i])
+            continue;
+        forget_closing(m, i);
+        sctp_close_stream(m->sctp, i);
+    }
+}
+
 /* Of a topic that the room has no more. */
 static bool forget_given(struct data_member *m)
 {
@@ -314,7 +343,8 @@ static bool forget_given(struct data_member *m)
             continue;
         if (c->is_open) {
             tell_error(m, c, DATA_ERROR_TOPIC_ENDED, bytes_of(NULL, 0));
-            close_channel(m, c);
+            close_later(m, c->stream, DATA_ENDED_TIME);
+            c->is_open = false;
         }
         c->is_closed = false;
         return true;
@@ -386,7 +416,7 @@ static void on_open(struct data_member *m, uint16_t stream, const struct dcep_op
                                        .limit = open->limit,
                                        .ordered = open->ordered },
                            .topic = data_topic_of(open->label, is_reliable, open->ordered) };
-    if (find_stream(m, stream) != NULL) {
+    if (stream >= SCTP_STREAMS || find_stream(m, stream) != NULL || m->closes_at[stream] != 0) {
         sctp_close_stream(m->sctp, stream);
         return;
     }
@@ -398,7 +428,7 @@ static void on_open(struct data_member *m, uint16_t stream, const struct dcep_op
     else if (refusal != NULL)
         tell_error(m, &new, refusal, bytes_of(NULL, 0));
     if (is_limited || refusal != NULL) {
-        sctp_close_stream(m->sctp, stream);
+        close_later(m, stream, DATA_REFUSED_TIME);
         return;
     }
     struct channel *old = find_topic(m, &new.topic);
@@ -490,6 +520,8 @@ static void take_messages(struct data_member *m, usec now)
     struct sctp_message message;
     while (sctp_next_message(m->sctp, &message)) {
         struct channel *c = find_stream(m, message.stream);
+        if (message.is_reset && message.stream < SCTP_STREAMS)
+            forget_closing(m, message.stream);
         if (message.is_reset && c != NULL) {
             release(m, c);
             c->is_open = false;
@@ -519,7 +551,12 @@ void data_rooms_tick(struct data_rooms *d, usec now)
         return;
     sctp_stack_tick(now - d->ticked_at);
     d->ticked_at = now;
-    list_for_each(link, &d->members) take_messages(list_entry(link, struct data_member, link), now);
+    list_for_each(link, &d->members)
+    {
+        struct data_member *m = list_entry(link, struct data_member, link);
+        take_messages(m, now);
+        close_told(m, now);
+    }
 }
 
 usec data_rooms_next_deadline(const struct data_rooms *d)

@@ -45,6 +45,10 @@ enum {
 };
 /* More than that is told once in so long. */
 #define DATA_LIMITED_INTERVAL MILLIS(100)
+/* Who is told why a channel ends has so long to hear it: browsers throw away what comes just before
+ * the end. A stream of theirs may take its time, one of ours is needed again. */
+#define DATA_REFUSED_TIME SECONDS(1)
+#define DATA_ENDED_TIME   MILLIS(100)
 
 /* Errors that a sender is told of, in the channel it sent in. */
 #define DATA_ERROR_FORBIDDEN    "forbidden"    /* no grant to publish data */

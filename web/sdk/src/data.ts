@@ -37,10 +37,11 @@ export const DATA_PAYLOAD_MAX = 16_000;
 export const DATA_TOPIC_MAX = 64;
 const WAITING_MAX = 1024 * 1024;
 const REOPEN_MS = 1000;
+const REFUSED = new Set(['too-many-topics', 'room-topics-full']);
 /** Of a channel that says nothing: it puts data into the one offer. */
 const OFFER_STREAM = 62;
 /** With these the server closes the channel: no other failure says so, and it is not opened again by itself. */
-const ENDS = new Set(['too-many-topics', 'room-topics-full', 'topic-ended']);
+const ENDS = new Set([...REFUSED, 'topic-ended']);
 const Kind = { bytes: 0, text: 1, error: 2 } as const;
 
 interface Topic {
@@ -56,6 +57,8 @@ interface Topic {
 
 export class DataChannels {
   readonly #topics = new Map<string, Topic>();
+  /** Topics that the server would not open just now: why, and until when we believe it. */
+  readonly #refused = new Map<string, { code: string; until: number }>();
   #closed = false;
 
   constructor(
@@ -66,7 +69,7 @@ export class DataChannels {
     pc.ondatachannel = ({ channel }) => this.#adopt(channel, true);
   }
 
-  /** Throws `too-large`, `bad-request` (neither text nor bytes, or the topic), `rate-limited` (too much waits already) and `disconnected`; what the server refuses comes as a failure. */
+  /** Throws `too-large`, `bad-request` (neither text nor bytes, or the topic), `rate-limited` (too much waits already), `disconnected`, and for a second why the topic was refused; what the server refuses comes as a failure. */
   send(topic: string, data: string | ArrayBuffer | ArrayBufferView, options: DataOptions = {}): void {
     const { to = '', reliable = true } = options ?? {};
     wantText(topic, 'A topic');
@@ -75,6 +78,9 @@ export class DataChannels {
     if (this.#closed) throw new ConclaveError('disconnected', 'There is no connection.');
     const message = writeEnvelope(typeof data === 'string' ? utf8(data) : bytesOf(data), typeof data === 'string', to);
     if (utf8(topic).length > DATA_TOPIC_MAX) throw new ConclaveError('bad-request', `A topic has at most ${DATA_TOPIC_MAX} bytes.`);
+    const refused = this.#refused.get(keyOf(topic, reliable));
+    if (refused && Date.now() < refused.until) throw new ConclaveError(refused.code, 'The server has just refused this topic.');
+    this.#refused.delete(keyOf(topic, reliable));
     const entry = this.#topics.get(keyOf(topic, reliable)) ?? this.#open(topic, reliable);
     if (entry.waitingBytes + entry.channel.bufferedAmount + message.length > WAITING_MAX) {
       throw new ConclaveError('rate-limited', 'Too much waits to be sent already.');
@@ -91,6 +97,7 @@ export class DataChannels {
     this.#closed = true;
     this.pc.ondatachannel = null;
     this.#topics.clear();
+    this.#refused.clear();
   }
 
   #open(topic: string, reliable: boolean): Topic {
@@ -120,6 +127,17 @@ export class DataChannels {
     return entry;
   }
 
+  /** What is said on that topic from now on opens a channel anew, and is told why not. */
+  #end(entry: Topic, code: string): void {
+    entry.isEnded = true;
+    for (const [key, other] of this.#topics) {
+      if (other !== entry) continue;
+      this.#topics.delete(key);
+      if (REFUSED.has(code)) this.#refused.set(key, { code, until: Date.now() + REOPEN_MS });
+    }
+    entry.channel.close();
+  }
+
   /** The server closes what we were too slow for, and sends there again only once we have opened it. */
   #reopen(topic: string, reliable: boolean): void {
     if (!this.#closed && this.pc.connectionState === 'connected' && !this.#topics.has(keyOf(topic, reliable))) this.#open(topic, reliable);
@@ -131,7 +149,7 @@ export class DataChannels {
     const { kind, name, payload } = envelope;
     const topic = entry.channel.label;
     if (kind === Kind.error) {
-      entry.isEnded = ENDS.has(name);
+      if (ENDS.has(name)) this.#end(entry, name);
       this.handlers.failure({ code: name, topic, to: new TextDecoder().decode(payload) || null });
       return;
     }

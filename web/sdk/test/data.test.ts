@@ -97,8 +97,8 @@ describe('data channels', () => {
     given.hear(1, 'p_2', 'hi');
     pc.channels[1]!.hear(2, 'room-topics-full', '');
     given.hear(2, 'topic-ended', '');
-    pc.channels[1]!.drop();
-    given.drop();
+    expect(code(() => data.send('one-too-many', 'x'))).toBe('room-topics-full');
+    expect([pc.channels[1]!.readyState, given.readyState]).toEqual(['closed', 'closed']);
     vi.advanceTimersByTime(2000);
     expect(failed).toEqual([
       { code: 'room-topics-full', topic: 'one-too-many', to: null },
@@ -106,7 +106,8 @@ describe('data channels', () => {
     ]);
     expect(pc.channels).toHaveLength(2);
     data.send('given', 'again');
-    expect(pc.channels).toHaveLength(3);
+    data.send('one-too-many', 'again');
+    expect(pc.channels).toHaveLength(4);
     vi.useRealTimers();
   });
 

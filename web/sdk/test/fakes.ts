@@ -174,6 +174,9 @@ export class FakeDataChannel {
     this.readyState = 'closed';
     this.onclose?.();
   }
+  close() {
+    this.drop();
+  }
 }
 
 export class FakePeerConnection {
