@@ -72,9 +72,10 @@ const texts = async (caller: Caller, topic: string): Promise<string[]> => (await
 test.describe.configure({ mode: 'serial' });
 
 let ada: Caller, ben: Caller, cleo: Caller;
+let room: string;
 
 test.beforeAll(async () => {
-  const room = freshRoom('data');
+  room = freshRoom('data');
   ada = await Caller.join(room, 'Ada');
   ben = await Caller.join(room, 'Ben');
   cleo = await Caller.join(room, 'Cleo', { prepare: withoutGrant });
@@ -159,4 +160,33 @@ test('who has left is not found', async () => {
   await ada.expectMediaOf('Ben');
   const counts = await Promise.all(cluster.services().filter((s) => s.name.startsWith('sfud')).map((s) => cluster.metric(s.name, 'sfud_data_participants')));
   expect(counts.reduce((a, b) => a + b, 0)).toBeGreaterThanOrEqual(2);
+});
+
+test('who opens too many topics is told which are not there, and others have theirs, who come later too', async () => {
+  const topics = Array.from({ length: 20 }, (_, i) => `many ${i}`);
+  for (const topic of topics) await send(ada, topic, 1);
+  const refused = () => ada.page.evaluate((all) => window.failed.filter((f) => all.includes(f.topic)), topics);
+  const heardBy = async (caller: Caller) => (await Promise.all(topics.map((topic) => heard(caller, topic)))).flatMap((m) => m.map(({ topic }) => topic));
+  const [last] = topics.slice(-1);
+  await expect.poll(refused).toContainEqual({ code: 'too-many-topics', topic: last, to: null });
+  const left = topics.slice(0, -(await refused()).length);
+  expect(await refused()).toEqual(topics.slice(left.length).map((topic) => ({ code: 'too-many-topics', topic, to: null })));
+  expect(left.length, 'of 16').toBeGreaterThanOrEqual(10);
+  await expect.poll(() => heardBy(ben)).toEqual(left);
+
+  const dora = await Caller.join(room, 'Dora');
+  await listen(dora);
+  try {
+    await expect
+      .poll(async () => {
+        for (const topic of left) await send(ada, topic, 1);
+        return (await Promise.all(left.map((topic) => heard(dora, topic)))).every((m) => m.length > 0);
+      })
+      .toBe(true);
+    await send(dora, 'of one who came later', 1);
+    for (const caller of [ada, ben]) await expect.poll(() => heard(caller, 'of one who came later')).toHaveLength(1);
+    expect(await dora.page.evaluate(() => window.failed)).toEqual([]);
+  } finally {
+    await dora.close();
+  }
 });
