@@ -40,6 +40,10 @@ export class Namespace {
       const [here, there] = this.#links(n);
       ip('link', 'add', here, 'type', 'veth', 'peer', 'name', there);
       ip('link', 'set', there, 'netns', this.#name);
+      // No IPv6 address of their own: it would become valid a second after the link came up, and Chromium takes that for
+      // another network and gives up the page that it is loading.
+      ip('link', 'set', here, 'addrgenmode', 'none');
+      ip('-n', this.#name, 'link', 'set', there, 'addrgenmode', 'none');
       ip('addr', 'add', `${this.#net}.${n}.1/24`, 'dev', here);
       ip('link', 'set', here, 'up');
     }
