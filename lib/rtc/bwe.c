@@ -19,6 +19,7 @@ enum {
     GROW_OVER_PERCENT = 150, /* never more than this of what arrives */
     NEAR_PERCENT = 80,       /* of the known capacity; above 130 % it is forgotten */
     ALR_PERCENT = 65,        /* sent less than this of the estimate: limited by the application */
+    SPARING_PERCENT = 85,    /* … less than this: what arrives is not what the path carries */
     CAPACITY_US = 10000000,  /* a capacity seen is believed that long for a quick return */
     REPORT_LOSS_HIGH = 26,   /* of 256: 10 % */
     REPORT_LOSS_LOW = 5,     /* of 256: 2 % */
@@ -30,11 +31,15 @@ enum {
     SQUEEZED_QUEUE_US = 30000, /* … and the newest came so late: there is no doubt … */
     SQUEEZED_CUT_PERCENT = 75, /* … and a queue to be drained */
     SOFT_CUT_US = 30000,
+    PACE_US = 1000000,       /* so long after a cut the path counts as full */
+    PACE_PERCENT = 150,      /* of the estimate: a cut goes below what the path carries */
     JITTER_MAX_US = 100000,  /* a delay that rose by more is a queue */
     QUIET_US = 500000,       /* nothing was sent for so long: whatever queue there was is gone */
     LEVEL_US = 2000000,      /* a delay that is high and flat for so long is no queue of ours … */
     LEVEL_SURE_US = 4000000, /* … even if as much is sent as may be */
-    LEVEL_PERCENT = 110,     /* of the estimate: so much arrives, and nothing is wrong */
+    UNMOVED_PERCENT = 75, /* of what was sent before: so much less would have shortened a queue … */
+    UNMOVED_US = 8000,    /* … by more than this */
+    LEVEL_PERCENT = 110, /* of the estimate: so much arrives, and nothing is wrong */
 };
 
 static uint64_t clamp_bps(uint64_t bps)
@@ -85,6 +90,13 @@ bool bwe_is_congested(const struct bwe *b)
     return b->delay.usage == BWE_OVERUSE || b->delay.standing_us > BWE_STANDING_DRAINED_US;
 }
 
+uint64_t bwe_pace_bps(const struct bwe *b)
+{
+    bool is_full = b->has_feedback && b->cut_at != USEC_NEVER &&
+                   (bwe_is_congested(b) || is_cut_within(b, PACE_US));
+    return is_full ? percent(bwe_estimate_bps(b), PACE_PERCENT) : 0;
+}
+
 static void cut_to(struct bwe *b, uint64_t bps)
 {
     uint64_t before = b->estimate_bps;
@@ -94,11 +106,16 @@ static void cut_to(struct bwe *b, uint64_t bps)
     bwe_probe_on_cut(&b->probe, before, b->estimate_bps, b->now);
 }
 
+static bool is_sent_below(const struct bwe *b, unsigned percent_of_estimate)
+{
+    uint64_t sent = bwe_rate_bps_at(&b->sent_rate, WINDOW_US, b->now);
+    return sent < percent(b->estimate_bps, percent_of_estimate);
+}
+
 /* Sent much less than was allowed: what arrives then says nothing about what could. */
 static bool is_application_limited(const struct bwe *b)
 {
-    uint64_t sent = bwe_rate_bps_at(&b->sent_rate, WINDOW_US, b->now);
-    return sent < percent(b->estimate_bps, ALR_PERCENT);
+    return is_sent_below(b, ALR_PERCENT);
 }
 
 /* Nobody needs to know of much more than the demand, and what was never used may be wrong. */
@@ -293,7 +310,7 @@ static uint64_t cut_target(const struct bwe *b, uint64_t acked)
 {
     uint64_t to = percent(acked, cut_percent(b));
     uint64_t carried = bwe_spacing_bps(&b->spacing);
-    if (!is_application_limited(b) || carried <= acked)
+    if (!is_sent_below(b, SPARING_PERCENT) || carried <= acked)
         return to;
     return MAX(to,
                MIN(percent(carried, cut_percent(b)), percent(b->estimate_bps, CUT_PERCENT_MAX)));
@@ -312,7 +329,8 @@ static void cut_for_delay(struct bwe *b)
         acked = b->estimate_bps;
     uint64_t to = cut_target(b, acked);
     /* sent far less than allowed, and no queue to speak of: rather jitter than a slow path */
-    b->is_soft_cut = is_application_limited(b) && !standing && b->delay.queue_us < JITTER_MAX_US;
+    b->is_soft_cut =
+        is_sent_below(b, SPARING_PERCENT) && !standing && b->delay.queue_us < JITTER_MAX_US;
     if (b->is_soft_cut)
         to = MAX(to, percent(b->estimate_bps, 85));
     b->capacity_bps = acked;
@@ -341,8 +359,44 @@ static void cut_for_spacing(struct bwe *b)
     b->is_spacing_cut = true;
 }
 
+static uint64_t sent_bps(const struct bwe *b)
+{
+    return bwe_rate_bps_at(&b->sent_rate, WINDOW_FULL_US, b->now);
+}
+
+/* What a lower rate must change if the queue that is seen and the loss are ours. */
+static void remember_loss(struct bwe *b)
+{
+    if (b->delay.standing_us <= BWE_STANDING_DRAINED_US || b->unmoved.sent_bps > 0)
+        return;
+    b->unmoved = (struct bwe_unmoved){ .sent_bps = sent_bps(b),
+                                       .estimate_bps = b->estimate_bps,
+                                       .standing_us = b->delay.standing_us,
+                                       .loss = bwe_loss_fraction(&b->loss) };
+}
+
+/* Much less is sent, and as much is lost, and it takes as long: the path is longer than it was, and
+ * loses what it loses. */
+static bool is_unmoved(const struct bwe *b)
+{
+    const struct bwe_unmoved *u = &b->unmoved;
+    return u->sent_bps > 0 && sent_bps(b) < percent(u->sent_bps, UNMOVED_PERCENT) &&
+           b->delay.standing_us >= u->standing_us - UNMOVED_US &&
+           bwe_loss_fraction(&b->loss) * 2 > u->loss;
+}
+
+static void believe_unmoved(struct bwe *b)
+{
+    bwe_delay_rebase(&b->delay);
+    bwe_loss_is_inherent(&b->loss);
+    b->capacity_bps = 0;
+    b->estimate_bps = clamp_bps(MAX(b->estimate_bps, b->unmoved.estimate_bps));
+    b->unmoved = (struct bwe_unmoved){ 0 };
+}
+
 static void cut_for_loss(struct bwe *b)
 {
+    remember_loss(b);
     uint64_t fraction = bwe_loss_fraction(&b->loss);
     uint64_t acked = bwe_rate_bps(&b->acked, WINDOW_FULL_US);
     uint64_t to = b->estimate_bps * (2000 - fraction) / 2000;
@@ -412,7 +466,11 @@ static void decide(struct bwe *b)
     bool may_cut = !is_cut_within(b, was_soft ? SOFT_CUT_US : CUT_INTERVAL_US + b->rtt_us);
     uint64_t acked = bwe_rate_bps(&b->acked, WINDOW_US);
     bwe_loss_on_rate(&b->loss, b->estimate_bps, !drained);
-    if ((may_cut || !b->is_spacing_cut) && is_squeezed(b)) {
+    if (drained)
+        b->unmoved = (struct bwe_unmoved){ 0 };
+    if (may_cut && is_unmoved(b)) {
+        believe_unmoved(b);
+    } else if ((may_cut || !b->is_spacing_cut) && is_squeezed(b)) {
         cut_for_spacing(b);
     } else if (usage == BWE_OVERUSE && may_cut) {
         cut_for_delay(b);

@@ -43,6 +43,13 @@ struct bwe_sent {
 
 /* All state toward one participant but for the packets sent. Embedded in the transport; ready after
  * bwe_init(). */
+/* The first cut for loss beside a queue; sent_bps 0: there was none, or the queue is gone. */
+struct bwe_unmoved {
+    uint64_t sent_bps, estimate_bps;
+    int32_t standing_us;
+    uint32_t loss; /* per mille */
+};
+
 struct bwe {
     struct bwe_sent *sent;    /* borrowed, BWE_HISTORY places by the low bits of the number */
     struct seq_unwrapper seq; /* of what was sent */
@@ -61,10 +68,11 @@ struct bwe {
     usec remb_at, report_at;
     uint64_t demand_bps, allocated_bps;
     usec rtt_us;
-    usec now;            /* newest time seen */
-    usec updated_at;     /* when the estimate was last let grow */
-    usec sent_at;        /* newest packet; USEC_NEVER none */
-    usec level_at;       /* since when the delay has been high but flat; USEC_NEVER: it is not */
+    usec now;        /* newest time seen */
+    usec updated_at; /* when the estimate was last let grow */
+    usec sent_at;    /* newest packet; USEC_NEVER none */
+    usec level_at;   /* since when the delay has been high but flat; USEC_NEVER: it is not */
+    struct bwe_unmoved unmoved;
     bool is_soft_cut;    /* the last cut spared what might have been jitter */
     bool is_spacing_cut; /* … went by the distance of packets */
     usec cut_at;         /* when it was last cut; 0 never */
@@ -106,6 +114,9 @@ uint64_t bwe_estimate_bps(const struct bwe *b);
 
 /* There is a queue: nothing is to be sent that is not needed. */
 bool bwe_is_congested(const struct bwe *b);
+
+/* How fast packets may leave so that no queue grows; 0: as they come, the path is not full. */
+uint64_t bwe_pace_bps(const struct bwe *b);
 
 /* Bytes of padding to send now, at most BWE_PROBE_STEP_BYTES_MAX; 0: none. *ret_cluster names the
  * probe that it belongs to, 0 if none. To be called at every deadline, whether padding can be sent

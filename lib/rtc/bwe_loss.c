@@ -69,10 +69,14 @@ void bwe_loss_on_rate(struct bwe_loss *l, uint64_t bps, bool queue)
         return;
     if (fraction < l->before_cut / 2)
         l->before_cut = 0; /* the cut helped: it was congestion */
-    else if (!queue && bps < l->cut_bps * 7 / 10) {
-        l->inherent = MIN(fraction, (uint32_t)BWE_LOSS_INHERENT_MAX);
-        l->before_cut = 0;
-    }
+    else if (!queue && bps < l->cut_bps * 7 / 10)
+        bwe_loss_is_inherent(l);
+}
+
+void bwe_loss_is_inherent(struct bwe_loss *l)
+{
+    l->inherent = MIN(bwe_loss_fraction(l), (uint32_t)BWE_LOSS_INHERENT_MAX);
+    l->before_cut = 0;
 }
 
 void bwe_loss_forget(struct bwe_loss *l)

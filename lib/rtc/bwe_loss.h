@@ -46,6 +46,8 @@ bool bwe_loss_is_high(const struct bwe_loss *l, bool queue);
 void bwe_loss_on_cut(struct bwe_loss *l, uint64_t bps);
 void bwe_loss_on_rate(struct bwe_loss *l, uint64_t bps, bool queue);
 
+/* The path loses that much at any rate: a much lower one has not changed it. */
+void bwe_loss_is_inherent(struct bwe_loss *l);
 /* Forgets the window: what was lost before a cut must not cut again. */
 void bwe_loss_forget(struct bwe_loss *l);
 

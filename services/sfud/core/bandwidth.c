@@ -44,6 +44,7 @@ void bandwidth_init(struct worker *w, struct transport *t, usec now)
 {
     struct bandwidth *b = &t->bandwidth;
     bwe_init(&b->bwe, w->sent + (size_t)handle_index(t->self) * BWE_HISTORY, now);
+    pacer_init(&b->pacer, w->paced + (size_t)handle_index(t->self) * PACER_PACKETS);
     b->is_controlled = !w->config.no_bandwidth_control && promises_feedback(&t->params);
     b->is_promise = b->is_controlled;
     b->divide_at = USEC_NEVER;
@@ -55,6 +56,7 @@ void bandwidth_on_sent(struct transport *t, uint16_t seq, size_t size, uint8_t c
     if (b->first_sent_at == 0)
         b->first_sent_at = now;
     bwe_on_sent(&b->bwe, seq, size, cluster, now);
+    pacer_on_sent(&b->pacer, size, bwe_pace_bps(&b->bwe), now);
 }
 
 void bandwidth_change(struct worker *w, struct transport *t)

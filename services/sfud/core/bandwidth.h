@@ -10,6 +10,7 @@
 #ifndef SFUD_CORE_BANDWIDTH_H
 #define SFUD_CORE_BANDWIDTH_H
 
+#include "core/pacer.h"
 #include "rtc/bwe.h"
 
 struct worker;
@@ -17,6 +18,7 @@ struct transport;
 
 struct bandwidth {
     struct bwe bwe;
+    struct pacer pacer;
     bool is_controlled; /* the viewer tells what arrives; else everything is sent */
     bool is_promise;    /* … so the offer says, but nothing came yet */
     bool is_due;        /* wishes, layers or tracks have changed */

@@ -68,7 +68,10 @@ struct cached_frame encoding_cached_frame(const struct cached_packet *p)
     return (struct cached_frame){ .layers = &payload->layers,
                                   .descriptor = &payload->descriptor,
                                   .depdesc = bytes_of(payload->data + p->payload.len,
-                                                      payload->depdesc_len) };
+                                                      payload->depdesc_len),
+                                  .payload_type = payload->payload_type,
+                                  .has_orientation = payload->has_orientation,
+                                  .video_orientation = payload->video_orientation };
 }
 
 bool encoding_cache(struct encoding *e, struct pool *payloads, const struct cached_packet *p,
@@ -87,6 +90,9 @@ bool encoding_cache(struct encoding *e, struct pool *payloads, const struct cach
     memcpy(payload->data, p->payload.data, p->payload.len);
     payload->layers = *frame->layers;
     payload->descriptor = *frame->descriptor;
+    payload->payload_type = frame->payload_type;
+    payload->has_orientation = frame->has_orientation;
+    payload->video_orientation = frame->video_orientation;
     payload->depdesc_len = 0;
     if (frame->depdesc.len <= UINT8_MAX && frame->depdesc.len > 0 &&
         p->payload.len + frame->depdesc.len <= DATAGRAM_SIZE_MAX) {

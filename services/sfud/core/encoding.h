@@ -24,7 +24,10 @@ struct cached_payload {
     handle self;
     struct frame_layers layers;
     struct payload_descriptor descriptor;
-    uint8_t depdesc_len; /* its dependency descriptor is behind the payload; 0: none */
+    uint8_t payload_type; /* the publisher's */
+    bool has_orientation;
+    uint8_t video_orientation; /* 0000CFRR, if has_orientation */
+    uint8_t depdesc_len;       /* its dependency descriptor is behind the payload; 0: none */
     uint8_t data[DATAGRAM_SIZE_MAX];
 };
 
@@ -79,6 +82,9 @@ struct cached_frame {
     const struct frame_layers *layers;
     const struct payload_descriptor *descriptor;
     struct bytes depdesc;
+    uint8_t payload_type;
+    bool has_orientation;
+    uint8_t video_orientation;
 };
 
 /* Keeps a copy for retransmission. False if it is there already: a duplicate. */

@@ -301,9 +301,14 @@ static bool keep_copy(struct worker *w, struct arrival *a, const struct pass_pac
                                      .payload = p->payload,
                                      .timestamp = p->timestamp,
                                      .marker = p->marker };
-    const struct cached_frame frame = { .layers = &p->layers,
-                                        .descriptor = &p->descriptor,
-                                        .depdesc = depdesc_of(&p->ext) };
+    const struct cached_frame frame = {
+        .layers = &p->layers,
+        .descriptor = &p->descriptor,
+        .depdesc = depdesc_of(&p->ext),
+        .payload_type = p->payload_type,
+        .has_orientation = (p->ext.present & RTP_EXT_BIT(RTP_EXT_VIDEO_ORIENTATION)) != 0,
+        .video_orientation = p->ext.video_orientation
+    };
     return encoding_cache(a->encoding, &w->payloads, &c, &frame);
 }
 
@@ -399,7 +404,7 @@ void ingress_rtp(struct worker *w, struct transport *t, const struct datagram *d
     route(w, &a, p);
 }
 
-bool ingress_restore(struct worker *w, struct encoding *e, uint32_t low_seq, uint8_t payload_type,
+bool ingress_restore(struct worker *w, struct encoding *e, uint32_t low_seq,
                      struct pass_packet *ret)
 {
     int64_t seq = e->cache.highest + seq32_diff(low_seq, (uint32_t)e->cache.highest);
@@ -409,12 +414,16 @@ bool ingress_restore(struct worker *w, struct encoding *e, uint32_t low_seq, uin
         return false;
     const struct transport *publisher = pool_at(&w->transports, track->transport);
     const struct cached_frame frame = encoding_cached_frame(c);
-    ret->payload_type = payload_type;
-    ret->format = publisher->params.formats[payload_type & 0x7f];
+    ret->payload_type = frame.payload_type;
+    ret->format = publisher->params.formats[frame.payload_type & 0x7f];
     ret->ext = (struct rtp_ext_values){ 0 };
     if (frame.depdesc.len > 0) {
         ret->ext.present = RTP_EXT_BIT(RTP_EXT_DEPENDENCY_DESCRIPTOR);
         ret->ext.dependency_descriptor = frame.depdesc;
+    }
+    if (frame.has_orientation) {
+        ret->ext.present |= RTP_EXT_BIT(RTP_EXT_VIDEO_ORIENTATION);
+        ret->ext.video_orientation = frame.video_orientation;
     }
     ret->layers = *frame.layers;
     ret->descriptor = *frame.descriptor;

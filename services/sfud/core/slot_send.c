@@ -129,9 +129,12 @@ static size_t seal(struct departure *d, uint64_t index, struct bytes header, str
     return size;
 }
 
-/* Whether a packet comes up later in this pass anyway. */
-static bool is_still_to_come(const struct worker *w, const struct pass_packet *p, int64_t seq)
+/* Whether a packet comes up later anyway, in this pass or because it waits in the pacer. */
+static bool is_still_to_come(const struct departure *d, const struct pass_packet *p, int64_t seq)
 {
+    const struct worker *w = d->w;
+    if (pacer_holds(&d->t->bandwidth.pacer, d->slot->self, p->encoding, seq))
+        return true;
     const struct pass_packet *end = w->packets + w->packet_count;
     if (p < w->packets || p >= end)
         return false;
@@ -148,7 +151,7 @@ static void catch_up(struct departure *d, const struct encoding *e, const struct
 {
     uint32_t after = d->t->queue_first;
     for (int64_t seq = p->seq + 1; seq <= e->cache.highest && after != 0; seq++) {
-        if (packet_cache_find(&e->cache, seq) != NULL && !is_still_to_come(d->w, p, seq))
+        if (packet_cache_find(&e->cache, seq) != NULL && !is_still_to_come(d, p, seq))
             after = worker_enqueue(d->w, d->t, d->slot->self, QUEUE_CACHED, (uint32_t)seq, after);
     }
 }
@@ -281,11 +284,11 @@ static bool is_wanted(struct departure *d, struct encoding *e, const struct pass
 /* A keyframe whose first packet came late is of use only if those behind it were kept (nobody may
  * have watched when they came), and if it is not old: the picture would be, and timestamps, which
  * go by when this packet came, would run ahead by as much. */
-static bool can_follow(const struct worker *w, const struct encoding *e,
+static bool can_follow(const struct departure *d, const struct encoding *e,
                        const struct pass_packet *p)
 {
     int64_t next = p->seq + 1;
-    if (encoding_highest(e) < next || is_still_to_come(w, p, next))
+    if (encoding_highest(e) < next || is_still_to_come(d, p, next))
         return true;
     if (packet_cache_find(&e->cache, next) == NULL)
         return false;
@@ -305,7 +308,7 @@ static bool can_begin(struct departure *d, struct encoding *e, const struct pass
         return p->seq >= encoding_highest(e);
     if (!p->layers.keyframe_start)
         return false;
-    if (can_follow(d->w, e, p))
+    if (can_follow(d, e, p))
         return true;
     struct track *track = pool_at(&d->w->tracks, d->slot->track);
     if (track != NULL)
@@ -394,6 +397,10 @@ static size_t send_again(struct departure *d, const struct send_record *r,
                         (struct depdesc_shift){ r->frame_offset, r->template_offset }, NULL);
         v.present = dw.failed ? 0 : RTP_EXT_BIT(RTP_EXT_DEPENDENCY_DESCRIPTOR);
         v.dependency_descriptor = bytes_of(depdesc, dw.failed ? 0 : writer_len(&dw));
+    }
+    if (frame.has_orientation) {
+        v.present |= RTP_EXT_BIT(RTP_EXT_VIDEO_ORIENTATION);
+        v.video_orientation = frame.video_orientation;
     }
     struct bytes header = write_header(d, &h, &v);
     struct writer payload = writer_of(d->at + header.len, d->capacity - header.len);

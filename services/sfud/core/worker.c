@@ -41,6 +41,7 @@ size_t worker_memory(const struct worker_config *config)
            hash_index_memory(c.rooms_max) + association_port_memory(c.participants_max) +
            c.slots_max * SLOT_LOG_COUNT * sizeof(struct send_record) +
            c.participants_max * BWE_HISTORY * sizeof(struct bwe_sent) +
+           c.participants_max * PACER_PACKETS * sizeof(struct paced_packet) +
            c.participants_max * sizeof(struct packet_ring) +
            c.queue_max * sizeof(struct queue_entry) + CONTROL_SCRATCH_BYTES +
            CONTROL_SENDS_MAX * sizeof(struct outbox_send) + c.participants_max * sizeof(usec) +
@@ -69,12 +70,14 @@ static bool init_arrays(struct worker *w, const struct worker_config *c)
     outbox_init(&w->control, scratch, CONTROL_SCRATCH_BYTES, sends, CONTROL_SENDS_MAX);
     w->records = calloc(c->slots_max * SLOT_LOG_COUNT, sizeof *w->records);
     w->sent = calloc(c->participants_max * BWE_HISTORY, sizeof *w->sent);
+    w->paced = calloc(c->participants_max * PACER_PACKETS, sizeof *w->paced);
     w->rings = calloc(c->participants_max, sizeof *w->rings);
     w->queue = calloc(c->queue_max, sizeof *w->queue);
     w->deadlines = calloc(c->participants_max, sizeof *w->deadlines);
     w->events = calloc(WORKER_EVENTS_MAX, sizeof *w->events);
     return scratch != NULL && sends != NULL && w->records != NULL && w->sent != NULL &&
-           w->rings != NULL && w->queue != NULL && w->deadlines != NULL && w->events != NULL;
+           w->paced != NULL && w->rings != NULL && w->queue != NULL && w->deadlines != NULL &&
+           w->events != NULL;
 }
 
 struct worker *worker_new(const struct worker_config *config)
@@ -122,6 +125,7 @@ void worker_free(struct worker *w)
     free(w->control.sends);
     free(w->records);
     free(w->sent);
+    free(w->paced);
     free(w->rings);
     free(w->queue);
     free(w->deadlines);
@@ -248,6 +252,8 @@ static bool flush_control(struct worker *w, struct outbox *out)
 static bool flush_entry(struct worker *w, struct transport *t, const struct queue_entry *e,
                         usec now, struct outbox *out)
 {
+    if (e->kind == QUEUE_PACED)
+        return pacing_flush(w, t, now, out);
     struct slot *slot = pool_at(&w->slots, e->slot);
     if (slot == NULL)
         return true;
@@ -255,14 +261,18 @@ static bool flush_entry(struct worker *w, struct transport *t, const struct queu
     struct encoding *encoding;
     switch ((enum queue_kind)e->kind) {
     case QUEUE_PACKET:
+        if (pacing_must_hold(t, slot, now))
+            return pacing_hold(w, t, slot, &w->packets[e->value], now, out);
         return slot_forward(w, t, slot, &w->packets[e->value], now, out);
     case QUEUE_RESEND:
         return slot_resend(w, t, slot, (uint16_t)e->value, now, out);
     case QUEUE_CACHED:
         encoding = pool_at(&w->encodings, slot->forwarder.input);
-        if (encoding == NULL || !ingress_restore(w, encoding, e->value, slot->format_in, &restored))
+        if (encoding == NULL || !ingress_restore(w, encoding, e->value, &restored))
             return true;
         return slot_forward(w, t, slot, &restored, now, out);
+    case QUEUE_PACED:
+        break;
     }
     return true;
 }
@@ -339,6 +349,7 @@ static void tick_transport(struct worker *w, struct transport *t, usec now)
         next = MIN(next, report_to_publisher(w, t, now));
         next = MIN(next, report_to_viewer(w, t, now));
         next = MIN(next, bandwidth_tick(w, t, now));
+        next = MIN(next, pacing_tick(w, t, now));
         next = MIN(next, observation_tick(w, t, now));
     }
     if (t->state == TRANSPORT_FAILED) {

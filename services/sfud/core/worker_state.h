@@ -33,6 +33,7 @@ enum queue_kind {
     QUEUE_PACKET, /* value: index of a pass_packet */
     QUEUE_CACHED, /* value: low 32 bits of a source number, in the cache of the slot's input */
     QUEUE_RESEND, /* value: number the viewer misses */
+    QUEUE_PACED,  /* what waits in the viewer's pacer and may leave; no slot, no value */
 };
 
 struct queue_entry {
@@ -54,6 +55,7 @@ struct worker {
     struct hash_index by_address, by_ufrag, by_participant, by_room;
     struct send_record *records; /* SLOT_LOG_COUNT for each place of the pool `slots` */
     struct bwe_sent *sent;       /* BWE_HISTORY for each place of the pool `transports` */
+    struct paced_packet *paced;  /* PACER_PACKETS for each place of the pool `transports` */
     struct packet_ring *rings;   /* by place in the pool `transports` */
 
     /* the pass */
@@ -130,10 +132,23 @@ static inline wall_usec worker_wall(const struct worker *w, usec now)
 
 /* ingress.c */
 void ingress_rtp(struct worker *w, struct transport *t, const struct datagram *d, usec now);
-/* A cached packet as if it had just come. payload_type: as the publisher sent it. False if it is
- * not there. */
-bool ingress_restore(struct worker *w, struct encoding *e, uint32_t low_seq, uint8_t payload_type,
+/* A cached packet as if it had just come. False if it is not there. */
+bool ingress_restore(struct worker *w, struct encoding *e, uint32_t low_seq,
                      struct pass_packet *ret);
+
+/* Whether a packet of a video has to wait until the viewer's path has carried what was sent. */
+static inline bool pacing_must_hold(const struct transport *t, const struct slot *slot, usec now)
+{
+    return slot->kind == MEDIA_VIDEO &&
+           pacer_must_hold(&t->bandwidth.pacer, bwe_pace_bps(&t->bandwidth.bwe), now);
+}
+/* False: `out` is full, nothing was done with p. */
+bool pacing_hold(struct worker *w, struct transport *t, struct slot *slot,
+                 const struct pass_packet *p, usec now, struct outbox *out);
+/* Sends what may leave now. False: `out` is full, call again. */
+bool pacing_flush(struct worker *w, struct transport *t, usec now, struct outbox *out);
+/* When something may leave next. What may already does in this pass. */
+usec pacing_tick(struct worker *w, struct transport *t, usec now);
 
 /* feedback.c: RTCP that participants send. */
 void feedback_receive(struct worker *w, struct transport *t, const struct datagram *d, usec now);

@@ -200,6 +200,59 @@ static void a_longer_path_is_not_a_queue_for_ever(void **state)
 
 static const uint64_t layers[] = { 150000, 500000, 1500000, 2500000, 0 };
 
+/* A queue is seen to stand, and 5 % are lost: were it ours, both would go with a lower rate. */
+static void a_longer_path_that_loses_is_no_queue(void **state)
+{
+    static const usec longer[] = { MILLIS(25), MILLIS(40), MILLIS(100) };
+    for (size_t i = 0; i < ARRAY_LEN(longer); i++) {
+        for (int squeezed = 0; squeezed < 2; squeezed++) {
+            common_start(3000000);
+            s.flows[0].layers = layers;
+            sim_run(&s, SECONDS(5));
+            s.rate_bps = squeezed ? 300000 : s.rate_bps;
+            sim_run(&s, SECONDS(5));
+            s.rate_bps = 3000000;
+            sim_run(&s, SECONDS(10));
+            s.propagation_us += longer[i];
+            s.loss_permille = 50;
+            uint64_t least = UINT64_MAX;
+            for (usec end = s.now + SECONDS(15); s.now < end;) {
+                sim_run(&s, MILLIS(50));
+                least = MIN(least, sim_estimate(&s, 0));
+            }
+            print_message("path %lld ms longer with 5 %% loss%s: least %llu, in the end %llu\n",
+                          (long long)longer[i] / 1000, squeezed ? " after a squeeze" : "",
+                          (unsigned long long)least, (unsigned long long)sim_estimate(&s, 0));
+            assert_true(sim_estimate(&s, 0) > 1500000);
+            assert_true(least > 300000);
+        }
+    }
+}
+
+/* … but a short queue that is full loses, too, and is as long at any rate above what it carries. */
+static void a_short_full_queue_is_a_queue(void **state)
+{
+    for (usec queue = MILLIS(30); queue <= MILLIS(90); queue += MILLIS(30)) {
+        common_start(3000000);
+        s.queue_us = queue;
+        sim_run(&s, SECONDS(5));
+        s.rate_bps = 500000;
+        s.dropped = 0;
+        uint64_t most = 0, sent = s.flows[0].sent_bytes;
+        sim_run(&s, SECONDS(3));
+        for (usec end = s.now + SECONDS(20); s.now < end;) {
+            sim_run(&s, MILLIS(50));
+            most = MAX(most, sim_estimate(&s, 0));
+        }
+        sent = (s.flows[0].sent_bytes - sent) / SIM_PACKET;
+        print_message("queue of %lld ms: at most %llu, %llu of %llu packets lost\n",
+                      (long long)queue / 1000, (unsigned long long)most,
+                      (unsigned long long)s.dropped, (unsigned long long)sent);
+        assert_true(most < 800000);
+        assert_true(s.dropped < sent / 4);
+    }
+}
+
 static void steps_of_layers_are_climbed(void **state)
 {
     common_start(4000000);
@@ -384,6 +437,8 @@ int main(void)
         cmocka_unit_test(rare_feedback_is_enough),
         cmocka_unit_test(much_random_loss_does_not_starve),
         cmocka_unit_test(a_longer_path_is_not_a_queue_for_ever),
+        cmocka_unit_test(a_longer_path_that_loses_is_no_queue),
+        cmocka_unit_test(a_short_full_queue_is_a_queue),
         cmocka_unit_test(steps_of_layers_are_climbed),
         cmocka_unit_test(without_padding_it_grows_slowly),
         cmocka_unit_test(there_is_no_probe_without_demand),
