@@ -145,6 +145,26 @@ static void keyframe_bursts_are_not_congestion(void **state)
     assert_true(least >= 1000000);
 }
 
+/* A layer of half the line's rate, and from time to time a keyframe that takes 230 ms of it. The
+ * queue that it makes says what the line carries: not what was sent before it. */
+static void keyframes_on_a_narrow_line_do_not_cost_half_of_it(void **state)
+{
+    static const uint64_t layers[] = { 200000, 0 };
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        sim_init(&s, seed, 600000, MILLIS(300), MILLIS(40));
+        sim_start(&s, 0, 900000, 1);
+        s.flows[0].layers = layers;
+        s.flows[0].keyframe_every = 150;
+        s.flows[0].keyframe_factor = 15;
+        sim_run(&s, SECONDS(10));
+        uint64_t least, most;
+        watch(0, SECONDS(60), &least, &most);
+        show("keyframes on 600 kbit/s");
+        print_message("%llu..%llu\n", (unsigned long long)least, (unsigned long long)most);
+        assert_true(least >= 450000);
+    }
+}
+
 static void two_flows_share(void **state)
 {
     sim_init(&s, 6, 2000000, MILLIS(200), MILLIS(50));
@@ -170,6 +190,7 @@ int main(void)
         cmocka_unit_test(estimate_is_steady_at_a_bottleneck),
         cmocka_unit_test(jitter_is_not_congestion),
         cmocka_unit_test(keyframe_bursts_are_not_congestion),
+        cmocka_unit_test(keyframes_on_a_narrow_line_do_not_cost_half_of_it),
         cmocka_unit_test(two_flows_share),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
