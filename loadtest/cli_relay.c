@@ -263,11 +263,11 @@ static int serve(struct relay_cli *c)
     enum err err = udp_relay_start(&c->loop, &c->config, &c->relay, &step);
     int why = errno;
     if (err == OK) {
+        start_signal(c, &c->on_int, SIGINT);
+        start_signal(c, &c->on_term, SIGTERM);
         struct net_addr at = udp_relay_address(c->relay);
         say(json_pack("{ss ss si}", "event", "listening", "ip", net_addr_format_ip(&at, ip), "port",
                       (int)at.port));
-        start_signal(c, &c->on_int, SIGINT);
-        start_signal(c, &c->on_term, SIGTERM);
         start_input(c);
     } else {
         say_failure(c, step, why);

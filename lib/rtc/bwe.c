@@ -31,8 +31,8 @@ enum {
     SQUEEZED_QUEUE_US = 30000, /* … and the newest came so late: there is no doubt … */
     SQUEEZED_CUT_PERCENT = 75, /* … and a queue to be drained */
     SOFT_CUT_US = 30000,
-    PACE_US = 1000000,       /* so long after a cut the path counts as full */
-    PACE_PERCENT = 150,      /* of the estimate: a cut goes below what the path carries */
+    PACE_US = 30000000,      /* so long after a cut a keyframe at once might not fit the path */
+    PACE_PERCENT = 200,      /* of the estimate, which a cut left below what the path carries */
     JITTER_MAX_US = 100000,  /* a delay that rose by more is a queue */
     QUIET_US = 500000,       /* nothing was sent for so long: whatever queue there was is gone */
     LEVEL_US = 2000000,      /* a delay that is high and flat for so long is no queue of ours … */
@@ -319,7 +319,9 @@ static uint64_t cut_target(const struct bwe *b, uint64_t acked)
 static void cut_for_delay(struct bwe *b)
 {
     bool standing = b->delay.standing_us > BWE_STANDING_MAX_US;
-    uint64_t acked = bwe_rate_bps(&b->acked, standing ? WINDOW_FULL_US : WINDOW_US);
+    uint64_t acked = bwe_rate_bps(&b->acked, WINDOW_FULL_US);
+    if (!standing) /* either may be of a time when little was sent */
+        acked = MAX(acked, bwe_rate_bps(&b->acked, WINDOW_US));
     if (is_others_queue(b)) {
         bwe_delay_rebase(&b->delay);
         b->level_cuts = 0;
