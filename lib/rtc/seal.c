@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rtc/seal.h"
 
+#include "rtc/seal_burst.h"
 #include "rtc/seal_cipher.h"
 #include "rtc/seal_keys.h"
 #include "rtc/seal_streams.h"
@@ -46,8 +47,8 @@ size_t seal_rtp_header_len(struct bytes packet)
 
 /* ---- outbound ---- */
 
-struct sealer *sealer_new_session(enum seal_profile profile, const struct seal_session *session,
-                                  size_t streams)
+struct sealer *sealer_new_session(const struct seal_engine *engine, enum seal_profile profile,
+                                  const struct seal_session *session, size_t streams)
 {
     struct sealer *s = calloc(1, sizeof *s);
     if (s == NULL)
@@ -55,21 +56,21 @@ struct sealer *sealer_new_session(enum seal_profile profile, const struct seal_s
     s->profile = profile;
     s->tag_len = seal_rtp_overhead(profile);
     if (!seal_streams_init(&s->streams, streams) ||
-        !seal_cipher_init(&s->rtp, profile, &session->rtp, true) ||
-        !seal_cipher_init(&s->rtcp, profile, &session->rtcp, true)) {
+        !seal_cipher_init(&s->rtp, engine, profile, &session->rtp, SEAL_TO_SEAL_IN_BURSTS) ||
+        !seal_cipher_init(&s->rtcp, engine, profile, &session->rtcp, SEAL_TO_SEAL)) {
         sealer_free(s);
         return NULL;
     }
     return s;
 }
 
-struct sealer *sealer_new(enum seal_profile profile, const struct seal_master *master,
-                          size_t streams)
+struct sealer *sealer_new(const struct seal_engine *engine, enum seal_profile profile,
+                          const struct seal_master *master, size_t streams)
 {
     struct seal_session session;
     if (seal_session_derive(profile, master, &session) != OK)
         return NULL;
-    struct sealer *s = sealer_new_session(profile, &session, streams);
+    struct sealer *s = sealer_new_session(engine, profile, &session, streams);
     bytes_wipe(&session, sizeof session);
     return s;
 }
@@ -101,14 +102,15 @@ static struct seal_unit rtp_unit(struct bytes clear, uint64_t index, uint8_t roc
     };
 }
 
-enum err sealer_rtp(struct sealer *s, uint64_t index, struct bytes header, struct bytes payload,
-                    struct writer *out)
+/* Whether this packet may be sealed: then there is room for it, and its stream. */
+static enum err find_stream(struct sealer *s, uint64_t index, struct bytes header,
+                            size_t payload_len, const struct writer *out, struct seal_stream **ret)
 {
     check(seal_rtp_header_len(header) == header.len);
     check(load_be16(header.data + 2) == (index & 0xffff));
     if (index >= RTP_INDEX_END)
         return ERR_EXPIRED;
-    if (out->failed || writer_left(out) < header.len + payload.len + s->tag_len)
+    if (out->failed || writer_left(out) < header.len + payload_len + s->tag_len)
         return ERR_FULL;
 
     uint32_t ssrc = load_be32(header.data + 8);
@@ -117,20 +119,43 @@ enum err sealer_rtp(struct sealer *s, uint64_t index, struct bytes header, struc
         stream = seal_streams_add(&s->streams, ssrc);
     if (stream == NULL)
         return ERR_FULL;
-    if (seal_stream_is_replayed(stream, index))
-        return ERR_EXPIRED;
+    *ret = stream;
+    return seal_stream_is_replayed(stream, index) ? ERR_EXPIRED : OK;
+}
 
-    uint8_t *at = out->at, roc[4];
+static enum err seal_rtp(struct sealer *s, struct seal_burst *burst, uint64_t index,
+                         struct bytes header, struct bytes payload, struct writer *out)
+{
+    struct seal_stream *stream;
+    enum err e = find_stream(s, index, header, payload.len, out, &stream);
+    if (e != OK)
+        return e;
+    uint8_t *at = out->at, *body = at + header.len, roc[4];
     if (at != header.data)
         memcpy(at, header.data, header.len);
     struct seal_unit unit = rtp_unit(bytes_of(at, header.len), index, roc);
-    uint8_t *body = at + header.len;
-    enum err e = seal_cipher_seal(&s->rtp, &unit, payload, body, body + payload.len);
+    if (burst == NULL)
+        e = seal_cipher_seal(&s->rtp, &unit, payload, body, body + payload.len);
+    else
+        seal_cipher_defer(&s->rtp, &unit, payload, body, seal_burst_add(burst));
     if (e != OK)
         return e;
     seal_stream_note(stream, index);
     out->at = body + payload.len + s->tag_len;
     return OK;
+}
+
+enum err sealer_rtp(struct sealer *s, uint64_t index, struct bytes header, struct bytes payload,
+                    struct writer *out)
+{
+    return seal_rtp(s, NULL, index, header, payload, out);
+}
+
+enum err sealer_rtp_later(struct sealer *s, struct seal_burst *b, uint64_t index,
+                          struct bytes header, struct bytes payload, struct writer *out)
+{
+    bool can_wait = s->rtp.burst != NULL && payload.len > 0;
+    return seal_rtp(s, can_wait ? b : NULL, index, header, payload, out);
 }
 
 static struct seal_unit rtcp_unit(struct bytes clear, struct bytes index_word)
@@ -183,8 +208,8 @@ enum err sealer_rtcp(struct sealer *s, struct bytes packet, struct writer *out)
 
 /* ---- inbound ---- */
 
-struct opener *opener_new_session(enum seal_profile profile, const struct seal_session *session,
-                                  size_t streams)
+struct opener *opener_new_session(const struct seal_engine *engine, enum seal_profile profile,
+                                  const struct seal_session *session, size_t streams)
 {
     struct opener *o = calloc(1, sizeof *o);
     if (o == NULL)
@@ -192,21 +217,21 @@ struct opener *opener_new_session(enum seal_profile profile, const struct seal_s
     o->profile = profile;
     o->tag_len = seal_rtp_overhead(profile);
     if (!seal_streams_init(&o->streams, streams) ||
-        !seal_cipher_init(&o->rtp, profile, &session->rtp, false) ||
-        !seal_cipher_init(&o->rtcp, profile, &session->rtcp, false)) {
+        !seal_cipher_init(&o->rtp, engine, profile, &session->rtp, SEAL_TO_OPEN) ||
+        !seal_cipher_init(&o->rtcp, engine, profile, &session->rtcp, SEAL_TO_OPEN)) {
         opener_free(o);
         return NULL;
     }
     return o;
 }
 
-struct opener *opener_new(enum seal_profile profile, const struct seal_master *master,
-                          size_t streams)
+struct opener *opener_new(const struct seal_engine *engine, enum seal_profile profile,
+                          const struct seal_master *master, size_t streams)
 {
     struct seal_session session;
     if (seal_session_derive(profile, master, &session) != OK)
         return NULL;
-    struct opener *o = opener_new_session(profile, &session, streams);
+    struct opener *o = opener_new_session(engine, profile, &session, streams);
     bytes_wipe(&session, sizeof session);
     return o;
 }

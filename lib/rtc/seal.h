@@ -1,9 +1,9 @@
 /* seal.h - SRTP and SRTCP for one transport: a sealer (outbound) and an opener (inbound).
  *
  * RFC 3711 with AES_CM_128_HMAC_SHA1_80, RFC 7714 with AEAD_AES_128_GCM and AEAD_AES_256_GCM; no
- * MKI, key derivation rate 0. Pure; OpenSSL contexts are made by _new and reused with a new IV per
- * packet, so that sealing and opening never allocate. One thread at a time per object. (Named seal
- * because srtp_* belongs to libsrtp, which the tests and the load tester link.)
+ * MKI, key derivation rate 0. Pure; keys are expanded by _new and used with a new IV per packet, so
+ * that sealing and opening never allocate, and wiped by _free. One thread at a time per object.
+ * (Named seal because srtp_* belongs to libsrtp, which the tests and the load tester link.)
  *
  *   RTP   header + CSRCs + extension (clear, authenticated) | payload (encrypted) | tag 16 or 10
  *   RTCP  GCM: 8 bytes clear | encrypted | tag 16 | E + 31-bit index
@@ -14,6 +14,7 @@
 #define RTC_SEAL_H
 
 #include "common/bytes.h"
+#include "rtc/seal_engine.h"
 
 /* The numbers are those of the DTLS use_srtp extension (RFC 5764 §4.1.2, RFC 7714 §14.2). */
 enum seal_profile {
@@ -51,13 +52,12 @@ struct sealer; /* outbound; heap */
 struct opener; /* inbound; heap */
 
 /* Derives the session keys. streams: SSRCs that may be used at the same time, 1..SEAL_STREAMS_MAX;
- * about
- * 200 bytes each. NULL if memory or OpenSSL fails. master is not kept. */
-struct sealer *sealer_new(enum seal_profile profile, const struct seal_master *master,
-                          size_t streams);
+ * about 200 bytes each. NULL if memory or OpenSSL fails. master is not kept; engine is. */
+struct sealer *sealer_new(const struct seal_engine *engine, enum seal_profile profile,
+                          const struct seal_master *master, size_t streams);
 void sealer_free(struct sealer *s);
-struct opener *opener_new(enum seal_profile profile, const struct seal_master *master,
-                          size_t streams);
+struct opener *opener_new(const struct seal_engine *engine, enum seal_profile profile,
+                          const struct seal_master *master, size_t streams);
 void opener_free(struct opener *o);
 /* Takes old over: what o cannot authenticate is tried with old's keys, for packets that were under
  * way when keys were exchanged. At most one: an older one is freed. NULL ends that. Costs a copy of

@@ -9,6 +9,8 @@
 #define CM_TAG_LEN  10
 #define CM_IV_LEN   16
 
+#define RTCP_AAD_LEN 12 /* RFC 7714 §9.2: the clear 8 bytes, E and index */
+
 static const EVP_CIPHER *cipher_of(enum seal_profile profile)
 {
     switch (profile) {
@@ -23,23 +25,39 @@ static const EVP_CIPHER *cipher_of(enum seal_profile profile)
     }
 }
 
-bool seal_cipher_init(struct seal_cipher *c, enum seal_profile profile,
-                      const struct seal_keys *keys, bool encrypt)
+bool seal_cipher_init(struct seal_cipher *c, const struct seal_engine *engine,
+                      enum seal_profile profile, const struct seal_keys *keys,
+                      enum seal_purpose purpose)
 {
     const EVP_CIPHER *cipher = cipher_of(profile);
-    *c = (struct seal_cipher){ .is_aead = profile != SEAL_AES_CM_128_HMAC_SHA1_80 };
+    *c = (struct seal_cipher){ .mb = seal_mb_of(engine),
+                               .is_aead = profile != SEAL_AES_CM_128_HMAC_SHA1_80,
+                               .is_256 = seal_key_len(profile) == 32 };
     memcpy(c->salt, keys->salt, seal_salt_len(profile));
+    if (cipher == NULL)
+        return false;
+    if (c->mb != NULL && c->is_aead) {
+        c->gcm = seal_mb_gcm_new(c->mb, keys->key, seal_key_len(profile));
+        return c->gcm != NULL;
+    }
     if (!c->is_aead)
         hmac_sha1_init(&c->hmac, bytes_of(keys->auth, sizeof keys->auth));
+    if (c->mb != NULL && purpose == SEAL_TO_SEAL_IN_BURSTS) {
+        c->burst = seal_mb_aes_new(c->mb, keys->key);
+        if (c->burst == NULL)
+            return false;
+    }
     c->ctx = EVP_CIPHER_CTX_new();
     /* Counter mode decrypts by encrypting. */
-    return cipher != NULL && c->ctx != NULL &&
-           EVP_CipherInit_ex(c->ctx, cipher, NULL, keys->key, NULL, encrypt || !c->is_aead) == 1;
+    int encrypt = purpose != SEAL_TO_OPEN || !c->is_aead;
+    return c->ctx != NULL && EVP_CipherInit_ex(c->ctx, cipher, NULL, keys->key, NULL, encrypt) == 1;
 }
 
 void seal_cipher_done(struct seal_cipher *c)
 {
-    EVP_CIPHER_CTX_free(c->ctx);
+    EVP_CIPHER_CTX_free(c->ctx); /* clears the key */
+    seal_mb_gcm_free(c->gcm);
+    seal_mb_aes_free(c->burst);
     bytes_wipe(c, sizeof *c);
 }
 
@@ -104,6 +122,40 @@ static enum err open_gcm(struct seal_cipher *c, const struct seal_unit *u, struc
     return EVP_CipherFinal_ex(c->ctx, rest, &n) == 1 ? OK : ERR_AUTH;
 }
 
+/* What ipsec-mb is given: the additional data in one piece. */
+struct gcm_input {
+    struct seal_mb_packet packet;
+    uint8_t iv[GCM_IV_LEN];
+    uint8_t aad[RTCP_AAD_LEN];
+};
+
+static const struct seal_mb_packet *make_gcm_input(const struct seal_cipher *c,
+                                                   const struct seal_unit *u, struct bytes in,
+                                                   uint8_t *out, struct gcm_input *ret)
+{
+    make_gcm_iv(c, u, ret->iv);
+    ret->packet = (struct seal_mb_packet){
+        .iv = ret->iv, .aad = u->clear, .in = in, .out = out, .is_256 = c->is_256
+    };
+    if (u->is_rtcp) {
+        check(u->clear.len + u->trailer.len == RTCP_AAD_LEN);
+        memcpy(ret->aad, u->clear.data, u->clear.len);
+        memcpy(ret->aad + u->clear.len, u->trailer.data, u->trailer.len);
+        ret->packet.aad = bytes_of(ret->aad, RTCP_AAD_LEN);
+    }
+    return &ret->packet;
+}
+
+static enum err open_gcm_mb(const struct seal_cipher *c, const struct seal_unit *u, struct bytes in,
+                            uint8_t *out, const uint8_t *tag)
+{
+    struct gcm_input input;
+    uint8_t expected[GCM_TAG_LEN];
+    seal_mb_gcm_open(c->mb, c->gcm, make_gcm_input(c, u, in, out, &input), expected);
+    bool is_right = bytes_equal_secret(bytes_of(expected, GCM_TAG_LEN), bytes_of(tag, GCM_TAG_LEN));
+    return is_right ? OK : ERR_AUTH;
+}
+
 static enum err crypt_cm(struct seal_cipher *c, const struct seal_unit *u, struct bytes in,
                          uint8_t *out)
 {
@@ -123,6 +175,11 @@ static void mac_cm(const struct seal_cipher *c, const struct seal_unit *u, struc
 enum err seal_cipher_seal(struct seal_cipher *c, const struct seal_unit *u, struct bytes in,
                           uint8_t *out, uint8_t *tag)
 {
+    struct gcm_input input;
+    if (c->gcm != NULL) {
+        seal_mb_gcm_seal(c->mb, c->gcm, make_gcm_input(c, u, in, out, &input), tag);
+        return OK;
+    }
     if (c->is_aead)
         return seal_gcm(c, u, in, out, tag);
     enum err e = crypt_cm(c, u, in, out);
@@ -137,6 +194,8 @@ enum err seal_cipher_seal(struct seal_cipher *c, const struct seal_unit *u, stru
 enum err seal_cipher_open(struct seal_cipher *c, const struct seal_unit *u, struct bytes in,
                           uint8_t *out, const uint8_t *tag)
 {
+    if (c->gcm != NULL)
+        return open_gcm_mb(c, u, in, out, tag);
     if (c->is_aead)
         return open_gcm(c, u, in, out, tag);
     uint8_t mac[HMAC_SHA1_LEN];
@@ -144,4 +203,25 @@ enum err seal_cipher_open(struct seal_cipher *c, const struct seal_unit *u, stru
     if (!bytes_equal_secret(bytes_of(mac, CM_TAG_LEN), bytes_of(tag, CM_TAG_LEN)))
         return ERR_AUTH;
     return crypt_cm(c, u, in, out);
+}
+
+void seal_cipher_defer(const struct seal_cipher *c, const struct seal_unit *u, struct bytes in,
+                       uint8_t *out, struct seal_mb_job *ret)
+{
+    check(u->clear.data + u->clear.len == out);
+    ret->key = c->burst;
+    ret->hmac = &c->hmac;
+    make_cm_iv(c, u, ret->iv);
+    ret->in = in;
+    ret->out = out;
+    ret->tag = out + in.len;
+    memcpy(ret->tag, u->trailer.data, u->trailer.len);
+    ret->hashed = bytes_of(u->clear.data, u->clear.len + in.len + u->trailer.len);
+}
+
+void seal_cipher_tag(const struct hmac_sha1 *hmac, struct bytes hashed, uint8_t *tag)
+{
+    uint8_t mac[HMAC_SHA1_LEN];
+    hmac_sha1_sum(hmac, &hashed, 1, mac);
+    memcpy(tag, mac, CM_TAG_LEN);
 }

@@ -29,9 +29,9 @@ MUST_USE enum err seal_session_derive(enum seal_profile profile, const struct se
                                       struct seal_session *ret);
 
 /* As sealer_new() and opener_new(), from session keys. */
-struct sealer *sealer_new_session(enum seal_profile profile, const struct seal_session *session,
-                                  size_t streams);
-struct opener *opener_new_session(enum seal_profile profile, const struct seal_session *session,
-                                  size_t streams);
+struct sealer *sealer_new_session(const struct seal_engine *engine, enum seal_profile profile,
+                                  const struct seal_session *session, size_t streams);
+struct opener *opener_new_session(const struct seal_engine *engine, enum seal_profile profile,
+                                  const struct seal_session *session, size_t streams);
 
 #endif

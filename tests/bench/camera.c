@@ -16,8 +16,8 @@ enum {
 
 enum err camera_init(struct camera *c, const struct dtls_keys *keys)
 {
-    c->sealer = sealer_new(keys->profile, &keys->remote, 1);
-    c->opener = opener_new(keys->profile, &keys->local, 1);
+    c->sealer = sealer_new(NULL, keys->profile, &keys->remote, 1);
+    c->opener = opener_new(NULL, keys->profile, &keys->local, 1);
     c->index = 1;
     return c->sealer != NULL && c->opener != NULL ? OK : ERR_SYSTEM;
 }

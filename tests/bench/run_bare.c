@@ -51,14 +51,14 @@ static bool open_bare(struct rig *r, void *state)
     struct bare *b = state;
     size_t count = r->options->stage.viewers;
     b->index = 1;
-    b->opener = opener_new(r->profile, &r->keys.remote, 1);
+    b->opener = opener_new(NULL, r->profile, &r->keys.remote, 1);
     b->sealers = calloc(count, sizeof(struct sealer *));
     b->sockets = calloc(count, sizeof *b->sockets);
     bool ok = b->opener != NULL && b->sealers != NULL && b->sockets != NULL;
     for (size_t i = 0; ok && i < count; i++) {
         struct dtls_keys keys;
         rig_viewer_keys(i, r->profile, &keys);
-        b->sealers[i] = sealer_new(r->profile, &keys.local, 1);
+        b->sealers[i] = sealer_new(NULL, r->profile, &keys.local, 1);
         b->sockets[i] = open_viewer(&r->address, (uint16_t)(r->address.port + 1), i);
         ok = b->sealers[i] != NULL && b->sockets[i] >= 0;
     }

@@ -308,7 +308,7 @@ static void give_keys(struct scene *s, unsigned leg)
         return;
     l->srtp = srtp_session_new(&keys);
     sealer_free(s->sealer[leg]);
-    s->sealer[leg] = sealer_new(PROFILE, &keys.remote, 64);
+    s->sealer[leg] = sealer_new(NULL, PROFILE, &keys.remote, 64);
     check(l->srtp != NULL && s->sealer[leg] != NULL);
     s->sealed_leg[leg] = l;
     l->state = LEG_CONNECTED;

@@ -110,12 +110,16 @@ static struct bytes write_header(struct departure *d, struct rtp_packet *h,
     return bytes_of(d->memory, writer_len(&hw));
 }
 
-/* Seals into the reserved memory and commits. Returns the size, 0: it was not sealed. */
+/* Seals into the reserved memory, or leaves that to the end of worker_flush(), and commits. Returns
+ * the size, 0: it was not sealed. payload: in the packets of the pass, in the cache, or in its
+ * place. */
 static size_t seal(struct departure *d, uint64_t index, struct bytes header, struct bytes payload)
 {
     struct transport *t = d->t;
     struct writer writer = writer_of(d->at, d->capacity);
-    enum err err = sealer_rtp(t->sealer, index, header, payload, &writer);
+    enum err err = d->out == &d->w->control
+                       ? sealer_rtp(t->sealer, index, header, payload, &writer)
+                       : sealer_rtp_later(t->sealer, d->w->burst, index, header, payload, &writer);
     if (err != OK) {
         stats_count(&d->w->stats, err == ERR_EXPIRED ? STAT_UNSENT_REPEATED : STAT_UNSENT_FULL);
         return 0;

@@ -341,12 +341,14 @@ static void fail(struct transport *t, enum err why)
 }
 
 /* New keys. What sealed and opened so far is left in place if they cannot be used. */
-static enum err make_srtp(struct transport *t, const struct dtls_keys *keys, usec now)
+static enum err make_srtp(const struct worker *w, struct transport *t, const struct dtls_keys *keys,
+                          usec now)
 {
     /* Twice what is needed: a client may double its slots once. */
     size_t streams = MIN(2 * count_seal_streams(&t->params) + 8, (size_t)SEAL_STREAMS_MAX);
-    struct sealer *sealer = sealer_new(keys->profile, &keys->local, streams);
-    struct opener *opener = opener_new(keys->profile, &keys->remote, TRANSPORT_OPENER_STREAMS);
+    struct sealer *sealer = sealer_new(w->config.seal, keys->profile, &keys->local, streams);
+    struct opener *opener =
+        opener_new(w->config.seal, keys->profile, &keys->remote, TRANSPORT_OPENER_STREAMS);
     if (sealer == NULL || opener == NULL) {
         sealer_free(sealer);
         opener_free(opener);
@@ -380,7 +382,7 @@ static void start_media(struct worker *w, struct transport *t, const struct dtls
                         usec now)
 {
     bool is_first = t->sealer == NULL;
-    enum err err = make_srtp(t, keys, now);
+    enum err err = make_srtp(w, t, keys, now);
     if (err != OK) {
         fail(t, err);
         return;

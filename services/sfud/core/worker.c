@@ -45,7 +45,7 @@ size_t worker_memory(const struct worker_config *config)
            c.participants_max * sizeof(struct packet_ring) +
            c.queue_max * sizeof(struct queue_entry) + CONTROL_SCRATCH_BYTES +
            CONTROL_SENDS_MAX * sizeof(struct outbox_send) + c.participants_max * sizeof(usec) +
-           WORKER_EVENTS_MAX * sizeof(struct event);
+           WORKER_EVENTS_MAX * sizeof(struct event) + seal_burst_memory(c.seal);
 }
 
 static bool init_pools(struct worker *w, const struct worker_config *c)
@@ -75,9 +75,10 @@ static bool init_arrays(struct worker *w, const struct worker_config *c)
     w->queue = calloc(c->queue_max, sizeof *w->queue);
     w->deadlines = calloc(c->participants_max, sizeof *w->deadlines);
     w->events = calloc(WORKER_EVENTS_MAX, sizeof *w->events);
+    w->burst = seal_burst_new(c->seal);
     return scratch != NULL && sends != NULL && w->records != NULL && w->sent != NULL &&
            w->paced != NULL && w->rings != NULL && w->queue != NULL && w->deadlines != NULL &&
-           w->events != NULL;
+           w->events != NULL && w->burst != NULL;
 }
 
 struct worker *worker_new(const struct worker_config *config)
@@ -130,6 +131,7 @@ void worker_free(struct worker *w)
     free(w->queue);
     free(w->deadlines);
     free(w->events);
+    seal_burst_free(w->burst);
     free(w);
 }
 
@@ -290,22 +292,30 @@ static bool flush_viewer(struct worker *w, struct transport *t, usec now, struct
     return true;
 }
 
-bool worker_flush(struct worker *w, usec now, struct outbox *out)
+/* False: `out` is full. */
+static bool flush_all(struct worker *w, usec now, struct outbox *out)
 {
-    w->now = now;
-    check(out->scratch_size >= OUTBOX_SCRATCH_BYTES_MIN && out->sends_max > 0);
     if (!flush_control(w, out))
-        return true;
+        return false;
     while (w->waiting_first != 0) {
         struct transport *t = pool_at(&w->transports, w->waiting_first);
         check(t != NULL);
         if (!flush_viewer(w, t, now, out))
-            return true;
+            return false;
         t->is_waiting = false;
         w->waiting_first = t->waiting_next;
     }
     w->waiting_last = 0;
-    return false;
+    return true;
+}
+
+bool worker_flush(struct worker *w, usec now, struct outbox *out)
+{
+    w->now = now;
+    check(out->scratch_size >= OUTBOX_SCRATCH_BYTES_MIN && out->sends_max > 0);
+    bool is_done = flush_all(w, now, out);
+    seal_burst_run(w->burst);
+    return !is_done;
 }
 
 void worker_pass_end(struct worker *w)

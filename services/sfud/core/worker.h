@@ -30,12 +30,16 @@
 #include "core/outbox.h"
 #include "core/stats.h"
 
+#include "rtc/seal_engine.h"
+
 struct worker_config {
     uint8_t random[32]; /* seeds initial sequence numbers, hash keys; fresh per worker */
     /* Wall clock minus `now`, for sender reports; COMMAND_WALL_SET renews it. */
     wall_usec wall_minus_now;
     bool no_bandwidth_control; /* everybody gets all that they ask for */
     usec playout_delay_max;    /* that viewers with loss are asked for (playout.h); 0: not at all */
+    /* Who encrypts; borrowed. NULL: OpenSSL. */
+    const struct seal_engine *seal;
     /* Capacities; 0 means the WORKER_…_MAX of limits.h. */
     size_t participants_max;
     size_t rooms_max;

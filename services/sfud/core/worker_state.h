@@ -13,6 +13,8 @@
 #include "core/transport.h"
 #include "core/worker.h"
 
+#include "rtc/seal_burst.h"
+
 /* One media packet of the current pass, opened and looked at once for all viewers. */
 struct pass_packet {
     handle encoding;
@@ -64,6 +66,8 @@ struct worker {
     struct queue_entry *queue; /* used from 0 up, all free again after the pass */
     size_t queue_used;
     handle waiting_first, waiting_last; /* transports with a queue */
+
+    struct seal_burst *burst; /* packets in the outbox that worker_flush() has yet to seal */
 
     /* STUN, DTLS and RTCP that wait for worker_flush() */
     struct outbox control;

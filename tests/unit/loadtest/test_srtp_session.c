@@ -39,8 +39,8 @@ static struct pair pair_new(enum seal_profile profile)
 {
     struct dtls_keys k = keys_of(profile);
     struct pair p = { .bot = srtp_session_new(&k),
-                      .sealer = sealer_new(profile, &k.remote, 4),
-                      .opener = opener_new(profile, &k.local, 4) };
+                      .sealer = sealer_new(NULL, profile, &k.remote, 4),
+                      .opener = opener_new(NULL, profile, &k.local, 4) };
     assert_true(p.bot != NULL && p.sealer != NULL && p.opener != NULL);
     return p;
 }

@@ -1,7 +1,8 @@
 /* alloc_probe.h - counts allocations of the linked code and of OpenSSL, or makes the nth one fail.
  *
- * The binary is linked with --wrap=malloc, calloc and realloc (our objects), and main() calls
- * alloc_probe_install() before OpenSSL is used (its own allocations). Include in one file only.
+ * The binary is linked with --wrap=malloc, calloc, realloc and aligned_alloc (our objects), and
+ * main() calls alloc_probe_install() before OpenSSL is used (its own allocations). Include in one
+ * file only.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TESTS_UNIT_RTC_ALLOC_PROBE_H
@@ -35,9 +36,11 @@ static bool alloc_probe_fails(void)
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *old, size_t size);
+void *__real_aligned_alloc(size_t alignment, size_t size);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *old, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
 
 void *__wrap_malloc(size_t size)
 {
@@ -52,6 +55,11 @@ void *__wrap_calloc(size_t count, size_t size)
 void *__wrap_realloc(void *old, size_t size)
 {
     return alloc_probe_fails() ? NULL : __real_realloc(old, size);
+}
+
+void *__wrap_aligned_alloc(size_t alignment, size_t size)
+{
+    return alloc_probe_fails() ? NULL : __real_aligned_alloc(alignment, size);
 }
 
 static void *openssl_malloc(size_t size, const char *file, int line)

@@ -194,8 +194,8 @@ static void exported_keys_carry_media_both_ways(void **state)
         assert_int_equal(dtls_keys(net->client, &client), OK);
         assert_int_equal(server.profile, cases[i].profile);
 
-        struct sealer *s = sealer_new(server.profile, &server.local, 1);
-        struct opener *o = opener_new(client.profile, &client.remote, 1);
+        struct sealer *s = sealer_new(NULL, server.profile, &server.local, 1);
+        struct opener *o = opener_new(NULL, client.profile, &client.remote, 1);
         uint8_t header[12] = { 0x80, 96, 0, 7 }, packet[64];
         struct writer w = writer_of(packet, sizeof packet);
         struct opened_rtp opened;
