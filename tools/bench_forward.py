@@ -23,7 +23,7 @@ GROWTH_MAX = 3  # of the number of rooms, at once, while it is looked for
 PEOPLE_MAX = 12000
 FIGURES = ("ns_per_packet", "packets_per_cpu_s", "load", "busy", "burst_mean", "latency_us_p50", "latency_us_p99",
            "latency_us_p999")
-VARIANTS = ("epoll", "no-gso", "no-bandwidth-control", "sha1")
+VARIANTS = ("epoll", "openssl", "no-gso", "no-bandwidth-control", "sha1")
 MEDIA_THREAD = "sfud-w0"
 IN_NAMESPACE = "CONCLAVE_BENCH_NAMESPACE"
 
@@ -36,14 +36,16 @@ def add_options(parser):
     parser.add_argument("--loads", default="30,saturated", help="percent of a core, or saturated (30,saturated)")
     parser.add_argument("--io", default="uring", choices=("uring", "epoll"), help="sfud's backend")
     parser.add_argument("--sha1", action="store_true", help="AES_CM_128_HMAC_SHA1_80 for sfud and the bare loop")
+    parser.add_argument("--seal", default="auto", choices=("auto", "ipsec-mb", "openssl"),
+                        help="what encrypts, for sfud and the bare loop")
     parser.add_argument("--no-gso", action="store_true", help="sfud without UDP_SEGMENT")
     parser.add_argument("--no-bandwidth-control", action="store_true", help="sfud's allocator does nothing")
     parser.add_argument("--rooms", type=int, default=0, help="so many rooms, instead of looking for the load")
     parser.add_argument("--profile", action="store_true", help="where sfud's time goes, by perf(1), instead of rounds")
     parser.add_argument("--only", default="", choices=("", "sfud"), help="sfud: without the loops")
     parser.add_argument("--against", default="", metavar="OTHER", help="in each round a second sfud with as many rooms: "
-                        "of another build directory, or of this one with one of the options epoll, no-gso, "
-                        "no-bandwidth-control, sha1")
+                        "of another build directory, or of this one with one of the options epoll, openssl, "
+                        "no-gso, no-bandwidth-control, sha1")
 
 
 # ---------------------------------------------------------------- the namespace
@@ -109,21 +111,23 @@ class Bench:
 
     def choices(self):
         o = self.options
-        return {"io": o.io, "sha1": o.sha1, "no-gso": o.no_gso, "no-bandwidth-control": o.no_bandwidth_control}
+        return {"io": o.io, "sha1": o.sha1, "no-gso": o.no_gso, "no-bandwidth-control": o.no_bandwidth_control,
+                "seal": False if o.seal == "auto" else o.seal}  # builds before there was a choice do not know it
 
     def sfud(self, viewers, rooms, seconds, **other):
         return self.run("sfud", viewers, seconds, 2, rooms=rooms, **(self.choices() | other))
 
     def other(self, viewers, rooms, seconds):
         against = self.options.against
-        choice = {"epoll": {"io": "epoll"}}.get(against, {against: True})
+        choice = {"epoll": {"io": "epoll"}, "openssl": {"seal": "openssl"}}.get(against, {against: True})
         return self.sfud(viewers, rooms, seconds, **(choice if against in VARIANTS else {"build": against}))
 
     def naive(self, viewers, seconds):
         return self.run("naive", viewers, seconds, 0.3)
 
     def bare(self, viewers, seconds, burst):
-        return self.run("bare", viewers, seconds, 0.3, burst=burst, sha1=self.options.sha1)
+        return self.run("bare", viewers, seconds, 0.3, burst=burst, sha1=self.options.sha1,
+                        seal=self.choices()["seal"])
 
     # How many rooms of 1 -> viewers it takes.
 
@@ -265,7 +269,7 @@ def run(options):
     for i in range(round_count):
         print(f"round {i + 1} of {round_count}", file=sys.stderr)
         rounds.append(run_round(bench, points, seconds))
-    return {"device": device, "against": options.against, "io": options.io, "sha1": options.sha1, "gso": not options.no_gso,
+    return {"device": device, "against": options.against, "io": options.io, "sha1": options.sha1, "seal": options.seal, "gso": not options.no_gso,
             "seconds": seconds, "summary": summarise(points, rounds), "rounds": rounds}
 
 

@@ -42,7 +42,8 @@ static bool validate(void *data, char *why, size_t capacity)
         (void)snprintf(why, capacity, "public-ip '%s' is not an IP address", c->public_ip.items[i]);
         return false;
     }
-    return probe_wish_parse(c->io_text, &c->io) == OK;
+    return probe_wish_parse(c->io_text, &c->io) == OK &&
+           seal_choice_parse(c->seal_text, &c->seal) == OK;
 }
 
 enum config_next sfud_config_load(int argc, char *const *argv, struct sfud_config *ret)
@@ -105,6 +106,13 @@ enum config_next sfud_config_load(int argc, char *const *argv, struct sfud_confi
           .group = "Media",
           .ret = &ret->io_text,
           .choices = "auto|uring|epoll" },
+        { .key = "seal",
+          .type = CONFIG_STRING,
+          .fallback = "auto",
+          .help = "What encrypts media; auto is ipsec-mb on x86-64 with AVX2, OpenSSL elsewhere.",
+          .group = "Media",
+          .ret = &ret->seal_text,
+          .choices = "auto|ipsec-mb|openssl" },
         { .key = "region",
           .type = CONFIG_STRING,
           .fallback = "",

@@ -7,6 +7,7 @@
 #include "common/os/config.h"
 #include "io/candidates.h"
 #include "io/probe.h"
+#include "rtc/seal_engine.h"
 
 struct sfud_config {
     struct config_common common;
@@ -19,6 +20,8 @@ struct sfud_config {
     usec playout_delay_max;  /* 0: off */
     const char *io_text;
     enum probe_wish io;
+    const char *seal_text;
+    enum seal_choice seal;
     const char *region;
     struct config *owner; /* of all texts; config_free() */
 };

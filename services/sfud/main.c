@@ -41,6 +41,7 @@ struct node {
     struct control *control;
     struct media_thread *threads[WORKERS_MAX];
     struct probe_result io;
+    struct seal_engine *seal;
     struct net_addr listen[2];
     size_t listen_count;
     struct net_addr candidates[CANDIDATES_MAX];
@@ -126,6 +127,19 @@ static bool choose_io(struct node *n)
     return true;
 }
 
+static bool choose_seal(struct node *n)
+{
+    n->seal = seal_engine_new(n->config.seal);
+    if (n->seal == NULL) {
+        log_error("seal.refused", KV_STR("wish", n->config.seal_text),
+                  KV_STR("reason", "not built in, or this CPU lacks AES instructions"));
+        return false;
+    }
+    log_info("seal.chosen", KV_STR("engine", seal_engine_name(n->seal)),
+             KV_STR("code", seal_engine_code(n->seal)));
+    return true;
+}
+
 static bool choose_addresses(struct node *n)
 {
     const struct sfud_config *c = &n->config;
@@ -206,6 +220,7 @@ static bool start_thread(struct node *n, size_t i)
     for (size_t j = 0; j < n->listen_count; j++)
         n->listen[j].port = (uint16_t)(c->media_port == 0 ? 0 : c->media_port + i);
     random_bytes(config.worker.random, sizeof config.worker.random);
+    config.worker.seal = n->seal;
     n->memory_bytes += worker_memory(&config.worker) + (c->media_tcp ? tcp_memory() : 0);
     if (thread_start(&config, &n->threads[i], &failure) != OK) {
         log_error("worker.not-started", KV_U64("worker", i), KV_STR("reason", failure.text));
@@ -289,8 +304,8 @@ static void raise_file_limit(void)
 static bool start(struct node *n)
 {
     raise_file_limit();
-    return choose_io(n) && choose_addresses(n) && start_daemon(n) && start_control(n) &&
-           start_associations(n) && start_threads(n) && start_admin(n);
+    return choose_io(n) && choose_seal(n) && choose_addresses(n) && start_daemon(n) &&
+           start_control(n) && start_associations(n) && start_threads(n) && start_admin(n);
 }
 
 /* A start that failed half way: what runs is ended, in the order of on_left(). */
@@ -311,6 +326,7 @@ static void done(struct node *n)
     stats_free(n->stats);
     metrics_free(n->metrics);
     dtls_context_free(n->dtls);
+    seal_engine_free(n->seal);
     config_free(n->config.owner);
 }
 

@@ -55,5 +55,7 @@ json_t *bench_sfud(const struct bench_options *o);
 json_t *bench_naive(const struct bench_options *o);
 /* lib/rtc/seal, one connected socket and one UDP_SEGMENT send per viewer and burst; no logic. */
 json_t *bench_bare(const struct bench_options *o);
+/* lib/rtc/seal alone. */
+json_t *bench_seal(const struct bench_options *o);
 
 #endif

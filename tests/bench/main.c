@@ -28,6 +28,7 @@ static const struct option options[] = {
     { "no-gso", no_argument, NULL, 'g' },
     { "no-bandwidth-control", no_argument, NULL, 'n' },
     { "sha1", no_argument, NULL, 'h' },
+    { "seal", required_argument, NULL, 'e' },
     { 0 },
 };
 
@@ -106,6 +107,8 @@ static bool take_option(struct arguments *a, int option, const char *value)
     case 'h':
         b->stage.profile = SEAL_AES_CM_128_HMAC_SHA1_80;
         return true;
+    case 'e':
+        return seal_choice_parse(value, &b->stage.seal) == OK;
     default:
         return false;
     }
@@ -139,7 +142,9 @@ static json_t *run(const char *what, const struct bench_options *o)
         return bench_sfud(o);
     if (strcmp(what, "naive") == 0)
         return bench_naive(o);
-    return strcmp(what, "bare") == 0 ? bench_bare(o) : NULL;
+    if (strcmp(what, "bare") == 0)
+        return bench_bare(o);
+    return strcmp(what, "seal") == 0 ? bench_seal(o) : NULL;
 }
 
 int main(int argc, char **argv)
@@ -147,7 +152,7 @@ int main(int argc, char **argv)
     static struct arguments arguments;
     if (!parse(&arguments, argc, argv)) {
         fprintf(stderr,
-                "usage: conclave-bench sfud|naive|bare --listen IP --trace FILE --offer FILE "
+                "usage: conclave-bench sfud|naive|bare|seal --listen IP --trace FILE --offer FILE "
                 "[--viewers N] [--rooms N] ... (see tools/bench.py)\n");
         free(arguments.offer);
         return USAGE;

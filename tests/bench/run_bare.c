@@ -5,6 +5,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "rig.h"
 
+#include "rtc/seal_burst.h"
+
 #include <netinet/udp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +20,8 @@ enum {
 };
 
 struct bare {
+    struct seal_engine *engine;
+    struct seal_burst *burst;
     struct opener *opener;
     struct sealer **sealers;
     int *sockets;
@@ -51,14 +55,17 @@ static bool open_bare(struct rig *r, void *state)
     struct bare *b = state;
     size_t count = r->options->stage.viewers;
     b->index = 1;
-    b->opener = opener_new(NULL, r->profile, &r->keys.remote, 1);
+    b->engine = seal_engine_new(r->options->stage.seal);
+    b->burst = seal_burst_new(b->engine);
+    b->opener = opener_new(b->engine, r->profile, &r->keys.remote, 1);
     b->sealers = calloc(count, sizeof(struct sealer *));
     b->sockets = calloc(count, sizeof *b->sockets);
-    bool ok = b->opener != NULL && b->sealers != NULL && b->sockets != NULL;
+    bool ok = b->engine != NULL && b->burst != NULL && b->opener != NULL && b->sealers != NULL &&
+              b->sockets != NULL;
     for (size_t i = 0; ok && i < count; i++) {
         struct dtls_keys keys;
         rig_viewer_keys(i, r->profile, &keys);
-        b->sealers[i] = sealer_new(NULL, r->profile, &keys.local, 1);
+        b->sealers[i] = sealer_new(b->engine, r->profile, &keys.local, 1);
         b->sockets[i] = open_viewer(&r->address, (uint16_t)(r->address.port + 1), i);
         ok = b->sealers[i] != NULL && b->sockets[i] >= 0;
     }
@@ -81,6 +88,8 @@ static void close_bare(struct rig *r, void *state)
         if (b->sockets != NULL && b->sockets[i] > 0)
             close(b->sockets[i]);
     }
+    seal_burst_free(b->burst);
+    seal_engine_free(b->engine);
     free(b->sealers);
     free(b->sockets);
 }
@@ -130,9 +139,11 @@ static size_t seal_burst(struct bare *b, size_t count, size_t len, size_t viewer
         size_t header_len = b->opened[i].header_len;
         store_be16(packet + 2, (uint16_t)(b->index + i));
         store_be32(packet + 8, VIEWER_SSRC);
-        check(sealer_rtp(b->sealers[viewer], b->index + i, bytes_of(packet, header_len),
-                         bytes_of(packet + header_len, len - header_len), &w) == OK);
+        check(sealer_rtp_later(b->sealers[viewer], b->burst, b->index + i,
+                               bytes_of(packet, header_len),
+                               bytes_of(packet + header_len, len - header_len), &w) == OK);
     }
+    seal_burst_run(b->burst);
     return writer_len(&w);
 }
 

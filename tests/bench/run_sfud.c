@@ -68,9 +68,10 @@ static json_t *report(const struct stage *s, const struct studio *studio, const 
     double wall = (double)(b->at - a->at) / 1e6, cpu = b->media_cpu - a->media_cpu;
     double others = b->process_cpu - a->process_cpu - cpu - (b->own_cpu - a->own_cpu) -
                     (b->studio_cpu - a->studio_cpu);
-    json_t *ret = json_pack("{ss ss sb si si}", "what", "sfud", "backend",
-                            udp_backend_name(s->config.backend), "gso", (int)!s->config.no_gso,
-                            "rooms", (int)s->config.rooms, "viewers", (int)s->config.viewers);
+    json_t *ret = json_pack(
+        "{ss ss ss ss sb si si}", "what", "sfud", "backend", udp_backend_name(s->config.backend),
+        "seal", seal_engine_name(s->engine), "code", seal_engine_code(s->engine), "gso",
+        (int)!s->config.no_gso, "rooms", (int)s->config.rooms, "viewers", (int)s->config.viewers);
     bench_put_load(ret, wall, cpu, b->media_wait - a->media_wait);
     bench_put(ret, "other_cpu_s", others);
     bench_count(ret, "published", a->shot, b->shot);

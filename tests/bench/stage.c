@@ -314,6 +314,7 @@ static bool start_sfud(struct stage *s)
         .gso = !s->config.no_gso,
         .worker = { .random = { 1, 2, 3, 4 },
                     .no_bandwidth_control = s->config.no_bandwidth_control,
+                    .seal = s->engine,
                     .participants_max = MAX(count, (size_t)WORKER_PARTICIPANTS_MAX),
                     .rooms_max = WORKER_ROOMS_MAX },
         .associations = association_thread_link(NULL, 0),
@@ -339,7 +340,8 @@ bool stage_open(struct stage *s, const struct stage_config *config)
     check(uv_loop_init(&s->loop) == 0 && uv_async_init(&s->loop, &s->notify, NULL) == 0);
     keys_set_profile(config->profile);
     latency_init(&s->latency);
-    if (!negotiate_once(config, &negotiated) || !start_sfud(s))
+    s->engine = seal_engine_new(config->seal);
+    if (s->engine == NULL || !negotiate_once(config, &negotiated) || !start_sfud(s))
         return false;
     if (!open_people(s)) {
         fprintf(stderr, "bench: people: %s\n", strerror(errno));
@@ -352,6 +354,7 @@ bool stage_open(struct stage *s, const struct stage_config *config)
 void stage_close(struct stage *s)
 {
     thread_stop(s->thread);
+    seal_engine_free(s->engine);
     for (size_t i = 0; s->cameras != NULL && i < s->config.rooms; i++) {
         camera_done(&s->cameras[i]);
         if (s->sockets[i] > 0)

@@ -19,6 +19,7 @@ struct stage_config {
     size_t rooms, viewers;  /* viewers of each room */
     enum udp_backend backend;
     enum seal_profile profile;
+    enum seal_choice seal;
     bool no_gso, no_bandwidth_control;
     int cpu; /* of the media thread, or -1 */
     const struct trace *trace;
@@ -26,6 +27,7 @@ struct stage_config {
 
 struct stage {
     struct stage_config config;
+    struct seal_engine *engine; /* of the media thread; the cameras have OpenSSL */
     struct media_thread *thread;
     struct net_addr address; /* where it listens */
     struct camera *cameras;  /* one for each room */
