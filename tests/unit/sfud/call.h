@@ -2,7 +2,8 @@
  *
  * The participants' SRTP is libsrtp2, so that what the worker seals and opens is held against an
  * independent implementation. Offers are a browser's, with our fingerprints. A failing expectation
- * is a check(): it says where, and aborts.
+ * is a check(): it says where, and aborts. The environment may say how media is sealed:
+ * CALL_SEAL=openssl instead of what the machine has, CALL_SUITE=sha1 instead of GCM.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TESTS_SFUD_CALL_H
@@ -82,6 +83,7 @@ struct client {
 
 struct call {
     struct worker *worker;
+    struct seal_engine *seal;
     struct associations *associations;
     struct dtls_context *identity;
     char fingerprint[DTLS_FINGERPRINT_TEXT_SIZE];
