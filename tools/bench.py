@@ -16,7 +16,7 @@ import sys
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-WORDS = ("forward",)
+WORDS = ("forward", "seal")
 
 
 def environment():
