@@ -50,7 +50,7 @@ def main():
         sys.exit(SKIPPED)
     frame = 40 * VIEWERS  # what may be on its way when counters are read: a keyframe
     for io in ("uring", "epoll"):
-        for more in ([], ["--sha1"], ["--no-gso"]):
+        for more in ([], ["--sha1"], ["--no-gso"], ["--seal", "openssl"]):
             f = run("sfud", "--rooms", "2", "--io", io, "--no-bandwidth-control", *more)
             assert f["forwarded"] > 0 and f["unsent"] == f["send_failed"] == 0, f
             expect(f, "forwarded", f["published"] * VIEWERS, 2 * frame)
@@ -63,6 +63,10 @@ def main():
         expect(f, "forwarded", f["packets_in"] * VIEWERS, frame)
         expect(f, "sink_packets", f["sends"], frame)
         expect(f, "burst_mean", burst, 1 if burst > 9 else 0.5)
+    for more in ([], ["--sha1"], ["--seal", "openssl"]):
+        f = run("seal", "--seconds", "0.01", "--warm-up", "0", *more)
+        assert all(case["ns"] > 0 for case in f["cases"]) and {case["payload"] for case in f["cases"]} == {100, 1100}, f
+        assert more[:1] != ["--seal"] or f["engine"] == "openssl", f
 
 
 if __name__ == "__main__":
