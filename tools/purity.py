@@ -18,7 +18,7 @@ strcasecmp strncasecmp snprintf vsnprintf __snprintf_chk __vsnprintf_chk __memcp
 bsearch qsort strtol strtoul strtoull strtoll strtod abort __stack_chk_fail __isoc99_sscanf isalnum isdigit isspace isxdigit
 __ctype_b_loc tolower toupper __ctype_tolower_loc __ctype_toupper_loc log log2 log10 pow exp sqrt floor ceil lround llround
 __assert_fail _GLOBAL_OFFSET_TABLE_ fprintf __fprintf_chk stderr fwrite fputs strerror time_r gmtime_r timegm strftime explicit_bzero
-htons htonl ntohs ntohl inet_pton inet_ntop bcmp fmod round fabs exp2 __errno_location""".split()
+htons htonl ntohs ntohl inet_pton inet_ntop bcmp fmod round trunc fabs exp2 __errno_location""".split()
 # What compilers call for an operation that the machine has no instruction for (libgcc, compiler-rt): pure.
 COMPILER = [r"__(popcount|parity|ffs|clz|ctz|bswap)[sdt]i2", r"__u?(div|mod|divmod)[dt]i[34]", r"__mul[dt]i3", r"__(ash|lsh)[rl][dt]i3"]
 # Allocation: for what lives as long as a process, a participant or a request; never per packet (tests prove that).
