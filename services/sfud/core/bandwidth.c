@@ -235,6 +235,11 @@ static bool build_ladder(const struct worker *w, const struct slot *slot, usec n
 
 /* ---- dividing */
 
+bool bandwidth_saves_sound(const struct transport *t)
+{
+    return bwe_pace_bps(&t->bandwidth.bwe) > 0 && t->redundancy.depth == 0;
+}
+
 static uint64_t count_audio(const struct worker *w, const struct transport *t)
 {
     uint64_t sum = 0;
@@ -245,7 +250,11 @@ static uint64_t count_audio(const struct worker *w, const struct transport *t)
                                        : pool_at(&w->encodings, slot->forwarder.input);
         unsigned copies =
             slot == NULL || slot->red_type == SLOT_NO_FORMAT ? 0 : t->redundancy.depth;
-        sum += e == NULL ? 0 : rate_meter_bps(&e->rates, 0) * (1ull + copies);
+        if (e == NULL)
+            continue;
+        uint32_t primary =
+            bandwidth_saves_sound(t) ? rate_meter_bps(&e->rates, ENCODING_PRIMARY) : 0;
+        sum += primary > 0 ? primary : rate_meter_bps(&e->rates, 0) * (1ull + copies);
     }
     return sum;
 }

@@ -32,6 +32,9 @@ struct bandwidth {
 /* From the negotiated m-lines: transport-cc or REMB means that there will be feedback. */
 void bandwidth_init(struct worker *w, struct transport *t, usec now);
 
+/* The path is full and loses next to nothing: no sound has to be sent twice. */
+bool bandwidth_saves_sound(const struct transport *t);
+
 /* One packet with this transport-wide number left. cluster: of a probe, 0: media. */
 void bandwidth_on_sent(struct transport *t, uint16_t seq, size_t size, uint8_t cluster, usec now);
 

@@ -17,7 +17,10 @@
 #include "rtc/packet_cache.h"
 #include "rtc/red.h"
 
-enum { ENCODING_CACHE_COUNT = PACKET_CACHE_VIDEO_COUNT };
+enum {
+    ENCODING_CACHE_COUNT = PACKET_CACHE_VIDEO_COUNT,
+    ENCODING_PRIMARY = 1, /* of RED, in the rate meter: the newest blocks alone */
+};
 
 /* A payload that outlives its pass, with what was known of its frame. */
 struct cached_payload {

@@ -334,6 +334,8 @@ static void meter(struct encoding *e, const struct pass_packet *p, usec now)
     size_t size = p->payload.len + PACKET_OVERHEAD;
     uint32_t targets = p->layers.has_layers ? p->layers.present : 1;
     rate_meter_add(&e->rates, targets, e->in_keyframe ? size / 4 : size, now);
+    if (p->format.codec == CODEC_RED)
+        rate_meter_add(&e->rates, 1u << ENCODING_PRIMARY, p->primary.len + PACKET_OVERHEAD, now);
     if (e->in_keyframe)
         rate_meter_add_keyframe(&e->rates, targets, size, p->layers.keyframe_start);
 }

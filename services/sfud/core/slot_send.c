@@ -221,6 +221,27 @@ static bool is_repeating(const struct departure *d, const struct pass_packet *p)
            p->format.codec == CODEC_OPUS && p->payload.len <= RED_HISTORY_SIZE_MAX;
 }
 
+/* Of RED, the newest block alone: the viewer cannot take RED; or their path is full, and loses next
+ * to nothing: what is said twice there takes the place of pictures. */
+static bool is_primary_only(const struct departure *d, const struct pass_packet *p)
+{
+    const struct slot *slot = d->slot;
+    if (slot->takes_primary || p->format.codec != CODEC_RED || slot->format_out == SLOT_NO_FORMAT)
+        return slot->takes_primary;
+    return bandwidth_saves_sound(d->t) &&
+           d->t->params.formats[d->t->params.formats[slot->format_out].apt & 0x7f].codec ==
+               CODEC_OPUS;
+}
+
+static uint8_t payload_type_of(const struct departure *d, const struct pass_packet *p)
+{
+    const struct slot *slot = d->slot;
+    if (is_repeating(d, p))
+        return slot->red_type;
+    bool is_opus = is_primary_only(d, p) && !slot->takes_primary;
+    return is_opus ? d->t->params.formats[slot->format_out].apt : slot->format_out;
+}
+
 /* Opus in front of which the packets before it are repeated, as far as they are of this input: what
  * was before a switch, another voice has said. */
 static struct bytes place_repeated(struct departure *d, const struct pass_packet *p,
@@ -243,7 +264,7 @@ static struct bytes place_sound(struct departure *d, const struct pass_packet *p
 {
     if (is_repeating(d, p))
         return place_repeated(d, p, header_len);
-    if (d->slot->takes_primary)
+    if (is_primary_only(d, p))
         return p->primary;
     uint8_t name = d->t->params.formats[d->slot->format_out].apt;
     if (p->format.codec != CODEC_RED || p->format.apt == name)
@@ -455,7 +476,7 @@ static void send_packet(struct departure *d, const struct pass_packet *p,
                         const struct forwarder_output *o, bool marker)
 {
     struct slot *slot = d->slot;
-    struct rtp_packet h = { .payload_type = is_repeating(d, p) ? slot->red_type : slot->format_out,
+    struct rtp_packet h = { .payload_type = payload_type_of(d, p),
                             .marker = marker,
                             .seq = (uint16_t)o->seq,
                             .timestamp = o->timestamp,

@@ -279,6 +279,24 @@ static void red_of_a_publisher_is_passed_on_or_taken_off(void **state)
     assert_int_equal(client_check_stream(scene.c, ssrc_of(scene.c)), 4);
 }
 
+/* The estimate was cut, and nothing is lost: the place is for pictures. With loss RED is back. */
+static void red_is_taken_off_where_the_path_is_full(void **state)
+{
+    struct transport *t = transport_find(call.worker, "default/test", "p_b");
+    t->bandwidth.bwe.has_feedback = true;
+    t->bandwidth.bwe.cut_at = t->bandwidth.bwe.now;
+    speak_red(&scene.audio, 4);
+    for (size_t i = 0; i < 4; i++) {
+        const struct seen *s = client_find(scene.b, ssrc_of(scene.b), i);
+        assert_plain(scene.b, s);
+        assert_int_equal(frame_of(bytes_of(s->payload, s->len)), i);
+    }
+    t->redundancy.depth = 1;
+    scene.audio.payload_type = type_of(scene.a, CODEC_OPUS);
+    speak_red(&scene.audio, 2);
+    assert_repeats(scene.b, client_find(scene.b, ssrc_of(scene.b), 5), 1);
+}
+
 static void blocks_are_called_what_the_viewer_calls_them(void **state)
 {
     enum { THEIR_OPUS = 109 };
@@ -322,6 +340,7 @@ int main(void)
         TEST(another_voice_in_the_slot_begins_without_what_it_said_before),
         TEST(a_viewer_with_loss_who_knows_no_red_gets_opus),
         TEST(red_of_a_publisher_is_passed_on_or_taken_off),
+        TEST(red_is_taken_off_where_the_path_is_full),
         TEST(blocks_are_called_what_the_viewer_calls_them),
         TEST(red_that_is_cut_off_is_dropped),
     };
