@@ -11,12 +11,13 @@ import importlib
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-WORDS = ("forward", "seal")
+WORDS = ("forward", "seal", "compare", "join", "signal")
 
 
 def environment():
@@ -36,6 +37,7 @@ def environment():
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started ends, too
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__.split("\n")[0])
     words = parser.add_subparsers(dest="word", required=True)
     modules = {word: importlib.import_module(f"bench_{word}") for word in WORDS}

@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+"""The words of ./dev bench that hold calls, as far as they go without servers.
+
+test_words.py TOOLS TRACE
+
+SPDX-License-Identifier: Apache-2.0
+"""
+import os
+import struct
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, sys.argv[1])
+import bench_call  # noqa: E402
+import bench_clip  # noqa: E402
+import bench_compare  # noqa: E402
+import bench_join  # noqa: E402
+import bench_signal  # noqa: E402
+
+
+def refused(*words):
+    done = subprocess.run([sys.executable, f"{sys.argv[1]}/bench.py", *words], capture_output=True, text=True)
+    assert done.returncode != 0, done
+    return done.stderr
+
+
+def result(lost=0.0, packets=1000, cpu=0.002, joined=3, saturated=False):
+    kind = {"received": {"packets": packets, "bytes": 100 * packets}, "loss": {"expected": packets, "after": lost},
+            "latency_us": {"count": packets, "p99": 1500}}
+    none = {"received": {"packets": 0, "bytes": 0}, "loss": {"expected": 0, "after": 0.0}, "latency_us": {"count": 0, "p99": 0}}
+    return {"audio": kind, "video": none, "seconds": {"plateau": 2.0}, "joins": {"joined": joined, "wanted": 3},
+            "servers": [{"name": "redis", "cpu_seconds": 9.0}, {"name": "sfud-1", "cpu_seconds": cpu}],
+            "tester": {"cpu_seconds": 1.0, "saturated": saturated}, "verdict": "passed", "verdict_reasons": []}
+
+
+def a_size_that_is_no_number_is_named():
+    assert bench_call.sizes("viewers=500,audio=20") == {"viewers": 500, "audio": 20} and bench_call.sizes("") == {}
+    for text in ("viewers", "viewers=", "viewers=0", "viewers=ten"):
+        assert f"not {text}" in refused("compare", "--size", text), text
+
+
+def a_scenario_that_is_not_there_is_named_before_anything_starts():
+    assert "no such scenario: video; there are: viewers, audio, meeting" in refused("compare", "--only", "video")
+    assert "no such scenario: rooms" in refused("compare", "--size", "rooms=3")
+    assert "sfud is not there; ./dev bench builds it" in refused("compare", "--build", "/nonexistent")
+
+
+def the_clip_has_the_frames_of_the_trace():
+    with open(sys.argv[2]) as f:
+        trace = f.read()
+    clip = bench_clip.ivf(trace)
+    magic, _, header, fourcc, width, height, rate, scale, count, _ = struct.unpack_from("<4sHH4sHHIIII", clip)
+    assert (magic, header, fourcc, width, height, rate, scale) == (b"DKIF", 32, b"VP80", 1280, 720, 30, 1)
+    lines, at = trace.split("\n")[:-1], header
+    assert count == len(lines)
+    for line in lines:
+        size = struct.unpack_from("<I", clip, at)[0]
+        assert size == int(line.split()[0])
+        is_key = clip[at + 12] & 1 == 0
+        assert is_key == line.endswith("K")
+        assert not is_key or clip[at + 15:at + 18] == b"\x9d\x01\x2a"
+        at += 12 + size
+    assert at == len(clip)
+
+
+def a_percentile_is_the_upper_end_of_its_bucket_and_no_more_than_the_largest_value():
+    histogram = {"count": 100, "max": 95, "buckets": [[10, 50], [20, 45], [100, 5]]}
+    assert [bench_call.percentile(histogram, p) for p in (50, 51, 95, 99)] == [10, 20, 20, 95]
+    assert bench_call.percentile({"count": 0, "max": 0, "buckets": []}, 50) is None
+
+
+def a_counter_is_added_up_over_its_labels_and_is_not_another_with_a_longer_name():
+    text = "# TYPE a_total counter\na_total{x=\"1\"} 2\na_total{x=\"2\"} 3\na_total_more 7\nb_total 1\n"
+    assert bench_call.counter(text, "a_total") == 5 and bench_call.counter(text, "b_total") == 1
+
+
+def cpu_time_is_of_a_process_or_of_its_threads_of_a_name():
+    deadline = time.process_time() + 0.1
+    while time.process_time() < deadline:
+        pass
+    with open("/proc/self/comm") as f:
+        name = f.read().strip()
+    whole, named = bench_call.cpu_seconds(os.getpid()), bench_call.cpu_seconds(os.getpid(), name)
+    assert whole >= 0.08 and 0.08 <= named <= whole, (whole, named)
+    assert bench_call.cpu_seconds(os.getpid(), "no such thread") == 0
+
+
+def the_cost_of_a_packet_is_of_the_server_process_alone():
+    run = bench_compare.figures_of(result(), "sfud-1")
+    assert abs(run["ns_per_packet"] - 2000) < 1e-6 and run["packets_per_s"] == 500 and run["latency_ms_p99"] == 1.5, run
+    assert bench_compare.figures_of(result(), "janus") is None
+    assert bench_compare.figures_of(result(packets=0), "sfud-1") is None
+
+
+def a_round_that_lost_packets_or_people_has_no_ratio():
+    good, lossy, short = (bench_compare.figures_of(r, "sfud-1") for r in (result(), result(lost=0.01), result(joined=2)))
+    slow = {**good, "ns_per_packet": 10000}
+    s, = bench_compare.summarise([("audio", 3)], [[{"sfud": good, "janus": slow}], [{"sfud": good, "janus": lossy}]])
+    assert s["rounds_whole"] == 1 and abs(s["janus_over_sfud"]["median"] - 5) < 1e-6, s
+    assert s["troubles"] == ["janus: more than 0.5 % of the packets lost; a smaller --size helps"], s
+    assert bench_compare.ratio(s, 2) == "5x [5-5] in 1 rounds"
+    s, = bench_compare.summarise([("audio", 3)], [[{"sfud": short, "janus": good}]])
+    assert s["janus_over_sfud"] is None and bench_compare.ratio(s, 1) == "no whole call", s
+    assert "1 of 3 did not join" in s["troubles"][0]
+
+
+def sizes_that_make_no_rooms_of_ten_are_refused():
+    for word in ("join", "signal"):
+        for size in ("5", "55", "0"):
+            assert "--size is a multiple of 10" in refused(word, "--size", size), (word, size)
+        assert "one at least" in refused(word, "--rounds", "0")
+
+
+def a_stage_that_nobody_went_through_is_left_out():
+    none = {"count": 0, "max": 0, "buckets": []}
+    stages = {stage: none for stage in bench_join.STAGES} | {"ice": {"count": 2, "max": 3000, "buckets": [[1000, 1], [4000, 1]]}}
+    assert bench_join.stages_of({"joins": {"stages": stages}}) == {"ice": {"p50": 1.0, "p95": 3.0, "p99": 3.0}}
+
+
+def a_join_is_answered_and_told_to_all_who_were_there():
+    assert bench_signal.messages(1, 3) == 3 + (0 + 1 + 2) and bench_signal.messages(4, 1) == 4
+
+
+def cpu_of_those_who_leave_is_not_that_of_those_who_join():
+    series = {"t": [0.5, 1.5, 2.5, 3.5], "phase": ["ramp", "settle", "plateau", "done"], "servers": {"s": {"cpu": [1, 0.5, None, 9]}}}
+    assert bench_signal.cpu_until_the_end({"series": series}, "s") == 0.5 + 0.5
+
+
+for test in (a_size_that_is_no_number_is_named, a_scenario_that_is_not_there_is_named_before_anything_starts,
+             the_clip_has_the_frames_of_the_trace, a_percentile_is_the_upper_end_of_its_bucket_and_no_more_than_the_largest_value,
+             a_counter_is_added_up_over_its_labels_and_is_not_another_with_a_longer_name,
+             cpu_time_is_of_a_process_or_of_its_threads_of_a_name,
+             the_cost_of_a_packet_is_of_the_server_process_alone,
+             a_round_that_lost_packets_or_people_has_no_ratio,
+             sizes_that_make_no_rooms_of_ten_are_refused, a_stage_that_nobody_went_through_is_left_out,
+             a_join_is_answered_and_told_to_all_who_were_there, cpu_of_those_who_leave_is_not_that_of_those_who_join):
+    test()
