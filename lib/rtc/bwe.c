@@ -52,10 +52,11 @@ static uint64_t percent(uint64_t value, unsigned of)
     return value * of / 100;
 }
 
-void bwe_init(struct bwe *b, struct bwe_sent *sent, usec now)
+void bwe_init(struct bwe *b, struct bwe_memory *memory, usec now)
 {
     memset(b, 0, sizeof(*b));
-    b->sent = sent;
+    b->sent = memory->sent;
+    b->delay.samples = memory->samples;
     b->estimate_bps = BWE_START_BPS;
     b->rtt_us = BWE_RTT_DEFAULT_US;
     b->reported_seq = INT64_MIN;

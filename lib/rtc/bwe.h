@@ -41,6 +41,12 @@ struct bwe_sent {
     uint8_t status; /* enum of bwe.c */
 };
 
+/* What only those need to whom something is sent. */
+struct bwe_memory {
+    struct bwe_sent sent[BWE_HISTORY];
+    struct bwe_delay_sample samples[BWE_DELAY_SAMPLES];
+};
+
 /* All state toward one participant but for the packets sent. Embedded in the transport; ready after
  * bwe_init(). */
 /* The first cut for loss beside a queue; sent_bps 0: there was none, or the queue is gone. */
@@ -84,9 +90,9 @@ struct bwe {
 };
 static_assert(sizeof(struct bwe) <= 4 << 10, "one per transport");
 
-/* sent: BWE_HISTORY places, kept; not looked at before the first packet is sent (who is sent
- * nothing does not touch their memory). */
-void bwe_init(struct bwe *b, struct bwe_sent *sent, usec now);
+/* memory: kept; not looked at before the first packet is sent (who is sent nothing does not touch
+ * it). */
+void bwe_init(struct bwe *b, struct bwe_memory *memory, usec now);
 
 /* One packet with this transport-wide number left. size: the whole UDP payload. cluster: 0 for
  * media, else what bwe_take_probe() gave. */

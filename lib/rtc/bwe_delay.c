@@ -48,6 +48,7 @@ static void learn_base(struct bwe_delay *d, int32_t delay, int64_t arrival_us)
 static void start(struct bwe_delay *d, int64_t sent_us, int64_t arrival_us)
 {
     *d = (struct bwe_delay){
+        .samples = d->samples,
         .started = true,
         .origin_us = arrival_us - sent_us,
         .base_since_us = arrival_us,

@@ -39,9 +39,9 @@ struct bwe_delay_sample {
     int32_t delay_us; /* relative to origin_us */
 };
 
-/* Zero-initialised is ready. */
+/* Zero-initialised, but for samples, is ready. */
 struct bwe_delay {
-    struct bwe_delay_sample samples[BWE_DELAY_SAMPLES]; /* a ring, oldest overwritten */
+    struct bwe_delay_sample *samples; /* borrowed, BWE_DELAY_SAMPLES places; a ring */
     size_t sample_next, sample_count;
     int64_t burst_sent_us; /* when the current burst began */
     int64_t last_sent_us, last_arrival_us;

@@ -65,6 +65,11 @@ struct dtls {
     struct dtls_counters counters;
 };
 
+size_t dtls_memory(void)
+{
+    return sizeof(struct dtls);
+}
+
 static void flight_clear(struct flight *f)
 {
     for (size_t i = 0; i < f->count; i++)

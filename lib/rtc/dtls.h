@@ -59,6 +59,9 @@ enum dtls_state {
 
 struct dtls; /* heap; freed by dtls_free() */
 
+/* Bytes of one whose handshake is done and whose SSL is gone. */
+size_t dtls_memory(void);
+
 /* expected: fingerprints of the participant's certificate, 1..DTLS_FINGERPRINTS_MAX, copied; the
  * certificate must match one of them, or the handshake fails before any key exists. The context
  * must outlive the result. NULL if memory fails. */

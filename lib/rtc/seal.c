@@ -47,15 +47,16 @@ size_t seal_rtp_header_len(struct bytes packet)
 
 /* ---- outbound ---- */
 
-struct sealer *sealer_new_session(const struct seal_engine *engine, enum seal_profile profile,
-                                  const struct seal_session *session, size_t streams)
+static struct sealer *new_sealer(struct seal_memory *memory, const struct seal_engine *engine,
+                                 enum seal_profile profile, const struct seal_session *session,
+                                 size_t streams)
 {
     struct sealer *s = calloc(1, sizeof *s);
     if (s == NULL)
         return NULL;
     s->profile = profile;
     s->tag_len = seal_rtp_overhead(profile);
-    if (!seal_streams_init(&s->streams, streams) ||
+    if (!seal_streams_init(&s->streams, memory, streams) ||
         !seal_cipher_init(&s->rtp, engine, profile, &session->rtp, SEAL_TO_SEAL_IN_BURSTS) ||
         !seal_cipher_init(&s->rtcp, engine, profile, &session->rtcp, SEAL_TO_SEAL)) {
         sealer_free(s);
@@ -64,15 +65,28 @@ struct sealer *sealer_new_session(const struct seal_engine *engine, enum seal_pr
     return s;
 }
 
-struct sealer *sealer_new(const struct seal_engine *engine, enum seal_profile profile,
-                          const struct seal_master *master, size_t streams)
+struct sealer *sealer_new_session(const struct seal_engine *engine, enum seal_profile profile,
+                                  const struct seal_session *session, size_t streams)
+{
+    return new_sealer(NULL, engine, profile, session, streams);
+}
+
+struct sealer *sealer_new_in(struct seal_memory *memory, const struct seal_engine *engine,
+                             enum seal_profile profile, const struct seal_master *master,
+                             size_t streams)
 {
     struct seal_session session;
     if (seal_session_derive(profile, master, &session) != OK)
         return NULL;
-    struct sealer *s = sealer_new_session(engine, profile, &session, streams);
+    struct sealer *s = new_sealer(memory, engine, profile, &session, streams);
     bytes_wipe(&session, sizeof session);
     return s;
+}
+
+struct sealer *sealer_new(const struct seal_engine *engine, enum seal_profile profile,
+                          const struct seal_master *master, size_t streams)
+{
+    return sealer_new_in(NULL, engine, profile, master, streams);
 }
 
 void sealer_free(struct sealer *s)
@@ -83,6 +97,12 @@ void sealer_free(struct sealer *s)
     seal_cipher_done(&s->rtcp);
     seal_streams_done(&s->streams);
     free(s);
+}
+
+size_t sealer_memory(const struct sealer *s)
+{
+    return sizeof *s + seal_cipher_memory(&s->rtp) + seal_cipher_memory(&s->rtcp) +
+           seal_streams_memory(&s->streams);
 }
 
 void sealer_forget(struct sealer *s, uint32_t ssrc)
@@ -208,15 +228,16 @@ enum err sealer_rtcp(struct sealer *s, struct bytes packet, struct writer *out)
 
 /* ---- inbound ---- */
 
-struct opener *opener_new_session(const struct seal_engine *engine, enum seal_profile profile,
-                                  const struct seal_session *session, size_t streams)
+static struct opener *new_opener(struct seal_memory *memory, const struct seal_engine *engine,
+                                 enum seal_profile profile, const struct seal_session *session,
+                                 size_t streams)
 {
     struct opener *o = calloc(1, sizeof *o);
     if (o == NULL)
         return NULL;
     o->profile = profile;
     o->tag_len = seal_rtp_overhead(profile);
-    if (!seal_streams_init(&o->streams, streams) ||
+    if (!seal_streams_init(&o->streams, memory, streams) ||
         !seal_cipher_init(&o->rtp, engine, profile, &session->rtp, SEAL_TO_OPEN) ||
         !seal_cipher_init(&o->rtcp, engine, profile, &session->rtcp, SEAL_TO_OPEN)) {
         opener_free(o);
@@ -225,15 +246,28 @@ struct opener *opener_new_session(const struct seal_engine *engine, enum seal_pr
     return o;
 }
 
-struct opener *opener_new(const struct seal_engine *engine, enum seal_profile profile,
-                          const struct seal_master *master, size_t streams)
+struct opener *opener_new_session(const struct seal_engine *engine, enum seal_profile profile,
+                                  const struct seal_session *session, size_t streams)
+{
+    return new_opener(NULL, engine, profile, session, streams);
+}
+
+struct opener *opener_new_in(struct seal_memory *memory, const struct seal_engine *engine,
+                             enum seal_profile profile, const struct seal_master *master,
+                             size_t streams)
 {
     struct seal_session session;
     if (seal_session_derive(profile, master, &session) != OK)
         return NULL;
-    struct opener *o = opener_new_session(engine, profile, &session, streams);
+    struct opener *o = new_opener(memory, engine, profile, &session, streams);
     bytes_wipe(&session, sizeof session);
     return o;
+}
+
+struct opener *opener_new(const struct seal_engine *engine, enum seal_profile profile,
+                          const struct seal_master *master, size_t streams)
+{
+    return opener_new_in(NULL, engine, profile, master, streams);
 }
 
 void opener_free(struct opener *o)
@@ -245,6 +279,12 @@ void opener_free(struct opener *o)
     seal_cipher_done(&o->rtcp);
     seal_streams_done(&o->streams);
     free(o);
+}
+
+size_t opener_memory(const struct opener *o)
+{
+    return sizeof *o + seal_cipher_memory(&o->rtp) + seal_cipher_memory(&o->rtcp) +
+           seal_streams_memory(&o->streams);
 }
 
 void opener_succeed(struct opener *o, struct opener *old)

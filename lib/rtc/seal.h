@@ -51,18 +51,41 @@ size_t seal_rtp_header_len(struct bytes packet);
 struct sealer; /* outbound; heap */
 struct opener; /* inbound; heap */
 
+/* Places for the replay windows of many sealers and openers of one thread, untouched until an SSRC
+ * is used: 160 bytes each. */
+struct seal_memory;
+
+/* NULL without memory. */
+struct seal_memory *seal_memory_new(size_t streams);
+/* After all that use it. */
+void seal_memory_free(struct seal_memory *m);
+/* Bytes of one. */
+size_t seal_memory_size(size_t streams);
+
 /* Derives the session keys. streams: SSRCs that may be used at the same time, 1..SEAL_STREAMS_MAX;
- * about 200 bytes each. NULL if memory or OpenSSL fails. master is not kept; engine is. */
+ * about 170 bytes each. NULL if memory or OpenSSL fails. master is not kept; engine is. */
 struct sealer *sealer_new(const struct seal_engine *engine, enum seal_profile profile,
                           const struct seal_master *master, size_t streams);
 void sealer_free(struct sealer *s);
 struct opener *opener_new(const struct seal_engine *engine, enum seal_profile profile,
                           const struct seal_master *master, size_t streams);
 void opener_free(struct opener *o);
+/* The same with places of `memory`, which outlives it: 8 to 16 bytes for each of `streams` until it
+ * is used. When no place is left there, an SSRC is one too many. memory NULL: of its own. */
+struct sealer *sealer_new_in(struct seal_memory *memory, const struct seal_engine *engine,
+                             enum seal_profile profile, const struct seal_master *master,
+                             size_t streams);
+struct opener *opener_new_in(struct seal_memory *memory, const struct seal_engine *engine,
+                             enum seal_profile profile, const struct seal_master *master,
+                             size_t streams);
 /* Takes old over: what o cannot authenticate is tried with old's keys, for packets that were under
  * way when keys were exchanged. At most one: an older one is freed. NULL ends that. Costs a copy of
  * each packet meanwhile. */
 void opener_succeed(struct opener *o, struct opener *old);
+
+/* Bytes that it holds: keys, and what of its memory is in use. */
+size_t sealer_memory(const struct sealer *s);
+size_t opener_memory(const struct opener *o); /* without the one before */
 
 /* Seals one RTP packet out of place, appending to out: header, encrypted payload, tag.
  *

@@ -3,11 +3,16 @@
 
 #include <limits.h>
 #include <openssl/evp.h>
+#include <stdlib.h>
 
 #define GCM_TAG_LEN 16
 #define GCM_IV_LEN  12
 #define CM_TAG_LEN  10
 #define CM_IV_LEN   16
+
+/* What OpenSSL 3.0 allocates for a context. */
+#define GCM_CONTEXT_SIZE 1168
+#define CTR_CONTEXT_SIZE 656
 
 #define RTCP_AAD_LEN 12 /* RFC 7714 §9.2: the clear 8 bytes, E and index */
 
@@ -40,8 +45,12 @@ bool seal_cipher_init(struct seal_cipher *c, const struct seal_engine *engine,
         c->gcm = seal_mb_gcm_new(c->mb, keys->key, seal_key_len(profile));
         return c->gcm != NULL;
     }
-    if (!c->is_aead)
-        hmac_sha1_init(&c->hmac, bytes_of(keys->auth, sizeof keys->auth));
+    if (!c->is_aead) {
+        c->hmac = malloc(sizeof *c->hmac);
+        if (c->hmac == NULL)
+            return false;
+        hmac_sha1_init(c->hmac, bytes_of(keys->auth, sizeof keys->auth));
+    }
     if (c->mb != NULL && purpose == SEAL_TO_SEAL_IN_BURSTS) {
         c->burst = seal_mb_aes_new(c->mb, keys->key);
         if (c->burst == NULL)
@@ -58,7 +67,17 @@ void seal_cipher_done(struct seal_cipher *c)
     EVP_CIPHER_CTX_free(c->ctx); /* clears the key */
     seal_mb_gcm_free(c->gcm);
     seal_mb_aes_free(c->burst);
+    if (c->hmac != NULL)
+        bytes_wipe(c->hmac, sizeof *c->hmac);
+    free(c->hmac);
     bytes_wipe(c, sizeof *c);
+}
+
+size_t seal_cipher_memory(const struct seal_cipher *c)
+{
+    size_t context = c->ctx == NULL ? 0 : c->is_aead ? GCM_CONTEXT_SIZE : CTR_CONTEXT_SIZE;
+    return context + (c->gcm != NULL ? seal_mb_gcm_size() : 0) +
+           (c->burst != NULL ? seal_mb_aes_size() : 0) + (c->hmac != NULL ? sizeof *c->hmac : 0);
 }
 
 /* RFC 7714 §8.1 and §9.1: 00 00 | SSRC | ROC | SEQ, or 00 00 | SSRC | 00 00 | index, XOR salt. */
@@ -169,7 +188,7 @@ static void mac_cm(const struct seal_cipher *c, const struct seal_unit *u, struc
                    uint8_t mac[HMAC_SHA1_LEN])
 {
     struct bytes parts[3] = { u->clear, encrypted, u->trailer };
-    hmac_sha1_sum(&c->hmac, parts, 3, mac);
+    hmac_sha1_sum(c->hmac, parts, 3, mac);
 }
 
 enum err seal_cipher_seal(struct seal_cipher *c, const struct seal_unit *u, struct bytes in,
@@ -210,7 +229,7 @@ void seal_cipher_defer(const struct seal_cipher *c, const struct seal_unit *u, s
 {
     check(u->clear.data + u->clear.len == out);
     ret->key = c->burst;
-    ret->hmac = &c->hmac;
+    ret->hmac = c->hmac;
     make_cm_iv(c, u, ret->iv);
     ret->in = in;
     ret->out = out;

@@ -22,7 +22,7 @@ struct seal_cipher {
     EVP_CIPHER_CTX *ctx;      /* NULL: gcm is used */
     struct seal_mb_gcm *gcm;
     struct seal_mb_aes *burst; /* AES-CM of RTP, to seal: what bursts encrypt with; or NULL */
-    struct hmac_sha1 hmac;     /* AES-CM only */
+    struct hmac_sha1 *hmac;    /* AES-CM only */
     uint8_t salt[SEAL_SALT_MAX];
     bool is_aead, is_256;
 };
@@ -44,6 +44,8 @@ MUST_USE bool seal_cipher_init(struct seal_cipher *c, const struct seal_engine *
                                enum seal_purpose purpose);
 /* Wipes all keys. */
 void seal_cipher_done(struct seal_cipher *c);
+/* Bytes that it holds beside itself; of OpenSSL's contexts about. */
+size_t seal_cipher_memory(const struct seal_cipher *c);
 
 /* in → out (same place or no overlap), tag of the profile's length. */
 MUST_USE enum err seal_cipher_seal(struct seal_cipher *c, const struct seal_unit *u,

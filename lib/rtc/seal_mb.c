@@ -128,6 +128,11 @@ void seal_mb_gcm_free(struct seal_mb_gcm *k)
     free(k);
 }
 
+size_t seal_mb_gcm_size(void)
+{
+    return sizeof(struct seal_mb_gcm);
+}
+
 void seal_mb_gcm_seal(const struct seal_mb *mb, const struct seal_mb_gcm *k,
                       const struct seal_mb_packet *p, uint8_t tag[16])
 {
@@ -164,6 +169,11 @@ void seal_mb_aes_free(struct seal_mb_aes *k)
     if (k != NULL)
         bytes_wipe(k, sizeof *k);
     free(k);
+}
+
+size_t seal_mb_aes_size(void)
+{
+    return sizeof(struct seal_mb_aes);
 }
 
 /* For hashing, SHA instructions on two packets at a time beat AVX2 on eight; AVX-512 on sixteen

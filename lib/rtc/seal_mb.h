@@ -49,6 +49,9 @@ struct seal_mb_gcm *seal_mb_gcm_new(const struct seal_mb *mb, const uint8_t *key
 /* Wipes it. */
 void seal_mb_gcm_free(struct seal_mb_gcm *k);
 
+/* Bytes of one. */
+size_t seal_mb_gcm_size(void);
+
 /* What one packet gives; nothing of it is NULL. */
 struct seal_mb_packet {
     const uint8_t *iv; /* 12 bytes */
@@ -71,6 +74,7 @@ struct seal_mb_aes; /* round keys of AES-128: 176 bytes */
 
 struct seal_mb_aes *seal_mb_aes_new(const struct seal_mb *mb, const uint8_t key[16]);
 void seal_mb_aes_free(struct seal_mb_aes *k); /* wipes it */
+size_t seal_mb_aes_size(void);                /* bytes of one */
 
 struct seal_mb_job {
     const struct seal_mb_aes *key;

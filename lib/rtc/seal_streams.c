@@ -4,26 +4,84 @@
 #include <assert.h>
 #include <stdlib.h>
 
-static_assert(SEAL_STREAMS_MAX < UINT16_MAX, "a slot holds list index + 1");
 static_assert((SEAL_WINDOW & (SEAL_WINDOW - 1)) == 0, "index % SEAL_WINDOW runs on across 2^48");
 
-bool seal_streams_init(struct seal_streams *t, size_t capacity)
+struct seal_memory *seal_memory_new(size_t streams)
+{
+    check(streams >= 1 && streams < UINT32_MAX);
+    struct seal_memory *m = calloc(1, sizeof *m);
+    if (m == NULL)
+        return NULL;
+    m->capacity = (uint32_t)streams;
+    m->list = calloc(streams, sizeof *m->list);
+    if (m->list == NULL) {
+        free(m);
+        return NULL;
+    }
+    return m;
+}
+
+void seal_memory_free(struct seal_memory *m)
+{
+    if (m == NULL)
+        return;
+    free(m->list);
+    free(m);
+}
+
+size_t seal_memory_size(size_t streams)
+{
+    return sizeof(struct seal_memory) + streams * sizeof(struct seal_stream);
+}
+
+/* Index + 1; 0: none is left. */
+static uint32_t take_place(struct seal_memory *m)
+{
+    uint32_t place = m->free_head;
+    if (place != 0)
+        m->free_head = m->list[place - 1].ssrc;
+    else if (m->touched < m->capacity)
+        place = ++m->touched;
+    return place;
+}
+
+static void give_place(struct seal_memory *m, uint32_t place)
+{
+    m->list[place - 1].ssrc = m->free_head;
+    m->free_head = place;
+}
+
+bool seal_streams_init(struct seal_streams *t, struct seal_memory *memory, size_t capacity)
 {
     check(capacity >= 1 && capacity <= SEAL_STREAMS_MAX);
     size_t slot_count = 2;
     while (slot_count < 2 * capacity)
         slot_count *= 2;
     *t = (struct seal_streams){ .capacity = capacity, .slot_mask = slot_count - 1 };
-    t->list = calloc(capacity, sizeof *t->list);
+    t->is_owner = memory == NULL;
+    t->memory = memory != NULL ? memory : seal_memory_new(capacity);
     t->slots = calloc(slot_count, sizeof *t->slots);
-    return t->list != NULL && t->slots != NULL;
+    if (t->memory == NULL || t->slots == NULL)
+        return false;
+    t->list = t->memory->list;
+    return true;
 }
 
 void seal_streams_done(struct seal_streams *t)
 {
-    free(t->list);
+    for (size_t i = 0; t->slots != NULL && t->count > 0 && i <= t->slot_mask; i++) {
+        if (t->slots[i] != 0)
+            give_place(t->memory, t->slots[i]);
+    }
+    if (t->is_owner)
+        seal_memory_free(t->memory);
     free(t->slots);
     *t = (struct seal_streams){ 0 };
+}
+
+size_t seal_streams_memory(const struct seal_streams *t)
+{
+    return (t->slot_mask + 1) * sizeof *t->slots + t->count * sizeof *t->list;
 }
 
 static size_t first_slot(const struct seal_streams *t, uint32_t ssrc)
@@ -31,43 +89,49 @@ static size_t first_slot(const struct seal_streams *t, uint32_t ssrc)
     return ((ssrc * 0x9e3779b1u) >> 16) & t->slot_mask;
 }
 
-struct seal_stream *seal_streams_find(const struct seal_streams *t, uint32_t ssrc)
+/* Where it is, or the free slot where it would be. */
+static size_t slot_of(const struct seal_streams *t, uint32_t ssrc)
 {
-    for (size_t i = first_slot(t, ssrc); t->slots[i] != 0; i = (i + 1) & t->slot_mask) {
-        struct seal_stream *s = &t->list[t->slots[i] - 1];
-        if (s->ssrc == ssrc)
-            return s;
-    }
-    return NULL;
+    size_t i = first_slot(t, ssrc);
+    while (t->slots[i] != 0 && t->list[t->slots[i] - 1].ssrc != ssrc)
+        i = (i + 1) & t->slot_mask;
+    return i;
 }
 
-static void link_stream(struct seal_streams *t, size_t list_index)
+struct seal_stream *seal_streams_find(const struct seal_streams *t, uint32_t ssrc)
 {
-    size_t i = first_slot(t, t->list[list_index].ssrc);
-    while (t->slots[i] != 0)
-        i = (i + 1) & t->slot_mask;
-    t->slots[i] = (uint16_t)(list_index + 1);
+    uint32_t place = t->slots[slot_of(t, ssrc)];
+    return place == 0 ? NULL : &t->list[place - 1];
 }
 
 struct seal_stream *seal_streams_add(struct seal_streams *t, uint32_t ssrc)
 {
     if (t->count == t->capacity)
         return NULL;
-    struct seal_stream *s = &t->list[t->count];
+    uint32_t place = take_place(t->memory);
+    if (place == 0)
+        return NULL;
+    t->slots[slot_of(t, ssrc)] = place;
+    t->count++;
+    struct seal_stream *s = &t->list[place - 1];
     *s = (struct seal_stream){ .ssrc = ssrc };
-    link_stream(t, t->count++);
     return s;
 }
 
 void seal_streams_forget(struct seal_streams *t, uint32_t ssrc)
 {
-    struct seal_stream *s = seal_streams_find(t, ssrc);
-    if (s == NULL)
+    size_t i = slot_of(t, ssrc);
+    if (t->slots[i] == 0)
         return;
-    *s = t->list[--t->count];
-    memset(t->slots, 0, (t->slot_mask + 1) * sizeof *t->slots);
-    for (size_t i = 0; i < t->count; i++)
-        link_stream(t, i);
+    give_place(t->memory, t->slots[i]);
+    t->slots[i] = 0;
+    t->count--;
+    /* Those behind it may have had to go around it. */
+    for (i = (i + 1) & t->slot_mask; t->slots[i] != 0; i = (i + 1) & t->slot_mask) {
+        uint32_t place = t->slots[i];
+        t->slots[i] = 0;
+        t->slots[slot_of(t, t->list[place - 1].ssrc)] = place;
+    }
 }
 
 uint64_t seal_stream_estimate(const struct seal_stream *s, uint16_t seq)

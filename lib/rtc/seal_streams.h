@@ -1,6 +1,7 @@
 /* seal_streams.h - per-SSRC state of SRTP: highest index and replay window (RFC 3711 §3.3).
  *
- * Inside of the seal module. Pure; memory is taken once.
+ * Inside of the seal module. Pure; no memory is allocated after _init: a stream takes a place when
+ * its first packet is seen, one of its own or one that many tables share.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef RTC_SEAL_STREAMS_H
@@ -19,21 +20,34 @@ struct seal_stream {
     uint64_t rtcp_seen;                  /* bit n: rtcp_highest - n */
 };
 
-/* Embedded. Finding is one hash probe; forgetting rebuilds the index. */
-struct seal_streams {
-    struct seal_stream *list; /* dense, capacity */
-    uint16_t *slots;          /* open addressing, slot_mask + 1; list index + 1, 0 = free */
-    size_t count, capacity;
-    size_t slot_mask;
+/* Places for the streams of many tables, or of one. */
+struct seal_memory {
+    struct seal_stream *list; /* untouched until taken */
+    uint32_t capacity;
+    uint32_t touched;   /* places below were taken at least once */
+    uint32_t free_head; /* index + 1, on through ssrc; 0: none */
 };
 
-/* false without memory; _done accepts that. */
-MUST_USE bool seal_streams_init(struct seal_streams *t, size_t capacity);
-void seal_streams_done(struct seal_streams *t);
+/* Embedded. Finding is one hash probe. */
+struct seal_streams {
+    struct seal_memory *memory; /* borrowed; or owned, if is_owner */
+    struct seal_stream *list;   /* the memory's */
+    uint32_t *slots;            /* open addressing, slot_mask + 1; index in list + 1, 0 = free */
+    size_t count, capacity;
+    size_t slot_mask;
+    bool is_owner;
+};
 
-/* NULL if unknown. Pointers live until the next _forget. */
+/* memory: NULL: as much as needed of its own. false without memory; _done accepts that. */
+MUST_USE bool seal_streams_init(struct seal_streams *t, struct seal_memory *memory,
+                                size_t capacity);
+void seal_streams_done(struct seal_streams *t);
+/* Bytes in use beside itself. */
+size_t seal_streams_memory(const struct seal_streams *t);
+
+/* NULL if unknown. Pointers live until the stream is forgotten. */
 struct seal_stream *seal_streams_find(const struct seal_streams *t, uint32_t ssrc);
-/* An SSRC that was not found; NULL if the table is full. */
+/* An SSRC that was not found; NULL if the table or its memory is full. */
 struct seal_stream *seal_streams_add(struct seal_streams *t, uint32_t ssrc);
 void seal_streams_forget(struct seal_streams *t, uint32_t ssrc);
 

@@ -11,9 +11,9 @@ enum {
     LATE_MAX = TWCC_WINDOW / 2, /* what is later than this many packets is not reported again */
 };
 
-void twcc_recorder_init(struct twcc_recorder *r)
+void twcc_recorder_init(struct twcc_recorder *r, uint32_t *arrival)
 {
-    memset(r, 0, sizeof(*r));
+    *r = (struct twcc_recorder){ .arrival = arrival };
 }
 
 static size_t place_of(int64_t seq)

@@ -24,9 +24,9 @@ enum {
 /* Arrivals on one transport, toward its publisher. Embedded; ready after _init. */
 struct twcc_recorder {
     struct seq_unwrapper unwrapper;
-    int64_t next_seq;              /* first number the next feedback covers */
-    int64_t oldest_seq;            /* nothing before it is remembered */
-    uint32_t arrival[TWCC_WINDOW]; /* ticks, valid if the bit is set */
+    int64_t next_seq;   /* first number the next feedback covers */
+    int64_t oldest_seq; /* nothing before it is remembered */
+    uint32_t *arrival;  /* borrowed, TWCC_WINDOW places: ticks, valid if the bit is set */
     uint64_t received[TWCC_WINDOW / 64];
     bool pending; /* something arrived since the last feedback */
     bool marker;  /* … and a frame ended */
@@ -35,7 +35,8 @@ struct twcc_recorder {
     uint8_t feedback_count;
 };
 
-void twcc_recorder_init(struct twcc_recorder *r);
+/* arrival: TWCC_WINDOW places, kept; not touched before the first packet. */
+void twcc_recorder_init(struct twcc_recorder *r, uint32_t *arrival);
 
 /* One packet that carries transport_seq. The first arrival wins. marker: RTP marker of video.
  * Returns how many numbers it skipped: packets that were lost, or will be late. */

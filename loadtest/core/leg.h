@@ -74,8 +74,8 @@ struct leg {
     unsigned source_count;
     struct sink *sinks[LEG_SINKS_MAX];
     unsigned sink_count;
-    struct twcc_recorder *twcc;
-    struct leg_early *early; /* NULL: none */
+    struct twcc_recorder *twcc; /* and its arrivals behind it */
+    struct leg_early *early;    /* NULL: none */
     /* derived */
     struct layer_control layers; /* of our camera */
     usec spared_until;           /* measured so far */

@@ -215,8 +215,9 @@ void leg_media_on_rtp(struct leg *l, uint8_t *packet, size_t len, usec now, leg_
     struct rtp_ext_values ext;
     rtp_ext_read(&l->remote->ext, &p, &ext);
     if (ext.present & RTP_EXT_BIT(RTP_EXT_TRANSPORT_CC)) {
-        if (l->twcc == NULL && (l->twcc = malloc(sizeof *l->twcc)) != NULL)
-            twcc_recorder_init(l->twcc);
+        if (l->twcc == NULL &&
+            (l->twcc = malloc(sizeof *l->twcc + TWCC_WINDOW * sizeof(uint32_t))) != NULL)
+            twcc_recorder_init(l->twcc, (uint32_t *)(l->twcc + 1));
         if (l->twcc != NULL)
             twcc_recorder_on_packet(l->twcc, ext.transport_seq, p.marker, now);
     }

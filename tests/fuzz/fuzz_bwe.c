@@ -71,11 +71,11 @@ static void check_bounds(const struct bwe *b)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     static struct bwe b;
-    static struct bwe_sent sent[BWE_HISTORY];
+    static struct bwe_memory sent;
     struct reader in = reader_of(bytes_of(data, MIN(len, (size_t)1 << 14)));
     uint16_t seq = reader_u16(&in);
     usec now = (usec)reader_u32(&in) << 8;
-    bwe_init(&b, sent, now);
+    bwe_init(&b, &sent, now);
     while (!in.failed && reader_left(&in) > 0) {
         uint8_t op = reader_u8(&in);
         now += (usec)(op >> 3) * ((op & 7) == 7 ? 100000 : 300);

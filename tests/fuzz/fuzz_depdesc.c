@@ -12,6 +12,7 @@ enum { OPS_MAX = 4096 };
 struct viewer {
     struct layer_reader reader;
     struct layer_filter filter;
+    struct layer_window window;
     struct vp8_munger vp8;
     struct vp9_munger vp9;
 };
@@ -62,8 +63,9 @@ static bool was_withheld(const struct layer_filter *f, uint16_t frame)
 {
     unsigned at = frame % LAYER_FILTER_WINDOW;
     int back = -seq16_diff(frame, f->newest);
-    return back >= 0 && back < LAYER_FILTER_WINDOW && (f->known[at / 64] >> at % 64 & 1) != 0 &&
-           (f->sent[at / 64] >> at % 64 & 1) == 0;
+    return f->started && back >= 0 && back < LAYER_FILTER_WINDOW &&
+           (f->window->known[at / 64] >> at % 64 & 1) != 0 &&
+           (f->window->sent[at / 64] >> at % 64 & 1) == 0;
 }
 
 static bool is_known(const struct layer_filter *f, uint16_t frame)
@@ -71,7 +73,7 @@ static bool is_known(const struct layer_filter *f, uint16_t frame)
     unsigned at = frame % LAYER_FILTER_WINDOW;
     int back = -seq16_diff(frame, f->newest);
     return f->started && back >= 0 && back < LAYER_FILTER_WINDOW &&
-           (f->known[at / 64] >> at % 64 & 1) != 0;
+           (f->window->known[at / 64] >> at % 64 & 1) != 0;
 }
 
 static enum layer_verdict filter(struct viewer *v, const struct frame_layers *fl)
@@ -134,7 +136,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     struct reader in = reader_of(bytes_of(data, len));
     static struct viewer v;
     v = (struct viewer){ 0 };
-    layer_filter_init(&v.filter);
+    layer_filter_init(&v.filter, &v.window);
     for (unsigned i = 0; i < OPS_MAX && reader_left(&in) >= 2; i++) {
         uint8_t op = reader_u8(&in);
         size_t size = reader_u8(&in);

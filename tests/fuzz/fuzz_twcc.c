@@ -31,9 +31,10 @@ static void check_feedback(struct bytes packet)
 static void check_recorder(struct bytes input)
 {
     static struct twcc_recorder r;
+    static uint32_t arrival[TWCC_WINDOW];
     uint8_t buffer[TWCC_FEEDBACK_SIZE_MAX];
     struct reader in = reader_of(input);
-    twcc_recorder_init(&r);
+    twcc_recorder_init(&r, arrival);
     memset(arrived_at, 0, sizeof(arrived_at));
     int64_t seq = reader_u16(&in);
     usec now = (usec)reader_u32(&in) << 12;

@@ -21,13 +21,14 @@ enum {
 
 static struct slot *slot_at(const struct worker *w, const struct transport *t, size_t i)
 {
-    return t->params.media[i].role == MEDIA_SLOT ? pool_at(&w->slots, t->media[i]) : NULL;
+    return transport_media(t, i)->role == MEDIA_SLOT ? pool_at(&w->slots, t->media[i]) : NULL;
 }
 
-static bool promises_feedback(const struct transport_params *p)
+static bool promises_feedback(const struct transport *t)
 {
+    const struct transport_terms *p = &t->params;
     for (size_t i = 0; i < p->media_count; i++) {
-        const struct media_params *m = &p->media[i];
+        const struct media_params *m = transport_media(t, i);
         if (m->role != MEDIA_SLOT || m->kind != MEDIA_VIDEO)
             continue;
         bool has_number = (m->extensions & RTP_EXT_BIT(RTP_EXT_TRANSPORT_CC)) != 0;
@@ -43,9 +44,9 @@ static bool promises_feedback(const struct transport_params *p)
 void bandwidth_init(struct worker *w, struct transport *t, usec now)
 {
     struct bandwidth *b = &t->bandwidth;
-    bwe_init(&b->bwe, w->sent + (size_t)handle_index(t->self) * BWE_HISTORY, now);
+    bwe_init(&b->bwe, &w->sent[handle_index(t->self)], now);
     pacer_init(&b->pacer, w->paced + (size_t)handle_index(t->self) * PACER_PACKETS);
-    b->is_controlled = !w->config.no_bandwidth_control && promises_feedback(&t->params);
+    b->is_controlled = !w->config.no_bandwidth_control && promises_feedback(t);
     b->is_promise = b->is_controlled;
     b->divide_at = USEC_NEVER;
 }

@@ -37,7 +37,7 @@ static enum err set_slots(struct worker *w, struct transport *t, const struct co
         return OK;
     t->slots_version = c->slots_set.version;
     for (size_t i = 0; i < t->params.media_count; i++) {
-        const struct media_params *m = &t->params.media[i];
+        const struct media_params *m = transport_media(t, i);
         struct slot *slot = m->role == MEDIA_SLOT ? pool_at(&w->slots, t->media[i]) : NULL;
         if (slot != NULL)
             slot_set(w, slot, find_setting(c, m->mid), now);

@@ -57,7 +57,8 @@ struct data_params {
     bool is_allowed; /* by the grant: to send */
 };
 
-/* A participant's transport as negotiated: built by negotiation.h. About 15 KiB. */
+/* A participant's transport as negotiated: built by negotiation.h. About 12 KiB; what the worker
+ * keeps of it is transport_terms. */
 struct transport_params {
     char local_ufrag[SDP_UFRAG_MAX + 1]; /* ours: unique in the worker */
     char local_pwd[SDP_PWD_MAX + 1];

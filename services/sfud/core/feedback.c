@@ -8,7 +8,7 @@
 static struct slot *find_slot(const struct worker *w, const struct transport *t, uint32_t ssrc)
 {
     for (size_t i = 0; i < t->params.media_count; i++) {
-        const struct media_params *m = &t->params.media[i];
+        const struct media_params *m = transport_media(t, i);
         if (m->role == MEDIA_SLOT && m->ssrc == ssrc)
             return pool_at(&w->slots, t->media[i]);
     }

@@ -3,10 +3,12 @@
 
 #include "rtc/seq.h"
 
-void forwarder_init(struct forwarder *f, bool needs_keyframe, uint16_t seq, uint32_t timestamp)
+void forwarder_init(struct forwarder *f, struct forwarder_memory *memory, bool needs_keyframe,
+                    uint16_t seq, uint32_t timestamp)
 {
     check(seq < 0x8000);
     *f = (struct forwarder){ .needs_keyframe = needs_keyframe,
+                             .memory = memory,
                              .out_highest = (int64_t)seq - 1,
                              .out_timestamp = timestamp };
 }
@@ -27,14 +29,14 @@ void forwarder_stop(struct forwarder *f)
 
 static void start_range(struct forwarder *f, int64_t from, int64_t offset)
 {
-    f->ranges[0] = (struct forwarder_range){ .from = from, .offset = offset };
+    f->memory->ranges[0] = (struct forwarder_range){ .from = from, .offset = offset };
     f->range_count = 1;
 }
 
 /* The numbers up to `swallowed` are through; those behind it move down by one. */
 static void swallow(struct forwarder *f, int64_t swallowed)
 {
-    struct forwarder_range *last = &f->ranges[f->range_count - 1];
+    struct forwarder_range *last = &f->memory->ranges[f->range_count - 1];
     if (last->from == swallowed && last->gap > 0) {
         last->from++;
         last->offset--;
@@ -43,17 +45,18 @@ static void swallow(struct forwarder *f, int64_t swallowed)
     }
     struct forwarder_range next = { .from = swallowed + 1, .offset = last->offset - 1, .gap = 1 };
     if (f->range_count == FORWARDER_RANGES) {
-        memmove(f->ranges, f->ranges + 1, sizeof f->ranges - sizeof f->ranges[0]);
+        memmove(f->memory->ranges, f->memory->ranges + 1,
+                (FORWARDER_RANGES - 1) * sizeof f->memory->ranges[0]);
         f->range_count--;
     }
-    f->ranges[f->range_count++] = next;
+    f->memory->ranges[f->range_count++] = next;
 }
 
 /* NULL: before the switch, forgotten, or swallowed. */
 static const struct forwarder_range *range_of(const struct forwarder *f, int64_t seq)
 {
     for (size_t i = f->range_count; i-- > 0;) {
-        const struct forwarder_range *r = &f->ranges[i];
+        const struct forwarder_range *r = &f->memory->ranges[i];
         if (seq >= r->from)
             return r;
         if (seq >= r->from - r->gap)
@@ -89,6 +92,8 @@ static uint32_t continue_timestamp(const struct forwarder *f, const struct forwa
 
 static void switch_input(struct forwarder *f, const struct forwarder_packet *p)
 {
+    if (f->switch_count == 0)
+        f->memory->vp8 = (struct vp8_munger){ 0 }; /* whatever the one before has left */
     start_range(f, p->seq, f->out_highest + 1 - p->seq);
     uint32_t timestamp = f->started ? continue_timestamp(f, p) : f->out_timestamp;
     f->timestamp_offset = timestamp - p->timestamp;
@@ -102,7 +107,7 @@ static void switch_input(struct forwarder *f, const struct forwarder_packet *p)
         f->template_count = 0;
     }
     if (p->payload != NULL && p->payload->codec == CODEC_VP8)
-        vp8_munger_switch(&f->vp8, &p->payload->vp8);
+        vp8_munger_switch(&f->memory->vp8, &p->payload->vp8);
     if (p->payload != NULL && p->payload->codec == CODEC_VP9)
         vp9_munger_switch(&f->vp9, &p->payload->vp9);
 }
@@ -141,7 +146,7 @@ static void munge(struct forwarder *f, const struct forwarder_packet *p,
         return;
     ret->payload = *p->payload;
     if (p->payload->codec == CODEC_VP8)
-        vp8_munger_apply(&f->vp8, &ret->payload.vp8);
+        vp8_munger_apply(&f->memory->vp8, &ret->payload.vp8);
     else
         vp9_munger_apply(&f->vp9, &ret->payload.vp9);
 }
@@ -187,7 +192,7 @@ enum forwarder_verdict forwarder_push(struct forwarder *f, const struct forwarde
     if (r == NULL)
         return FORWARDER_STALE;
     if (p->is_unwanted && p->payload != NULL && p->payload->codec == CODEC_VP8)
-        vp8_munger_skip_picture(&f->vp8, &p->payload->vp8);
+        vp8_munger_skip_picture(&f->memory->vp8, &p->payload->vp8);
     if (p->is_unwanted && p->seq > f->in_highest) {
         swallow(f, p->seq);
         f->in_highest = p->seq;

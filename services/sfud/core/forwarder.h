@@ -8,7 +8,7 @@
  * old input's. Video changes its input only where a keyframe of the new input starts; audio at
  * once.
  *
- * Pure. The whole state is this plain struct: copying it moves the stream.
+ * Pure. The whole state is this plain struct and its memory: copying both moves the stream.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef SFUD_CORE_FORWARDER_H
@@ -68,6 +68,12 @@ struct forwarder_range {
     uint32_t gap;
 };
 
+/* What is needed from the first packet on. */
+struct forwarder_memory {
+    struct forwarder_range ranges[FORWARDER_RANGES]; /* of `input`, oldest first */
+    struct vp8_munger vp8;
+};
+
 struct forwarder {
     /* given */
     bool needs_keyframe; /* video */
@@ -76,14 +82,13 @@ struct forwarder {
     /* derived */
     bool started; /* something was sent */
     uint8_t range_count;
-    struct forwarder_range ranges[FORWARDER_RANGES]; /* of `input`, oldest first */
+    struct forwarder_memory *memory; /* borrowed */
     int64_t in_highest;
     int64_t out_highest; /* before the start: one before the first */
     uint32_t timestamp_offset;
     uint32_t out_timestamp; /* newest sent; before the start: the first */
     usec out_at;            /* arrival of the packet with out_timestamp */
     struct media_clock clock;
-    struct vp8_munger vp8;
     struct vp9_munger vp9;
     struct depdesc_shift depdesc; /* of `input` */
     uint8_t template_count;       /* of the newest structure sent, 0: none */
@@ -91,8 +96,10 @@ struct forwarder {
     uint64_t switch_count;
 };
 
-/* seq, timestamp: where the output starts; seq below 0x8000 (see rtc/seal.h). */
-void forwarder_init(struct forwarder *f, bool needs_keyframe, uint16_t seq, uint32_t timestamp);
+/* memory: kept; not touched before the first packet. seq, timestamp: where the output starts; seq
+ * below 0x8000 (see rtc/seal.h). */
+void forwarder_init(struct forwarder *f, struct forwarder_memory *memory, bool needs_keyframe,
+                    uint16_t seq, uint32_t timestamp);
 
 /* Which input should flow. The present one goes on until the wanted one can take over. */
 void forwarder_want(struct forwarder *f, uint32_t input);
@@ -115,8 +122,8 @@ static inline bool forwarder_takes(const struct forwarder *f, uint32_t input)
 enum forwarder_verdict forwarder_push(struct forwarder *f, const struct forwarder_packet *p,
                                       struct forwarder_output *ret);
 
-/* A packet of the present input that will not be sent, whatever it is: it is from before the switch,
- * forgotten, or was swallowed. */
+/* A packet of the present input that will not be sent, whatever it is: it is from before the
+ * switch, forgotten, or was swallowed. */
 bool forwarder_is_past(const struct forwarder *f, int64_t seq);
 
 /* The output timestamp for an input timestamp of the current input. */

@@ -85,7 +85,7 @@ static void refresh_pictures(struct worker *w, const struct transport *t, usec n
     if (t->state != TRANSPORT_CONNECTED || !was_silent)
         return;
     for (size_t i = 0; i < t->params.media_count; i++) {
-        if (t->params.media[i].role == MEDIA_SLOT && t->media[i] != 0)
+        if (transport_media(t, i)->role == MEDIA_SLOT && t->media[i] != 0)
             slot_on_path_changed(w, pool_at(&w->slots, t->media[i]), now);
     }
 }

@@ -107,7 +107,7 @@ static bool media_has_type(const struct media_params *m, uint8_t payload_type)
 /* By mid and rid, else by what the offer said about SSRCs. */
 static bool locate(const struct arrival *a, struct transport_ssrc *ret)
 {
-    const struct transport_params *p = &a->t->params;
+    const struct transport_terms *p = &a->t->params;
     bool has_mid = (a->ext.present & RTP_EXT_BIT(RTP_EXT_MID)) != 0;
     struct bytes rid = bytes_of(NULL, 0);
     if (a->is_rtx && (a->ext.present & RTP_EXT_BIT(RTP_EXT_REPAIRED_RID)))
@@ -115,7 +115,7 @@ static bool locate(const struct arrival *a, struct transport_ssrc *ret)
     else if (a->ext.present & RTP_EXT_BIT(RTP_EXT_RID))
         rid = a->ext.rid;
     for (size_t i = 0; i < p->media_count; i++) {
-        const struct media_params *m = &p->media[i];
+        const struct media_params *m = transport_media(a->t, i);
         uint32_t signaled = a->is_rtx ? m->rtx_ssrc : m->ssrc;
         bool matches = has_mid ? bytes_equal(a->ext.mid, bytes_of_str(m->mid))
                                : signaled != 0 && signaled == a->rtp.ssrc;
@@ -168,7 +168,7 @@ static bool find_encoding(struct worker *w, struct arrival *a, usec now)
         }
         a->source = &located;
     }
-    const struct media_params *m = &a->t->params.media[a->source->media_index];
+    const struct media_params *m = transport_media(a->t, a->source->media_index);
     a->track = pool_at(&w->tracks, a->t->media[a->source->media_index]);
     if (a->track == NULL || a->is_rtx != a->source->is_rtx ||
         !media_has_type(m, a->rtp.payload_type) || codec_kind(a->format->codec) != m->kind) {

@@ -8,9 +8,11 @@ enum { WORDS = LAYER_FILTER_WINDOW / 64 };
 /* The window is indexed by frame number, which wraps at 65536. */
 _Static_assert(65536 % LAYER_FILTER_WINDOW == 0, "a frame number has one place");
 
-void layer_filter_init(struct layer_filter *f)
+void layer_filter_init(struct layer_filter *f, struct layer_window *window)
 {
-    *f = (struct layer_filter){ .spatial_max = LAYER_ANY, .temporal_max = LAYER_ANY };
+    *f = (struct layer_filter){ .spatial_max = LAYER_ANY,
+                                .temporal_max = LAYER_ANY,
+                                .window = window };
     layer_filter_reset(f);
 }
 
@@ -18,6 +20,7 @@ void layer_filter_reset(struct layer_filter *f)
 {
     *f = (struct layer_filter){ .spatial_max = f->spatial_max,
                                 .temporal_max = f->temporal_max,
+                                .window = f->window,
                                 .target = LAYER_NONE,
                                 .needs_keyframe = true,
                                 .change_total = f->change_total };
@@ -44,8 +47,7 @@ static void write_bit(uint64_t *bits, uint16_t frame, bool value)
 
 static void start_window(struct layer_filter *f, uint16_t frame)
 {
-    memset(f->known, 0, sizeof f->known);
-    memset(f->sent, 0, sizeof f->sent);
+    *f->window = (struct layer_window){ 0 };
     f->newest = frame;
     f->change_count = f->target == LAYER_NONE ? 0 : 1;
     f->changes[0].from = frame;
@@ -65,7 +67,7 @@ static bool enter_window(struct layer_filter *f, const struct frame_layers *fl)
         return true;
     }
     for (; ahead > 0; ahead--)
-        write_bit(f->known, ++f->newest, false);
+        write_bit(f->window->known, ++f->newest, false);
     return true;
 }
 
@@ -80,7 +82,8 @@ static bool references_sent(const struct layer_filter *f, const struct frame_lay
 {
     for (unsigned i = 0; i < fl->reference_count; i++) {
         uint16_t frame = (uint16_t)(fl->frame_number - fl->references[i]);
-        if (!in_window(f, frame) || !test_bit(f->known, frame) || !test_bit(f->sent, frame))
+        if (!in_window(f, frame) || !test_bit(f->window->known, frame) ||
+            !test_bit(f->window->sent, frame))
             return false;
     }
     return true;
@@ -91,7 +94,8 @@ static bool references_withheld(const struct layer_filter *f, const struct frame
 {
     for (unsigned i = 0; i < fl->reference_count; i++) {
         uint16_t frame = (uint16_t)(fl->frame_number - fl->references[i]);
-        if (in_window(f, frame) && test_bit(f->known, frame) && !test_bit(f->sent, frame))
+        if (in_window(f, frame) && test_bit(f->window->known, frame) &&
+            !test_bit(f->window->sent, frame))
             return true;
     }
     return false;
@@ -298,11 +302,11 @@ static enum layer_verdict push_plain(struct layer_filter *f, const struct frame_
     f->needs_keyframe = false;
     if (!fl->numbered || !enter_window(f, fl))
         return LAYER_SEND;
-    if (!test_bit(f->known, fl->frame_number)) {
-        write_bit(f->known, fl->frame_number, true);
-        write_bit(f->sent, fl->frame_number, true);
+    if (!test_bit(f->window->known, fl->frame_number)) {
+        write_bit(f->window->known, fl->frame_number, true);
+        write_bit(f->window->sent, fl->frame_number, true);
     }
-    return test_bit(f->sent, fl->frame_number) ? LAYER_SEND : LAYER_DROP;
+    return test_bit(f->window->sent, fl->frame_number) ? LAYER_SEND : LAYER_DROP;
 }
 
 enum layer_verdict layer_filter_push(struct layer_filter *f, const struct layer_structure *s,
@@ -316,18 +320,18 @@ enum layer_verdict layer_filter_push(struct layer_filter *f, const struct layer_
     if (!enter_window(f, fl))
         return LAYER_DROP;
     uint32_t wanted = allowed_targets(f, s), allowed = allowed_here(f, s, fl, wanted);
-    if (!test_bit(f->known, fl->frame_number)) {
+    if (!test_bit(f->window->known, fl->frame_number)) {
         bool sent = decide(f, s, fl, allowed);
-        write_bit(f->known, fl->frame_number, true);
-        write_bit(f->sent, fl->frame_number, sent);
-    } else if (fl->keyframe_start && test_bit(f->sent, fl->frame_number) &&
+        write_bit(f->window->known, fl->frame_number, true);
+        write_bit(f->window->sent, fl->frame_number, sent);
+    } else if (fl->keyframe_start && test_bit(f->window->sent, fl->frame_number) &&
                is_after_changes(f, fl)) { /* its other packets came before, without the structure */
         bool is_late = fl->frame_number != f->newest;
         choose(f, s, fl, is_late ? allowed_late(f, s, allowed) : allowed);
     }
     f->needs_keyframe = wants_keyframe(f, s, wanted);
     describe(f, s);
-    bool sent = test_bit(f->sent, fl->frame_number);
+    bool sent = test_bit(f->window->sent, fl->frame_number);
     *ret_marker_here = sent && ends_picture(f, s, fl, allowed);
     return sent ? LAYER_SEND : LAYER_DROP;
 }

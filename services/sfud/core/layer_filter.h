@@ -5,7 +5,7 @@
  * references were all sent; to a part of itself (fewer layers of full SVC) at any frame. What was
  * decided for a frame holds for all of its packets, in whatever order they come.
  *
- * Pure. A plain value per slot: copying it moves the viewer.
+ * Pure. A plain value and a window per slot: copying both moves the viewer.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef SFUD_CORE_LAYER_FILTER_H
@@ -23,6 +23,12 @@ enum {
 enum layer_verdict {
     LAYER_SEND,
     LAYER_DROP,
+};
+
+/* The newest frames, as far as they are known. */
+struct layer_window {
+    uint64_t known[LAYER_FILTER_WINDOW / 64]; /* bit frame number % window: decided */
+    uint64_t sent[LAYER_FILTER_WINDOW / 64];
 };
 
 struct layer_filter {
@@ -43,14 +49,13 @@ struct layer_filter {
     struct {
         uint16_t from; /* frame number */
         uint8_t target;
-    } changes[LAYER_FILTER_CHANGES];          /* newest last */
-    uint64_t known[LAYER_FILTER_WINDOW / 64]; /* bit frame number % window: decided */
-    uint64_t sent[LAYER_FILTER_WINDOW / 64];
+    } changes[LAYER_FILTER_CHANGES]; /* newest last */
+    struct layer_window *window;     /* borrowed */
     uint64_t change_total;
 };
 
-/* Everything is wanted; no input yet. */
-void layer_filter_init(struct layer_filter *f);
+/* Everything is wanted; no input yet. window: kept, not touched before the first packet. */
+void layer_filter_init(struct layer_filter *f, struct layer_window *window);
 
 /* A new input begins, at the packet pushed next. The wishes stay. */
 void layer_filter_reset(struct layer_filter *f);

@@ -55,12 +55,12 @@ void observation_on_first_media(struct worker *w, struct transport *t, usec now)
 
 static struct slot *slot_at(const struct worker *w, const struct transport *t, size_t i)
 {
-    return t->params.media[i].role == MEDIA_SLOT ? pool_at(&w->slots, t->media[i]) : NULL;
+    return transport_media(t, i)->role == MEDIA_SLOT ? pool_at(&w->slots, t->media[i]) : NULL;
 }
 
 static struct track *track_at(const struct worker *w, const struct transport *t, size_t i)
 {
-    return t->params.media[i].role == MEDIA_PUBLISH ? pool_at(&w->tracks, t->media[i]) : NULL;
+    return transport_media(t, i)->role == MEDIA_PUBLISH ? pool_at(&w->tracks, t->media[i]) : NULL;
 }
 
 static bool is_sending(const struct worker *w, const struct track *track, usec now)

@@ -161,7 +161,7 @@ usec report_to_publisher(struct worker *w, struct transport *t, usec now)
     begin(&c, true);
     for (size_t i = 0; i < t->params.media_count; i++) {
         struct track *track =
-            t->params.media[i].role == MEDIA_PUBLISH ? pool_at(&w->tracks, t->media[i]) : NULL;
+            transport_media(t, i)->role == MEDIA_PUBLISH ? pool_at(&w->tracks, t->media[i]) : NULL;
         if (track == NULL)
             continue;
         next = MIN(next, track_tick(w, track, now));
@@ -180,7 +180,7 @@ usec report_to_viewer(struct worker *w, struct transport *t, usec now)
     c.writer = writer_of(c.memory, sizeof c.memory);
     for (size_t i = 0; i < t->params.media_count; i++) {
         struct slot *slot =
-            t->params.media[i].role == MEDIA_SLOT ? pool_at(&w->slots, t->media[i]) : NULL;
+            transport_media(t, i)->role == MEDIA_SLOT ? pool_at(&w->slots, t->media[i]) : NULL;
         struct rtcp_sender_info info;
         if (slot == NULL || slot->sent_at <= slot->reported_at || !slot_report(w, slot, now, &info))
             continue;
@@ -214,7 +214,7 @@ void report_goodbye(struct worker *w, struct transport *t)
     ssrcs[count++] = t->rtcp_ssrc;
     for (size_t i = 0; i < t->params.media_count; i++) {
         const struct slot *slot =
-            t->params.media[i].role == MEDIA_SLOT ? pool_at(&w->slots, t->media[i]) : NULL;
+            transport_media(t, i)->role == MEDIA_SLOT ? pool_at(&w->slots, t->media[i]) : NULL;
         if (slot == NULL || slot->sent_at == 0)
             continue;
         if (count == RTCP_SOURCES_MAX) {

@@ -62,7 +62,7 @@ static struct track *find_track(const struct worker *w, const struct transport *
                                 enum source source)
 {
     for (size_t i = 0; i < t->params.media_count; i++) {
-        const struct media_params *m = &t->params.media[i];
+        const struct media_params *m = transport_media(t, i);
         if (m->role == MEDIA_PUBLISH && m->source == source)
             return pool_at(&w->tracks, t->media[i]);
     }
@@ -84,7 +84,7 @@ void room_on_track(struct worker *w, struct room *room, struct track *track, use
     {
         struct transport *t = list_entry(link, struct transport, in_room);
         for (size_t i = 0; i < t->params.media_count; i++) {
-            if (t->params.media[i].role != MEDIA_SLOT)
+            if (transport_media(t, i)->role != MEDIA_SLOT)
                 continue;
             struct slot *slot = pool_at(&w->slots, t->media[i]);
             if (slot != NULL && slot->has_wish && slot->track == 0 && slot->wish_hash == hash &&

@@ -6,7 +6,7 @@
 
 struct slot *slot_new(struct worker *w, struct transport *t, uint8_t media_index)
 {
-    const struct media_params *m = &t->params.media[media_index];
+    const struct media_params *m = transport_media(t, media_index);
     handle h;
     struct slot *slot = pool_take(&w->slots, &h);
     if (slot == NULL)
@@ -14,6 +14,7 @@ struct slot *slot_new(struct worker *w, struct transport *t, uint8_t media_index
     *slot = (struct slot){ .self = h,
                            .transport = t->self,
                            .media_index = media_index,
+                           .params = m,
                            .kind = m->kind,
                            .ssrc = m->ssrc,
                            .rtx_ssrc = m->kind == MEDIA_VIDEO ? m->rtx_ssrc : 0,
@@ -23,10 +24,11 @@ struct slot *slot_new(struct worker *w, struct transport *t, uint8_t media_index
                            .rtx_format = SLOT_NO_FORMAT,
                            .red_type = SLOT_NO_FORMAT };
     list_link_init(&slot->in_track);
+    struct slot_memory *memory = &w->slot_memory[handle_index(h)];
     uint64_t random = worker_random(w);
-    forwarder_init(&slot->forwarder, m->kind == MEDIA_VIDEO, (uint16_t)(random & 0x3fff),
-                   (uint32_t)(random >> 32));
-    layer_filter_init(&slot->filter);
+    forwarder_init(&slot->forwarder, &memory->forwarder, m->kind == MEDIA_VIDEO,
+                   (uint16_t)(random & 0x3fff), (uint32_t)(random >> 32));
+    layer_filter_init(&slot->filter, &memory->window);
     slot->rtx_index = (random >> 16) & 0x3fff;
     if (slot->rtx_ssrc != 0)
         send_log_init(&slot->log,

@@ -39,17 +39,24 @@ enum {
 #define SLOT_HOLD_MIN  SECONDS(1)
 #define SLOT_HOLD_MAX  SECONDS(4)
 
+/* What only a slot needs that shows something. */
+struct slot_memory {
+    struct forwarder_memory forwarder;
+    struct layer_window window;
+};
+
 struct slot {
     /* given */
     handle self;
     handle transport;
-    uint8_t media_index;
+    const struct media_params *params; /* its m-line; the transport's */
     enum media_kind kind;
     uint32_t ssrc, rtx_ssrc; /* rtx_ssrc 0: no RTX */
 
     /* what slots.set asked for; stays while that track is not here */
-    bool has_wish;
     enum source wish_source;
+    uint8_t media_index;
+    bool has_wish;
     uint8_t spatial_max;
     uint8_t priority;   /* 0 first, among those of the same size */
     uint64_t wish_hash; /* participant_hash() */
@@ -88,10 +95,10 @@ struct slot {
     usec reported_at;      /* last sender report */
     uint8_t fraction_lost; /* of 256, in the last report */
     uint8_t loss;          /* the same, falling slowly */
+    uint8_t pli_count;     /* since pli_window_at */
     uint32_t jitter;
     struct playout playout; /* video */
     usec pli_window_at;
-    uint8_t pli_count;
     usec beyond_repair_at; /* when a picture could last not be repaired; 0: never */
     struct slot_sample sample;
 };

@@ -46,7 +46,7 @@ static uint8_t find_companion(const struct transport *t, const struct media_para
 static void look_up_format(struct slot *slot, const struct transport *t,
                            const struct pass_packet *p)
 {
-    const struct media_params *m = &t->params.media[slot->media_index];
+    const struct media_params *m = slot->params;
     slot->format_input = p->encoding;
     slot->format_in = p->payload_type;
     slot->clock_rate = p->format.clock_rate;
@@ -90,7 +90,7 @@ static struct bytes write_header(struct departure *d, struct rtp_packet *h,
 {
     const struct transport *t = d->t;
     struct slot *slot = d->slot;
-    const struct media_params *m = &t->params.media[slot->media_index];
+    const struct media_params *m = slot->params;
     v->present |= RTP_EXT_BIT(RTP_EXT_TRANSPORT_CC) | RTP_EXT_BIT(RTP_EXT_ABS_SEND_TIME);
     v->transport_seq = t->twcc_seq;
     v->abs_send_time = abs_send_time_of(d->now);
@@ -251,7 +251,7 @@ static struct bytes place_repeated(struct departure *d, const struct pass_packet
     const struct forwarder *f = &d->slot->forwarder;
     const struct red_order order = { .payload_type = d->slot->format_out,
                                      .repeat_max = d->t->redundancy.depth,
-                                     .repeat_from = f->ranges[f->range_count - 1].from };
+                                     .repeat_from = f->memory->ranges[f->range_count - 1].from };
     struct writer w = writer_of(d->at + header_len, d->capacity - header_len);
     red_write(&w, &e->history, p->seq, p->timestamp, &order, p->payload);
     check(!w.failed);
@@ -557,7 +557,7 @@ bool slot_resend(struct worker *w, struct transport *t, struct slot *slot, uint1
 /* Nothing has to have been sent before: any RTX format of the m-line does for padding. */
 static uint8_t padding_format(const struct transport *t, const struct slot *slot)
 {
-    const struct media_params *m = &t->params.media[slot->media_index];
+    const struct media_params *m = slot->params;
     for (size_t i = 0; i < m->payload_type_count && slot->rtx_format == SLOT_NO_FORMAT; i++) {
         if (t->params.formats[m->payload_types[i]].codec == CODEC_RTX)
             return m->payload_types[i];

@@ -139,7 +139,7 @@ void snapshot_participant(const struct worker *w, const struct transport *t, use
     fill_transport(w, t, now, &ret->transport);
     ret->track_count = ret->slot_count = 0;
     for (size_t i = 0; i < t->params.media_count; i++) {
-        const struct media_params *m = &t->params.media[i];
+        const struct media_params *m = transport_media(t, i);
         const struct track *track =
             m->role == MEDIA_PUBLISH ? pool_at(&w->tracks, t->media[i]) : NULL;
         const struct slot *slot = m->role == MEDIA_SLOT ? pool_at(&w->slots, t->media[i]) : NULL;

@@ -10,7 +10,7 @@
 
 struct track *track_new(struct worker *w, struct transport *t, uint8_t media_index)
 {
-    const struct media_params *m = &t->params.media[media_index];
+    const struct media_params *m = transport_media(t, media_index);
     handle h;
     struct track *track = pool_take(&w->tracks, &h);
     if (track == NULL)

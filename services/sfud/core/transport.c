@@ -119,11 +119,33 @@ static bool keep_address(struct worker *w, struct transport *t,
     return true;
 }
 
+/* Keeps what the offer says of m-lines that are new. */
+static void take_media_params(struct worker *w, struct transport *t,
+                              const struct transport_params *params)
+{
+    for (size_t i = t->params.media_count; i < params->media_count; i++) {
+        struct media_block **block = &t->params.blocks[i / TRANSPORT_MEDIA_BLOCK];
+        handle h;
+        if (*block == NULL)
+            *block = pool_take(&w->media, &h);
+        check(*block != NULL); /* there are enough for all transports */
+        *transport_media(t, i) = params->media[i];
+    }
+    t->params.media_count = params->media_count;
+}
+
+static void give_media_params(struct worker *w, struct transport *t)
+{
+    t->params.media_count = 0;
+    for (size_t i = 0; i < ARRAY_LEN(t->params.blocks) && t->params.blocks[i] != NULL; i++)
+        pool_give(&w->media, pool_handle_of(&w->media, t->params.blocks[i]));
+}
+
 /* Takes m-lines from `first` on into the pools. */
 static enum err make_media(struct worker *w, struct transport *t, size_t first)
 {
     for (size_t i = first; i < t->params.media_count; i++) {
-        enum media_role role = t->params.media[i].role;
+        enum media_role role = transport_media(t, i)->role;
         t->media[i] = 0;
         if (role == MEDIA_PUBLISH) {
             struct track *track = track_new(w, t, (uint8_t)i);
@@ -136,7 +158,7 @@ static enum err make_media(struct worker *w, struct transport *t, size_t first)
                 return ERR_FULL;
             t->media[i] = slot->self;
         }
-        t->rtcp_rsize = t->rtcp_rsize || t->params.media[i].rtcp_rsize;
+        t->rtcp_rsize = t->rtcp_rsize || transport_media(t, i)->rtcp_rsize;
     }
     return OK;
 }
@@ -146,9 +168,9 @@ static void free_media(struct worker *w, struct transport *t)
     for (size_t i = 0; i < t->params.media_count; i++) {
         struct track *track = NULL;
         struct slot *slot = NULL;
-        if (t->params.media[i].role == MEDIA_PUBLISH)
+        if (transport_media(t, i)->role == MEDIA_PUBLISH)
             track = pool_at(&w->tracks, t->media[i]);
-        else if (t->params.media[i].role == MEDIA_SLOT)
+        else if (transport_media(t, i)->role == MEDIA_SLOT)
             slot = pool_at(&w->slots, t->media[i]);
         if (track != NULL)
             track_free(w, track);
@@ -158,12 +180,12 @@ static void free_media(struct worker *w, struct transport *t)
     }
 }
 
-static enum err init_ice(struct transport *t, usec now)
+static enum err init_ice(struct transport *t, const struct transport_params *params, usec now)
 {
     struct ice_credentials local;
-    enum err err = transport_credentials(&t->params, &local);
+    enum err err = transport_credentials(params, &local);
     return err != OK ? err
-                     : ice_lite_init(&t->ice, &local, bytes_of_str(t->params.remote_ufrag), now);
+                     : ice_lite_init(&t->ice, &local, bytes_of_str(params->remote_ufrag), now);
 }
 
 static enum err index_transport(struct worker *w, struct transport *t)
@@ -178,7 +200,7 @@ static void tell_room_of_tracks(struct worker *w, struct transport *t, size_t fi
 {
     struct room *room = pool_at(&w->rooms, t->room);
     for (size_t i = first; i < t->params.media_count; i++) {
-        if (t->params.media[i].role != MEDIA_PUBLISH)
+        if (transport_media(t, i)->role != MEDIA_PUBLISH)
             continue;
         struct track *track = pool_at(&w->tracks, t->media[i]);
         if (track != NULL)
@@ -201,18 +223,25 @@ struct transport *transport_new(struct worker *w, struct room *room, const char 
     }
     memset(t, 0, sizeof *t);
     t->self = h;
-    t->params = *params;
+    t->params.dtls_client = params->dtls_client;
+    t->params.fingerprint_count = params->fingerprint_count;
+    memcpy(t->params.fingerprints, params->fingerprints, sizeof t->params.fingerprints);
+    t->params.ext = params->ext;
+    memcpy(t->params.formats, params->formats, sizeof t->params.formats);
+    memcpy(t->params.cname, params->cname, sizeof t->params.cname);
+    t->params.data = params->data;
+    take_media_params(w, t, params);
     memcpy(t->participant, participant, strnlen(participant, PARTICIPANT_KEY_MAX));
     t->created_at = t->authenticated_at = now;
     t->rtt_us = -1;
     t->receiver_report_at = t->sender_report_at = t->rekeyed_at = USEC_NEVER;
     t->rtcp_ssrc = (uint32_t)worker_random(w) | 1;
-    twcc_recorder_init(&t->twcc);
+    twcc_recorder_init(&t->twcc, w->arrivals + (size_t)handle_index(h) * TWCC_WINDOW);
     bandwidth_init(w, t, now);
     observation_init(w, t, now);
     w->deadlines[handle_index(h)] = USEC_NEVER;
     room_add(w, room, t);
-    enum err err = init_ice(t, now);
+    enum err err = init_ice(t, params, now);
     if (err == OK)
         err = index_transport(w, t);
     if (err == OK && params->fingerprint_count == 0)
@@ -248,30 +277,26 @@ void transport_free(struct worker *w, struct transport *t)
     room_remove(w, pool_at(&w->rooms, t->room), t);
     sealer_free(t->sealer);
     opener_free(t->opener);
-    bytes_wipe(t->params.local_pwd, sizeof t->params.local_pwd);
     bytes_wipe(&t->ice, sizeof t->ice);
+    give_media_params(w, t);
     w->deadlines[handle_index(t->self)] = USEC_NEVER;
     pool_give(&w->transports, t->self);
     stats_set(&w->stats, STAT_PARTICIPANTS, w->transports.live);
 }
 
 /* SSRCs we may send with: each slot's and its RTX, and our own for RTCP. */
-static size_t count_seal_streams(const struct transport_params *p)
+static size_t seal_streams_of(const struct media_params *m)
 {
-    size_t n = 1;
-    for (size_t i = 0; i < p->media_count; i++)
-        n += p->media[i].role == MEDIA_SLOT ? 1u + (p->media[i].rtx_ssrc != 0) : 0;
-    return n;
+    return m->role == MEDIA_SLOT ? 1u + (m->rtx_ssrc != 0) : 0;
 }
 
 /* An m-line is the same for the whole session (RFC 8829 §5.2.2); its direction may change. */
-static bool are_known_media_kept(const struct transport_params *old,
-                                 const struct transport_params *new)
+static bool are_known_media_kept(const struct transport *t, const struct transport_params *new)
 {
-    if (new->media_count < old->media_count)
+    if (new->media_count < t->params.media_count)
         return false;
-    for (size_t i = 0; i < old->media_count; i++) {
-        const struct media_params *a = &old->media[i], *b = &new->media[i];
+    for (size_t i = 0; i < t->params.media_count; i++) {
+        const struct media_params *a = transport_media(t, i), *b = &new->media[i];
         if (a->role != MEDIA_UNUSED && b->role != MEDIA_UNUSED &&
             (a->kind != b->kind || strcmp(a->mid, b->mid) != 0))
             return false;
@@ -281,7 +306,7 @@ static bool are_known_media_kept(const struct transport_params *old,
 
 /* What a payload type or an extension id means stays for the session (RFC 3264 §8.3.2, RFC 8285
  * §6), and is still sent by who has not seen the answer: only what is new is added. */
-static enum err add_formats(struct transport_params *to, const struct transport_params *from)
+static enum err add_formats(struct transport_terms *to, const struct transport_params *from)
 {
     for (size_t i = 0; i < ARRAY_LEN(to->formats); i++) {
         if (to->formats[i].codec == CODEC_NONE)
@@ -315,9 +340,12 @@ enum err transport_update(struct worker *w, struct transport *t,
                           const struct transport_params *params, usec now)
 {
     size_t first = t->params.media_count;
-    if (!are_known_media_kept(&t->params, params))
+    if (!are_known_media_kept(t, params))
         return ERR_MALFORMED;
-    if (t->sealer != NULL && count_seal_streams(params) > t->seal_streams)
+    size_t streams = 1;
+    for (size_t i = 0; i < params->media_count; i++)
+        streams += seal_streams_of(&params->media[i]);
+    if (t->sealer != NULL && streams > t->seal_streams)
         return ERR_FULL;
     enum err err = add_formats(&t->params, params);
     if (err == OK)
@@ -326,9 +354,7 @@ enum err transport_update(struct worker *w, struct transport *t,
         return err;
     if (has_new_fingerprint(t, params))
         transport_restart_dtls(w, t, params);
-    memcpy(t->params.media + first, params->media + first,
-           (params->media_count - first) * sizeof params->media[0]);
-    t->params.media_count = params->media_count;
+    take_media_params(w, t, params);
     err = make_media(w, t, first);
     tell_room_of_tracks(w, t, first, now);
     return err;
@@ -344,11 +370,15 @@ static void fail(struct transport *t, enum err why)
 static enum err make_srtp(const struct worker *w, struct transport *t, const struct dtls_keys *keys,
                           usec now)
 {
+    size_t streams = 1;
+    for (size_t i = 0; i < t->params.media_count; i++)
+        streams += seal_streams_of(transport_media(t, i));
     /* Twice what is needed: a client may double its slots once. */
-    size_t streams = MIN(2 * count_seal_streams(&t->params) + 8, (size_t)SEAL_STREAMS_MAX);
-    struct sealer *sealer = sealer_new(w->config.seal, keys->profile, &keys->local, streams);
-    struct opener *opener =
-        opener_new(w->config.seal, keys->profile, &keys->remote, TRANSPORT_OPENER_STREAMS);
+    streams = MIN(2 * streams + 8, (size_t)SEAL_STREAMS_MAX);
+    struct sealer *sealer =
+        sealer_new_in(w->seal_memory, w->config.seal, keys->profile, &keys->local, streams);
+    struct opener *opener = opener_new_in(w->seal_memory, w->config.seal, keys->profile,
+                                          &keys->remote, TRANSPORT_OPENER_STREAMS);
     if (sealer == NULL || opener == NULL) {
         sealer_free(sealer);
         opener_free(opener);
@@ -395,7 +425,7 @@ static void start_media(struct worker *w, struct transport *t, const struct dtls
     observation_on_connected(w, t, seal_profile_name(keys->profile), now);
     tell_connected(w, t, keys->profile, now);
     for (size_t i = 0; i < t->params.media_count; i++) {
-        if (t->params.media[i].role == MEDIA_SLOT && t->media[i] != 0)
+        if (transport_media(t, i)->role == MEDIA_SLOT && t->media[i] != 0)
             slot_on_connected(w, pool_at(&w->slots, t->media[i]), now);
     }
 }

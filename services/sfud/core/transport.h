@@ -36,6 +36,7 @@ enum {
     TRANSPORT_SSRCS_MAX = 24,      /* learned from one participant: 4 tracks with layers and RTX */
     TRANSPORT_OPENER_STREAMS = 32, /* the same, and senders of RTCP */
     TRANSPORT_RTCP_SIZE_MAX = 1200,
+    TRANSPORT_MEDIA_BLOCK = 4, /* m-lines that get memory together */
 };
 
 /* An incoming SSRC that was learned. Stays when its encoding is forgotten: browsers stop saying mid
@@ -45,6 +46,25 @@ struct transport_ssrc {
     uint8_t media_index;
     uint8_t layer;
     bool is_rtx;
+};
+
+/* m-lines in a row: most participants have fewer than a third of TRANSPORT_MEDIA_MAX. */
+struct media_block {
+    struct media_params media[TRANSPORT_MEDIA_BLOCK];
+};
+
+/* What is kept of transport_params. ICE keeps its credentials. */
+struct transport_terms {
+    bool dtls_client;
+    uint8_t fingerprint_count;
+    struct sdp_fingerprint fingerprints[SDP_FINGERPRINTS_MAX];
+    struct rtp_ext_map ext;
+    struct format formats[128];
+    char cname[SDP_ID_MAX + 1];
+    struct data_params data;
+    size_t media_count;
+    /* Of the worker's pool; see transport_media(). NULL: none yet. */
+    struct media_block *blocks[TRANSPORT_MEDIA_MAX / TRANSPORT_MEDIA_BLOCK];
 };
 
 struct transport_address {
@@ -59,7 +79,7 @@ struct transport {
     struct list_link in_room;
     uint64_t participant_hash;
     char participant[PARTICIPANT_KEY_MAX + 1];
-    struct transport_params params;
+    struct transport_terms params;
     handle media[TRANSPORT_MEDIA_MAX]; /* by m-line: its track or slot; 0: neither */
 
     /* owned */
@@ -102,6 +122,12 @@ struct transport {
     bool is_waiting; /* in the worker's list of viewers with a queue */
     handle waiting_next;
 };
+
+/* m-line i, below params.media_count. It stays where it is as long as the transport lives. */
+static inline struct media_params *transport_media(const struct transport *t, size_t i)
+{
+    return &t->params.blocks[i / TRANSPORT_MEDIA_BLOCK]->media[i % TRANSPORT_MEDIA_BLOCK];
+}
 
 /* NULL and ret_err: ERR_FULL or ERR_SYSTEM, ERR_UNSUPPORTED (credentials). */
 struct transport *transport_new(struct worker *w, struct room *room, const char *participant,

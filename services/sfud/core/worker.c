@@ -27,6 +27,19 @@ static struct worker_config with_defaults(const struct worker_config *config)
     return c;
 }
 
+/* All that transports can have. */
+static size_t media_blocks(const struct worker_config *c)
+{
+    return c->participants_max * (TRANSPORT_MEDIA_MAX / TRANSPORT_MEDIA_BLOCK);
+}
+
+/* SSRCs that can be sealed or opened at the same time: of slots with RTX, and of what participants
+ * send, with their keys of now and of before. */
+static size_t seal_streams(const struct worker_config *c)
+{
+    return 2 * c->slots_max + 2 * (size_t)TRANSPORT_OPENER_STREAMS * c->participants_max;
+}
+
 size_t worker_memory(const struct worker_config *config)
 {
     struct worker_config c = with_defaults(config);
@@ -34,13 +47,17 @@ size_t worker_memory(const struct worker_config *config)
            pool_memory(c.rooms_max, sizeof(struct room)) +
            pool_memory(c.tracks_max, sizeof(struct track)) +
            pool_memory(c.slots_max, sizeof(struct slot)) +
+           pool_memory(media_blocks(&c), sizeof(struct media_block)) +
+           seal_memory_size(seal_streams(&c)) +
            pool_memory(c.encodings_max, sizeof(struct encoding)) +
            pool_memory(c.cached_packets_max, sizeof(struct cached_payload)) +
            hash_index_memory(c.participants_max * ICE_REMOTE_MAX) +
            hash_index_memory(2 * c.participants_max) + hash_index_memory(c.participants_max) +
            hash_index_memory(c.rooms_max) + association_port_memory(c.participants_max) +
            c.slots_max * SLOT_LOG_COUNT * sizeof(struct send_record) +
-           c.participants_max * BWE_HISTORY * sizeof(struct bwe_sent) +
+           c.slots_max * sizeof(struct slot_memory) +
+           c.participants_max * sizeof(struct bwe_memory) +
+           c.participants_max * TWCC_WINDOW * sizeof(uint32_t) +
            c.participants_max * PACER_PACKETS * sizeof(struct paced_packet) +
            c.participants_max * sizeof(struct packet_ring) +
            c.queue_max * sizeof(struct queue_entry) + CONTROL_SCRATCH_BYTES +
@@ -54,6 +71,7 @@ static bool init_pools(struct worker *w, const struct worker_config *c)
            pool_init(&w->rooms, c->rooms_max, sizeof(struct room)) == OK &&
            pool_init(&w->tracks, c->tracks_max, sizeof(struct track)) == OK &&
            pool_init(&w->slots, c->slots_max, sizeof(struct slot)) == OK &&
+           pool_init(&w->media, media_blocks(c), sizeof(struct media_block)) == OK &&
            pool_init(&w->encodings, c->encodings_max, sizeof(struct encoding)) == OK &&
            pool_init(&w->payloads, c->cached_packets_max, sizeof(struct cached_payload)) == OK &&
            hash_index_init(&w->by_address, c->participants_max * ICE_REMOTE_MAX) == OK &&
@@ -69,14 +87,18 @@ static bool init_arrays(struct worker *w, const struct worker_config *c)
     struct outbox_send *sends = calloc(CONTROL_SENDS_MAX, sizeof *sends);
     outbox_init(&w->control, scratch, CONTROL_SCRATCH_BYTES, sends, CONTROL_SENDS_MAX);
     w->records = calloc(c->slots_max * SLOT_LOG_COUNT, sizeof *w->records);
-    w->sent = calloc(c->participants_max * BWE_HISTORY, sizeof *w->sent);
+    w->slot_memory = calloc(c->slots_max, sizeof *w->slot_memory);
+    w->sent = calloc(c->participants_max, sizeof *w->sent);
+    w->arrivals = calloc(c->participants_max * TWCC_WINDOW, sizeof *w->arrivals);
     w->paced = calloc(c->participants_max * PACER_PACKETS, sizeof *w->paced);
     w->rings = calloc(c->participants_max, sizeof *w->rings);
     w->queue = calloc(c->queue_max, sizeof *w->queue);
     w->deadlines = calloc(c->participants_max, sizeof *w->deadlines);
     w->events = calloc(WORKER_EVENTS_MAX, sizeof *w->events);
+    w->seal_memory = seal_memory_new(seal_streams(c));
     w->burst = seal_burst_new(c->seal);
     return scratch != NULL && sends != NULL && w->records != NULL && w->sent != NULL &&
+           w->slot_memory != NULL && w->arrivals != NULL && w->seal_memory != NULL &&
            w->paced != NULL && w->rings != NULL && w->queue != NULL && w->deadlines != NULL &&
            w->events != NULL && w->burst != NULL;
 }
@@ -115,6 +137,7 @@ void worker_free(struct worker *w)
     pool_done(&w->rooms);
     pool_done(&w->tracks);
     pool_done(&w->slots);
+    pool_done(&w->media);
     pool_done(&w->encodings);
     pool_done(&w->payloads);
     hash_index_done(&w->by_address);
@@ -125,13 +148,16 @@ void worker_free(struct worker *w)
     free(w->control.scratch);
     free(w->control.sends);
     free(w->records);
+    free(w->slot_memory);
     free(w->sent);
+    free(w->arrivals);
     free(w->paced);
     free(w->rings);
     free(w->queue);
     free(w->deadlines);
     free(w->events);
     seal_burst_free(w->burst);
+    seal_memory_free(w->seal_memory);
     free(w);
 }
 

@@ -54,11 +54,14 @@ struct worker {
 
     /* pools and the ways into them */
     struct pool transports, rooms, tracks, slots, encodings, payloads;
+    struct pool media; /* media_block: of the transports' m-lines */
     struct hash_index by_address, by_ufrag, by_participant, by_room;
-    struct send_record *records; /* SLOT_LOG_COUNT for each place of the pool `slots` */
-    struct bwe_sent *sent;       /* BWE_HISTORY for each place of the pool `transports` */
-    struct paced_packet *paced;  /* PACER_PACKETS for each place of the pool `transports` */
-    struct packet_ring *rings;   /* by place in the pool `transports` */
+    struct send_record *records;     /* SLOT_LOG_COUNT for each place of the pool `slots` */
+    struct slot_memory *slot_memory; /* by place in the pool `slots` */
+    struct bwe_memory *sent;         /* by place in the pool `transports` */
+    uint32_t *arrivals;              /* TWCC_WINDOW for each place of the pool `transports` */
+    struct paced_packet *paced;      /* PACER_PACKETS for each place of the pool `transports` */
+    struct packet_ring *rings;       /* by place in the pool `transports` */
 
     /* the pass */
     struct pass_packet packets[PASS_DATAGRAMS_MAX];
@@ -67,7 +70,8 @@ struct worker {
     size_t queue_used;
     handle waiting_first, waiting_last; /* transports with a queue */
 
-    struct seal_burst *burst; /* packets in the outbox that worker_flush() has yet to seal */
+    struct seal_memory *seal_memory; /* of all sealers and openers */
+    struct seal_burst *burst;        /* packets in the outbox that worker_flush() has yet to seal */
 
     /* STUN, DTLS and RTCP that wait for worker_flush() */
     struct outbox control;

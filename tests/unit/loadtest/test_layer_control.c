@@ -12,6 +12,7 @@
 /* A path that loses every nth packet (0: none), seen by the real recorder. */
 struct path {
     struct twcc_recorder recorder;
+    uint32_t arrival[TWCC_WINDOW];
     struct layer_control control;
     uint16_t seq;
     usec now;
@@ -21,7 +22,7 @@ struct path {
 static void path_init(struct path *p)
 {
     *p = (struct path){ .now = SECONDS(100) };
-    twcc_recorder_init(&p->recorder);
+    twcc_recorder_init(&p->recorder, p->arrival);
     layer_control_init(&p->control, 3, p->now);
 }
 

@@ -222,8 +222,8 @@ void sim_start(struct sim *s, size_t flow, uint64_t demand_bps, size_t slot_coun
     f->demand_bps = demand_bps;
     f->slot_count = slot_count;
     f->seq = (uint16_t)(65000 - 7 * flow);
-    bwe_init(&f->bwe, f->sent, s->now);
-    twcc_recorder_init(&f->recorder);
+    bwe_init(&f->bwe, &f->sent, s->now);
+    twcc_recorder_init(&f->recorder, f->arrival);
     f->audio_at = s->now;
     for (size_t i = 0; i < slot_count; i++)
         f->frame_at[i] = s->now + (usec)prng_below(&s->prng, SIM_FRAME_US);

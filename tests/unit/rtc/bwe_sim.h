@@ -70,8 +70,9 @@ struct sim_flow {
     bool no_padding;
     /* state */
     struct bwe bwe;
-    struct bwe_sent sent[BWE_HISTORY];
+    struct bwe_memory sent;
     struct twcc_recorder recorder;
+    uint32_t arrival[TWCC_WINDOW];
     uint16_t seq;
     usec frame_at[SIM_SLOTS_MAX];
     unsigned frame_number[SIM_SLOTS_MAX];

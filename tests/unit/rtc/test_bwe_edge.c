@@ -65,16 +65,17 @@ static void a_recorded_trace_replays_bit_for_bit(void **state)
     sim_run(&s, SECONDS(10));
 
     static struct bwe b;
-    static struct bwe_sent sent[BWE_HISTORY];
-    bwe_init(&b, sent, SECONDS(5));
+    static struct bwe_memory sent;
+    bwe_init(&b, &sent, SECONDS(5));
     for (size_t i = 0; i < trace.count; i++) {
         const struct sim_call *c = &trace.calls[i];
         sim_replay_call(&b, &trace, c);
         if (c->estimate != 0)
             assert_int_equal(bwe_estimate_bps(&b), c->estimate);
     }
-    assert_memory_equal(sent, s.flows[0].sent, sizeof(sent));
+    assert_memory_equal(&sent, &s.flows[0].sent, sizeof(sent));
     b.sent = s.flows[0].bwe.sent;
+    b.delay.samples = s.flows[0].bwe.delay.samples;
     assert_memory_equal(&b, &s.flows[0].bwe, sizeof(b));
     print_message("%zu calls replayed, %zu bytes of feedback\n", trace.count, trace.bytes_len);
     free(trace.calls);
@@ -295,9 +296,9 @@ static void there_is_no_probe_without_demand(void **state)
 static void reports_and_remb_do_where_there_is_no_feedback(void **state)
 {
     static struct bwe b;
-    static struct bwe_sent sent[BWE_HISTORY];
+    static struct bwe_memory sent;
     usec now = SECONDS(3);
-    bwe_init(&b, sent, now);
+    bwe_init(&b, &sent, now);
     assert_int_equal(bwe_next_deadline(&b), USEC_NEVER);
     uint16_t seq = 0;
     for (unsigned i = 0; i < 1000; i++, now += MILLIS(10)) {
@@ -366,9 +367,9 @@ static void report(struct hand *h, uint16_t base, uint8_t count, bool received, 
 static struct hand hand_of(uint16_t first, uint16_t count)
 {
     static struct hand h;
-    static struct bwe_sent sent[BWE_HISTORY];
+    static struct bwe_memory sent;
     h.now = SECONDS(1);
-    bwe_init(&h.bwe, sent, h.now);
+    bwe_init(&h.bwe, &sent, h.now);
     for (unsigned i = 0; i < count; i++, h.now += MILLIS(1))
         send(&h, (uint16_t)(first + i));
     return h;

@@ -866,6 +866,71 @@ static void profiles_tell_their_sizes(void **state)
     assert_string_equal(seal_profile_name((enum seal_profile)2), "none");
 }
 
+static struct ends ends_in(struct seal_memory *memory, size_t streams)
+{
+    struct seal_master m = make_master(1);
+    struct ends e = {
+        .sealer = sealer_new_in(memory, engine, SEAL_AEAD_AES_128_GCM, &m, streams),
+        .opener = opener_new_in(memory, engine, SEAL_AEAD_AES_128_GCM, &m, streams),
+        .tag_len = seal_rtp_overhead(SEAL_AEAD_AES_128_GCM),
+    };
+    assert_true(e.sealer != NULL && e.opener != NULL);
+    return e;
+}
+
+static void many_share_one_memory_and_none_sees_the_others_windows(void **state)
+{
+    enum { SSRCS = 12 };
+    struct seal_memory *memory = seal_memory_new(4 * SSRCS);
+    struct ends a = ends_in(memory, SSRCS), b = ends_in(memory, SSRCS);
+    uint8_t sealed[2][SSRCS][PACKET_MAX];
+    size_t len[2][SSRCS];
+    struct opened_rtp opened;
+    for (uint32_t i = 0; i < SSRCS; i++) { /* the same SSRCs in both */
+        len[0][i] = seal_rtp(&a, 100 + i, i, sealed[0][i]);
+        len[1][i] = seal_rtp(&b, 200 + i, i, sealed[1][i]);
+        assert_int_equal(open_rtp(&a, sealed[0][i], len[0][i], &opened), OK);
+        assert_int_equal(open_rtp(&b, sealed[1][i], len[1][i], &opened), OK);
+    }
+    for (uint32_t i = 0; i < SSRCS; i++) {
+        assert_int_equal(open_rtp(&a, sealed[0][i], len[0][i], &opened), ERR_EXPIRED);
+        assert_int_equal(open_rtp(&b, sealed[1][i], len[1][i], &opened), ERR_EXPIRED);
+    }
+    /* Forgotten one by one, in some order: those that are left stay as they were. */
+    for (uint32_t i = 0; i < SSRCS; i++) {
+        opener_forget(a.opener, i * 5 % SSRCS);
+        for (uint32_t j = 0; j < SSRCS; j++)
+            assert_int_equal(open_rtp(&b, sealed[1][j], len[1][j], &opened), ERR_EXPIRED);
+        for (uint32_t j = i + 1; j < SSRCS; j++) {
+            uint32_t ssrc = j * 5 % SSRCS;
+            assert_int_equal(open_rtp(&a, sealed[0][ssrc], len[0][ssrc], &opened), ERR_EXPIRED);
+        }
+    }
+    sealer_free(a.sealer);
+    opener_free(a.opener);
+    struct ends c = ends_in(memory, SSRCS); /* gets the places that a had: nothing is left there */
+    for (uint32_t i = 0; i < SSRCS; i++)
+        assert_int_equal(pass_rtp(&c, 100 + i, i), OK);
+    sealer_free(b.sealer), opener_free(b.opener);
+    sealer_free(c.sealer), opener_free(c.opener);
+    seal_memory_free(memory);
+}
+
+static void a_memory_that_is_full_is_one_ssrc_too_many(void **state)
+{
+    struct seal_memory *memory = seal_memory_new(3);
+    struct ends e = ends_in(memory, 4);
+    assert_int_equal(pass_rtp(&e, 1, 10), OK); /* one place of the sealer, one of the opener */
+    uint8_t sealed[PACKET_MAX];
+    struct opened_rtp opened;
+    size_t len = seal_rtp(&e, 1, 11, sealed);
+    assert_int_equal(open_rtp(&e, sealed, len, &opened), ERR_FULL);
+    opener_forget(e.opener, 10);
+    assert_int_equal(open_rtp(&e, sealed, len, &opened), OK);
+    sealer_free(e.sealer), opener_free(e.opener);
+    seal_memory_free(memory);
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(key_derivation_of_rfc3711_b3_is_reproduced),
     cmocka_unit_test(keystream_of_rfc3711_b2_is_reproduced),
@@ -891,6 +956,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(forged_ssrcs_do_not_fill_the_table),
     cmocka_unit_test(table_is_full_until_an_ssrc_is_forgotten),
     cmocka_unit_test(many_ssrcs_keep_their_own_state),
+    cmocka_unit_test(many_share_one_memory_and_none_sees_the_others_windows),
+    cmocka_unit_test(a_memory_that_is_full_is_one_ssrc_too_many),
     cmocka_unit_test(sealing_and_opening_never_allocate),
     cmocka_unit_test(failed_allocations_are_survived),
     cmocka_unit_test(profiles_tell_their_sizes),

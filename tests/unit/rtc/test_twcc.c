@@ -4,11 +4,12 @@
 #include "rtc/twcc.h"
 
 static struct twcc_recorder r;
+static uint32_t recorded[TWCC_WINDOW];
 static uint8_t buffer[4096];
 
 static int setup(void **state)
 {
-    twcc_recorder_init(&r);
+    twcc_recorder_init(&r, recorded);
     return 0;
 }
 
@@ -209,7 +210,7 @@ static void random_arrivals_read_back_exactly(void **state)
 {
     struct prng p = { 8 };
     for (int run = 0; run < 300; run++) {
-        twcc_recorder_init(&r);
+        twcc_recorder_init(&r, recorded);
         uint16_t first = (uint16_t)prng_next(&p);
         /* near the wrap of the 24-bit reference time in some runs: 2^32 ticks of 250 µs */
         usec start = run % 3 == 0 ? ((usec)1 << 32) * TWCC_TICK_US - MILLIS(prng_below(&p, 500))

@@ -72,6 +72,14 @@ static void expect_continuous(struct viewer *v, const struct forwarder_output *o
     v->count++;
 }
 
+/* Those of the newest few forwarders. */
+static struct forwarder_memory *fresh_memory(void)
+{
+    static struct forwarder_memory memory[4];
+    static size_t next;
+    return &memory[next++ % ARRAY_LEN(memory)];
+}
+
 static enum forwarder_verdict push_frame(struct forwarder *f, struct layer *l, bool keyframe,
                                          usec now, struct forwarder_output *o)
 {
@@ -85,7 +93,7 @@ static enum forwarder_verdict push_frame(struct forwarder *f, struct layer *l, b
 static void switching_between_three_layers_is_one_continuous_stream(void **state)
 {
     struct forwarder f;
-    forwarder_init(&f, true, 1000, 5000);
+    forwarder_init(&f, fresh_memory(), true, 1000, 5000);
     struct layer layers[3] = { layer_of(1, 64000, 4000000000u, 32760), layer_of(2, 17, 99, 5),
                                layer_of(3, 30000, 1u << 31, 12345) };
     struct viewer v = { 0 };
@@ -113,7 +121,7 @@ static void switching_between_three_layers_is_one_continuous_stream(void **state
 static void video_takes_over_only_at_a_keyframe(void **state)
 {
     struct forwarder f;
-    forwarder_init(&f, true, 0, 0);
+    forwarder_init(&f, fresh_memory(), true, 0, 0);
     struct layer a = layer_of(1, 10, 10, 10);
     struct forwarder_output o;
     forwarder_want(&f, 1);
@@ -133,7 +141,7 @@ static void video_takes_over_only_at_a_keyframe(void **state)
 static void audio_takes_over_at_once(void **state)
 {
     struct forwarder f;
-    forwarder_init(&f, false, 7, 70);
+    forwarder_init(&f, fresh_memory(), false, 7, 70);
     struct forwarder_output o;
     struct forwarder_packet p = { .input = 1, .seq = 900, .timestamp = 5, .clock_rate = 48000 };
     forwarder_want(&f, 1);
@@ -167,7 +175,7 @@ static struct forwarder_output push_seq(struct forwarder *f, int64_t seq, bool p
 static struct forwarder started_at(int64_t seq)
 {
     struct forwarder f;
-    forwarder_init(&f, true, 100, 0);
+    forwarder_init(&f, fresh_memory(), true, 100, 0);
     forwarder_want(&f, 1);
     assert_int_equal(push_seq(&f, seq, false, FORWARDER_SWITCHED).seq, 100);
     return f;
@@ -244,7 +252,7 @@ static struct forwarder_output push_described(struct forwarder *f, uint32_t inpu
 static void templates_of_inputs_in_a_row_have_different_ids(void **state)
 {
     struct forwarder f;
-    forwarder_init(&f, true, 100, 0);
+    forwarder_init(&f, fresh_memory(), true, 100, 0);
     assert_int_equal(push_described(&f, 1, 1, 15).depdesc.templates, 0);
     assert_int_equal(push_described(&f, 1, 2, 15).depdesc.templates, 0);
     assert_int_equal(push_described(&f, 2, 1, 5).depdesc.templates, 15);
@@ -262,7 +270,7 @@ static void what_is_older_than_the_switch_is_stale(void **state)
 static void padding_cannot_start_an_input(void **state)
 {
     struct forwarder f;
-    forwarder_init(&f, true, 100, 0);
+    forwarder_init(&f, fresh_memory(), true, 100, 0);
     forwarder_want(&f, 1);
     push_seq(&f, 1, true, FORWARDER_WAITING);
 }
@@ -304,7 +312,7 @@ static void stopping_and_going_on_leaves_no_gap(void **state)
 static void timestamps_follow_the_sender_reports(void **state)
 {
     struct forwarder f;
-    forwarder_init(&f, true, 0, 1000);
+    forwarder_init(&f, fresh_memory(), true, 0, 1000);
     struct media_clock clock_a = { .domain = 9, .ntp = SECONDS(100), .timestamp = 90000 };
     struct media_clock clock_b = { .domain = 9, .ntp = SECONDS(101), .timestamp = 500000 };
     struct forwarder_packet a = { .input = 1,
@@ -334,7 +342,7 @@ static void timestamps_follow_the_sender_reports(void **state)
 static void timestamps_never_go_back_even_if_the_reports_say_so(void **state)
 {
     struct forwarder f;
-    forwarder_init(&f, true, 0, 1000);
+    forwarder_init(&f, fresh_memory(), true, 0, 1000);
     struct media_clock clock_a = { .domain = 9, .ntp = SECONDS(100), .timestamp = 0 };
     struct media_clock clock_b = { .domain = 9, .ntp = SECONDS(100), .timestamp = 0 };
     struct forwarder_packet a = { .input = 1,
@@ -360,7 +368,7 @@ static void timestamps_never_go_back_even_if_the_reports_say_so(void **state)
 static void reports_of_different_publishers_are_not_compared(void **state)
 {
     struct forwarder f;
-    forwarder_init(&f, true, 0, 0);
+    forwarder_init(&f, fresh_memory(), true, 0, 0);
     struct media_clock clock_a = { .domain = 9, .ntp = SECONDS(100), .timestamp = 0 };
     struct media_clock clock_b = { .domain = 8, .ntp = SECONDS(100), .timestamp = 0 };
     struct forwarder_packet a = { .input = 1,
@@ -387,7 +395,7 @@ static void reports_of_different_publishers_are_not_compared(void **state)
 static void numbers_and_timestamps_wrap(void **state)
 {
     struct forwarder f;
-    forwarder_init(&f, true, 0x7fff, UINT32_MAX - 1000);
+    forwarder_init(&f, fresh_memory(), true, 0x7fff, UINT32_MAX - 1000);
     struct layer l = layer_of(1, 65500, UINT32_MAX - 5000, 0x7ff0);
     struct viewer v = { 0 };
     forwarder_want(&f, 1);
@@ -404,6 +412,8 @@ static void a_copy_goes_on_where_the_original_was(void **state)
     struct forwarder f = started_at(1);
     push_seq(&f, 2, true, FORWARDER_SWALLOWED);
     struct forwarder moved = f;
+    moved.memory = fresh_memory();
+    *moved.memory = *f.memory;
     assert_int_equal(push_seq(&moved, 3, false, FORWARDER_SEND).seq,
                      push_seq(&f, 3, false, FORWARDER_SEND).seq);
 }

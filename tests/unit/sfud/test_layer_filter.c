@@ -26,6 +26,7 @@ struct world {
     struct layer_stream stream;
     struct layer_reader reader;
     struct layer_filter filter;
+    struct layer_window window;
     struct fate frames[FRAMES];
     struct stream_packet packets[PACKETS];
     size_t packet_count;
@@ -39,7 +40,7 @@ static void start(struct world *w, const char *mode, uint64_t seed)
     w->random.state = seed;
     w->stream.pattern = depdesc_pattern_find(mode);
     w->stream.first_number = (uint16_t)prng_next(&w->random);
-    layer_filter_init(&w->filter);
+    layer_filter_init(&w->filter, &w->window);
     memset(w->highest_sent, -1, sizeof w->highest_sent);
 }
 
@@ -496,11 +497,12 @@ static void a_late_layer_of_a_picture_with_more_of_them_than_now_is_sent(void **
 static void streams_without_layers_pass(void **state)
 {
     struct layer_filter f;
+    struct layer_window window;
     struct layer_reader r = { 0 };
     struct frame_layers fl;
     struct payload_descriptor d;
     bool marker;
-    layer_filter_init(&f);
+    layer_filter_init(&f, &window);
     layer_filter_want(&f, 0, 0);
     static const uint8_t slice[] = { 0x61, 0x80, 0 };
     for (unsigned i = 0; i < 10; i++) {

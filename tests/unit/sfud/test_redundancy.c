@@ -225,7 +225,7 @@ static void forget_red(const struct client *c)
 {
     struct transport *t = transport_find(call.worker, "default/test", c->name);
     for (size_t i = 0; i < t->params.media_count; i++) {
-        struct media_params *m = &t->params.media[i];
+        struct media_params *m = transport_media(t, i);
         uint8_t kept = 0;
         for (size_t j = 0; j < m->payload_type_count; j++) {
             if (t->params.formats[m->payload_types[j]].codec != CODEC_RED)
@@ -307,8 +307,8 @@ static void blocks_are_called_what_the_viewer_calls_them(void **state)
     formats[opus].codec = theirs[opus].codec = CODEC_NONE;
     formats[red].apt = THEIR_OPUS;
     for (size_t i = 0; i < t->params.media_count; i++) {
-        for (size_t j = 0; j < t->params.media[i].payload_type_count; j++) {
-            uint8_t *type = &t->params.media[i].payload_types[j];
+        for (size_t j = 0; j < transport_media(t, i)->payload_type_count; j++) {
+            uint8_t *type = &transport_media(t, i)->payload_types[j];
             *type = *type == opus ? THEIR_OPUS : *type;
         }
     }
