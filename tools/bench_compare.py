@@ -41,8 +41,8 @@ def meeting(size, _):
 
 
 SCENARIOS = {
-    "viewers": Scenario("1 publisher, {} viewers, 720p", "webinar", 200, 60, viewers),
-    "audio": Scenario("10 speakers, {} listeners", "audio-room", 100, 50, audio),
+    "viewers": Scenario("1 publisher, {} viewers, 720p", "webinar", 120, 60, viewers),
+    "audio": Scenario("10 speakers, {} listeners", "audio-room", 60, 30, audio),
     "meeting": Scenario("meeting of {}, 9 cameras each", "meeting", 16, 10, meeting,
                         "Janus has no slots: its bots subscribe to the nine cameras that the others show in slots, each at the "
                         "layer asked for"),
@@ -53,7 +53,7 @@ def add_options(parser):
     parser.add_argument("--quick", action="store_true", help="small rooms, three short rounds (about three minutes)")
     parser.add_argument("--only", default="viewers,audio,meeting", help="scenarios: viewers, audio, meeting (all)")
     parser.add_argument("--size", default="", metavar="NAME=N,…",
-                        help="people of scenarios: viewers=500,audio=500,meeting=30 on a larger machine (viewers=200,audio=100,meeting=16)")
+                        help="people of scenarios: viewers=500,audio=500,meeting=30 on a larger machine (viewers=120,audio=60,meeting=16)")
     parser.add_argument("--rounds", type=int, default=5, help="how often each server is measured (5)")
     parser.add_argument("--seconds", type=int, default=8, help="measured in each run (8)")
     parser.add_argument("--workers", type=int, default=1, help="media threads of sfud (1)")
