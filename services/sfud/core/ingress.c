@@ -340,6 +340,18 @@ static void meter(struct encoding *e, const struct pass_packet *p, usec now)
         rate_meter_add_keyframe(&e->rates, targets, size, p->layers.keyframe_start);
 }
 
+/* Whether it goes on with the frame of the packet before it. */
+static void find_run(struct worker *w, struct pass_packet *p)
+{
+    const struct pass_packet *before = p - 1;
+    bool goes_on = p > w->packets && before->encoding == p->encoding &&
+                   before->timestamp == p->timestamp && p->payload.len > 0;
+    p->run = goes_on ? before->run : (uint16_t)(p - w->packets);
+    p->longest = 0;
+    struct pass_packet *first = &w->packets[p->run];
+    first->longest = MAX(first->longest, (uint16_t)p->payload.len);
+}
+
 /* A stream that has been quiet for longer has no frame under way. */
 #define TAIL_TIME MILLIS(300)
 
@@ -402,6 +414,7 @@ void ingress_rtp(struct worker *w, struct transport *t, const struct datagram *d
     meter(a.encoding, p, now);
     if (a.format->codec == CODEC_OPUS && !list_is_empty(&a.track->slots))
         red_history_put(&a.encoding->history, p->seq, p->timestamp, p->payload);
+    find_run(w, p);
     w->packet_count++;
     route(w, &a, p);
 }
@@ -409,6 +422,7 @@ void ingress_rtp(struct worker *w, struct transport *t, const struct datagram *d
 bool ingress_restore(struct worker *w, struct encoding *e, uint32_t low_seq,
                      struct pass_packet *ret)
 {
+    ret->run = PASS_NO_RUN;
     int64_t seq = e->cache.highest + seq32_diff(low_seq, (uint32_t)e->cache.highest);
     const struct cached_packet *c = e->is_video ? packet_cache_find(&e->cache, seq) : NULL;
     struct track *track = pool_at(&w->tracks, e->track);

@@ -84,6 +84,15 @@ static bool reserve(struct departure *d, size_t payload_max)
     return d->at != NULL;
 }
 
+/* RTP padding (RFC 3550 §5.1) that makes it as long as the others of its frame. */
+static uint8_t padding_of(const struct departure *d, const struct pass_packet *p)
+{
+    if (p->run == PASS_NO_RUN || d->slot->kind != MEDIA_VIDEO)
+        return 0;
+    size_t missing = d->w->packets[p->run].longest - p->payload.len;
+    return missing <= PASS_PAD_MAX ? (uint8_t)missing : 0;
+}
+
 /* Writes the header with this viewer's extension ids. v: what else is to be in it; changed. */
 static struct bytes write_header(struct departure *d, struct rtp_packet *h,
                                  struct rtp_ext_values *v)
@@ -196,10 +205,14 @@ static struct bytes place_payload(struct departure *d, const struct pass_packet 
                                   const struct forwarder_output *o, size_t header_len,
                                   struct send_record *record)
 {
-    if (o->payload.codec == CODEC_NONE)
+    uint8_t padding = padding_of(d, p);
+    struct writer payload = writer_of(d->at + header_len, d->capacity - header_len);
+    if (o->payload.codec == CODEC_NONE && padding == 0)
         return p->payload;
     struct writer patch = writer_of(record->patch, sizeof record->patch);
-    if (o->payload.codec == CODEC_VP8) {
+    if (o->payload.codec == CODEC_NONE) {
+        record->patch_skip = 0;
+    } else if (o->payload.codec == CODEC_VP8) {
         vp8_write(&patch, &o->payload.vp8);
         record->patch_skip = p->descriptor.vp8.len;
     } else {
@@ -207,8 +220,9 @@ static struct bytes place_payload(struct departure *d, const struct pass_packet 
     }
     check(!patch.failed);
     record->patch_len = (uint8_t)writer_len(&patch);
-    struct writer payload = writer_of(d->at + header_len, d->capacity - header_len);
     send_record_write_payload(&payload, record, p->payload);
+    for (uint8_t i = 0; i < padding; i++)
+        writer_u8(&payload, i + 1 == padding ? padding : 0);
     check(!payload.failed);
     return bytes_of(d->at + header_len, writer_len(&payload));
 }
@@ -480,7 +494,8 @@ static void send_packet(struct departure *d, const struct pass_packet *p,
                             .marker = marker,
                             .seq = (uint16_t)o->seq,
                             .timestamp = o->timestamp,
-                            .ssrc = slot->ssrc };
+                            .ssrc = slot->ssrc,
+                            .padding_len = padding_of(d, p) };
     struct rtp_ext_values v = p->ext;
     v.present &= FORWARDED_EXTENSIONS;
     if (slot->kind == MEDIA_VIDEO && d->t->params.ext.id_of[RTP_EXT_PLAYOUT_DELAY] != 0)
@@ -495,7 +510,7 @@ static void send_packet(struct departure *d, const struct pass_packet *p,
     if (seal(d, (uint64_t)o->seq, header, payload) == 0)
         return;
     stats_count(&d->w->stats, STAT_RTP_OUT);
-    note_sent(d, p, payload.len, marker, o, &record);
+    note_sent(d, p, payload.len - h.padding_len, marker, o, &record);
     if (marker && slot->kind == MEDIA_VIDEO)
         repeat_end(d);
 }
@@ -508,7 +523,7 @@ bool slot_forward(struct worker *w, struct transport *t, struct slot *slot,
         look_up_format(slot, t, p);
     if (slot->format_out == SLOT_NO_FORMAT)
         stats_count(&w->stats, STAT_DROP_FORMAT);
-    if (!reserve(&d, p->payload.len + (is_repeating(&d, p) ? RED_OVERHEAD_MAX : 0)))
+    if (!reserve(&d, p->payload.len + PASS_PAD_MAX + (is_repeating(&d, p) ? RED_OVERHEAD_MAX : 0)))
         return false;
     struct forwarder_output o;
     bool marker_here = false;

@@ -29,6 +29,15 @@ struct pass_packet {
     struct bytes primary;                 /* of RED: the newest block, without what it repeats */
     struct rtp_ext_values ext;            /* views into the datagram */
     usec arrival;
+    /* video: the packets of its frame that came in this pass are made equally long for the viewers,
+     * so that they leave in one send */
+    uint16_t run;     /* index of the first of them; PASS_NO_RUN: it came in no pass */
+    uint16_t longest; /* payload, of all of them; kept by the first one */
+};
+
+enum {
+    PASS_NO_RUN = UINT16_MAX,
+    PASS_PAD_MAX = 8, /* bytes: packetizers make packets that differ by one */
 };
 
 enum queue_kind {
