@@ -31,8 +31,9 @@ enum {
     SQUEEZED_QUEUE_US = 30000, /* … and the newest came so late: there is no doubt … */
     SQUEEZED_CUT_PERCENT = 75, /* … and a queue to be drained */
     SOFT_CUT_US = 30000,
-    PACE_US = 30000000,      /* so long after a cut a keyframe at once might not fit the path */
-    PACE_PERCENT = 200,      /* of the estimate, which a cut left below what the path carries */
+    FULL_US = 2000000,  /* so long after a cut, packets that were lost in the queue are told of */
+    PACE_US = 30000000, /* so long after a cut a keyframe at once might not fit the path */
+    PACE_PERCENT = 200, /* of the estimate, which a cut left below what the path carries */
     JITTER_MAX_US = 100000,  /* a delay that rose by more is a queue */
     QUIET_US = 500000,       /* nothing was sent for so long: whatever queue there was is gone */
     LEVEL_US = 2000000,      /* a delay that is high and flat for so long is no queue of ours … */
@@ -89,6 +90,11 @@ static bool is_cut_within(const struct bwe *b, usec duration)
 bool bwe_is_congested(const struct bwe *b)
 {
     return b->delay.usage == BWE_OVERUSE || b->delay.standing_us > BWE_STANDING_DRAINED_US;
+}
+
+bool bwe_is_full(const struct bwe *b)
+{
+    return bwe_is_congested(b) || is_cut_within(b, FULL_US);
 }
 
 uint64_t bwe_pace_bps(const struct bwe *b)
@@ -348,7 +354,8 @@ static bool is_squeezed(const struct bwe *b)
 {
     uint64_t bps = bwe_spacing_bps(&b->spacing);
     bool corrects = !b->is_spacing_cut && is_cut_within(b, CORRECTION_US);
-    return bps > 0 && bwe_delay_newest(&b->delay) > SQUEEZED_QUEUE_US &&
+    return bps > 0 && bwe_spacing_is_even(&b->spacing) &&
+           bwe_delay_newest(&b->delay) > SQUEEZED_QUEUE_US &&
            bps < percent(b->estimate_bps, corrects ? CORRECTION_PERCENT : SQUEEZED_PERCENT);
 }
 

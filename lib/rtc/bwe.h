@@ -121,6 +121,11 @@ uint64_t bwe_estimate_bps(const struct bwe *b);
 /* There is a queue: nothing is to be sent that is not needed. */
 bool bwe_is_congested(const struct bwe *b);
 
+/* There is a queue, or there was one a moment ago: what is lost may be lost because of what we
+ * send.
+ */
+bool bwe_is_full(const struct bwe *b);
+
 /* How fast packets may leave so that no queue grows; 0: as they come, the path is not full. */
 uint64_t bwe_pace_bps(const struct bwe *b);
 

@@ -44,6 +44,16 @@ uint64_t bwe_spacing_bps(const struct bwe_spacing *s)
     return most == UINT64_MAX ? 0 : most;
 }
 
+bool bwe_spacing_is_even(const struct bwe_spacing *s)
+{
+    uint64_t most = 0, least = UINT64_MAX;
+    for (size_t i = 0; i < s->count; i++) {
+        most = MAX(most, s->pairs[i].bps);
+        least = MIN(least, s->pairs[i].bps);
+    }
+    return most / BWE_SPACING_SPREAD <= least;
+}
+
 void bwe_spacing_forget(struct bwe_spacing *s)
 {
     s->count = 0;

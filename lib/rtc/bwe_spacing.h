@@ -14,6 +14,7 @@
 
 enum {
     BWE_SPACING_PAIRS = 3,          /* that must agree */
+    BWE_SPACING_SPREAD = 2,         /* a factor: more is uneven */
     BWE_SPACING_TOGETHER_US = 2000, /* sent within this: back to back */
     BWE_SPACING_SIZE_MIN = 200,     /* of smaller packets, the clock's grain shows too much */
     BWE_SPACING_FRESH_US = 250000,  /* older pairs speak of another time */
@@ -41,6 +42,9 @@ void bwe_spacing_on_packet(struct bwe_spacing *s, int64_t number, size_t size, i
 
 /* No two of the newest pairs were closer than at this rate; 0: not known. */
 uint64_t bwe_spacing_bps(const struct bwe_spacing *s);
+
+/* Whether the pairs agree: jitter spreads packets unevenly, a slow link does not. */
+bool bwe_spacing_is_even(const struct bwe_spacing *s);
 
 /* What was sent before is not comparable. */
 void bwe_spacing_forget(struct bwe_spacing *s);

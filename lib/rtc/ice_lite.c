@@ -243,6 +243,25 @@ enum err ice_lite_receive(struct ice_lite *ice, const struct stun_message *reque
     return handle_request(ice, request, from, now, response, ret);
 }
 
+void ice_lite_on_authentic(struct ice_lite *ice, const struct net_addr *from, usec now)
+{
+    for (int i = 0; i < ice->remote_count; i++) {
+        struct ice_remote *r = &ice->remotes[i];
+        if (r->expires_at - now < ICE_CONSENT_TIMEOUT / 2 && r->generation == ice->generation &&
+            net_addr_equal(&r->addr, from))
+            r->expires_at = now + ICE_CONSENT_TIMEOUT;
+    }
+}
+
+bool ice_lite_is_checked(const struct ice_lite *ice, usec since)
+{
+    for (int i = 0; i < ice->remote_count; i++) {
+        if (ice->remotes[i].checked_at >= since)
+            return true;
+    }
+    return false;
+}
+
 usec ice_lite_deadline(const struct ice_lite *ice)
 {
     if (ice->expired)

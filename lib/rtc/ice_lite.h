@@ -103,6 +103,14 @@ MUST_USE enum err ice_lite_receive(struct ice_lite *ice, const struct stun_messa
                                    const struct net_addr *from, usec now, struct writer *response,
                                    enum ice_event *ret);
 
+/* An authenticated packet (SRTP, SRTCP) came from there. It says no less than a check does that the
+ * participant is there, and not every agent goes on checking (those of RFC 5245 send indications):
+ * an address whose consent would end soon keeps it. */
+void ice_lite_on_authentic(struct ice_lite *ice, const struct net_addr *from, usec now);
+
+/* Whether a check came then or later. */
+bool ice_lite_is_checked(const struct ice_lite *ice, usec since);
+
 /* When ice_lite_tick() wants to be called; USEC_NEVER once expired. */
 usec ice_lite_deadline(const struct ice_lite *ice);
 /* Forgets addresses without consent. NONE, SELECTED (the selected address went; the nominated one

@@ -96,18 +96,21 @@ enum {
 };
 
 /* Times in microseconds. */
-#define TRANSPORT_CONNECT_TIMEOUT   SECONDS(30) /* created, never connected: browsers give up too */
-#define TRANSPORT_DISCONNECTED_TIME SECONDS(5)  /* no authenticated packet: event disconnected */
-#define TRANSPORT_FAILED_TIME       SECONDS(30) /* … event failed, removed (RFC 7675 consent) */
-#define PATH_SILENT_TIME            MILLIS(500) /* nothing authenticated: what we sent may be lost, too */
-#define PATH_CHOICE_TIME            SECONDS(2) /* from their first word on a new path to its nomination */
-#define HANDSHAKE_WAIT_TIME         SECONDS(20) /* for a turn; then the participant gave up, too */
-#define RESTART_INTERVAL_MIN        SECONDS(5)  /* DTLS restarts on the participant's own wish */
-#define REKEY_TIME                  SECONDS(3)  /* what was sealed with the keys before may come */
-#define KEYFRAME_INTERVAL_MIN       MILLIS(200) /* requests per encoding, all askers together */
-#define KEYFRAME_RETRY_TIME         MILLIS(350) /* asked, none came: lost, or too soon (browsers: 300 ms) \
-                                                 */
-#define KEYFRAME_RETRIES_MAX      20            /* then wait until somebody asks again, or waits */
+#define TRANSPORT_CONNECT_TIMEOUT             SECONDS(30) /* created, never connected: browsers give up too */
+#define TRANSPORT_UNCHECKED_TIME              SECONDS(10) /* no check for so long: the agent sends none */
+#define TRANSPORT_UNCHECKED_DISCONNECTED_TIME SECONDS(15) /* … then it is disconnected later */
+#define TRANSPORT_DISCONNECTED_TIME           SECONDS(5) /* no authenticated packet: event disconnected */
+#define TRANSPORT_FAILED_TIME                 SECONDS(30) /* … event failed, removed (RFC 7675 consent) */
+#define PATH_SILENT_TIME                      MILLIS(500) /* nothing authenticated: what we sent may be lost, too */
+#define PATH_CHOICE_TIME                      SECONDS(2) /* from their first word on a new path to its nomination */
+#define HANDSHAKE_WAIT_TIME                   SECONDS(20) /* for a turn; then the participant gave up, too */
+#define RESTART_INTERVAL_MIN                  SECONDS(5) /* DTLS restarts on the participant's own wish */
+#define REKEY_TIME                            SECONDS(3) /* what was sealed with the keys before may come */
+#define KEYFRAME_INTERVAL_MIN                 MILLIS(200) /* requests per encoding, all askers together */
+#define KEYFRAME_RETRY_TIME                                                                        \
+    MILLIS(350)                      /* asked, none came: lost, or too soon (browsers: 300 ms)     \
+                                      */
+#define KEYFRAME_RETRIES_MAX      20 /* then wait until somebody asks again, or waits */
 #define KEYFRAME_WAITERS_INTERVAL SECONDS(2)  /* looking for slots that wait and nobody asks for */
 #define ENCODING_SILENT_TIME      SECONDS(1)  /* a layer that pauses is not active any more … */
 #define ENCODING_SILENT_BESIDE    MILLIS(500) /* … or, while smaller layers of the camera go on */

@@ -93,7 +93,7 @@ void bandwidth_on_feedback(struct worker *w, struct transport *t, struct bytes f
     take_control(w, t);
     struct bwe *bwe = &t->bandwidth.bwe;
     bwe_on_feedback(bwe, &feedback, now);
-    if (bwe->loss.total >= BWE_LOSS_SAMPLES_MIN)
+    if (bwe->loss.total >= BWE_LOSS_SAMPLES_MIN && !bwe_is_full(bwe))
         redundancy_on_loss(&t->redundancy, bwe_loss_fraction(&bwe->loss), now);
     follow_estimate(w, t);
 }

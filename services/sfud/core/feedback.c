@@ -175,6 +175,7 @@ void feedback_receive(struct worker *w, struct transport *t, const struct datagr
     stats_count(&w->stats, STAT_RTCP_IN);
     worker_record(w, t->self, PACKET_IN, PACKET_RTCP, &d->from, bytes_of(d->data, len), d->len);
     transport_on_authentic(w, t, now);
+    ice_lite_on_authentic(&t->ice, &d->from, now);
     struct rtcp_iter it = rtcp_iter_of(bytes_of(d->data, len));
     struct rtcp_message m;
     while ((err = rtcp_next(&it, &m)) == OK)

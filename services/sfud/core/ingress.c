@@ -207,6 +207,7 @@ static bool open_packet(struct worker *w, struct arrival *a, const struct datagr
     }
     stats_count(&w->stats, STAT_RTP_IN);
     transport_on_authentic(w, a->t, now);
+    ice_lite_on_authentic(&a->t->ice, &d->from, now);
     observation_on_media(w, a->t, now);
     rtp_ext_read(&a->t->params.ext, &a->rtp, &a->ext);
     if (a->ext.present & RTP_EXT_BIT(RTP_EXT_TRANSPORT_CC)) {

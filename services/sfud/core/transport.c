@@ -590,18 +590,27 @@ static usec patience_ends(const struct transport *t)
     return MIN(restarted_at, t->created_at + TRANSPORT_CONNECT_TIMEOUT) + TRANSPORT_CONNECT_TIMEOUT;
 }
 
+/* Who checks is heard of every few seconds. Who does not, and only watches, sends nothing between
+ * two reports (RFC 3550 §6.2: 5 s, and up to half as much again). */
+static usec disconnected_at(const struct transport *t)
+{
+    bool checks = ice_lite_is_checked(&t->ice, t->authenticated_at - TRANSPORT_UNCHECKED_TIME);
+    return t->authenticated_at +
+           (checks ? TRANSPORT_DISCONNECTED_TIME : TRANSPORT_UNCHECKED_DISCONNECTED_TIME);
+}
+
 /* How long nothing was heard decides; returns when that could change next. */
 static usec check_silence(struct worker *w, struct transport *t, usec now)
 {
     bool is_connected = t->state == TRANSPORT_CONNECTED;
-    usec disconnected_at = t->authenticated_at + TRANSPORT_DISCONNECTED_TIME;
+    usec silent_at = disconnected_at(t);
     usec failed_at = patience_ends(t);
     if (now >= failed_at) {
         fail(t, ERR_EXPIRED);
         return now;
     }
-    if (!is_connected || now < disconnected_at)
-        return is_connected ? disconnected_at : failed_at;
+    if (!is_connected || now < silent_at)
+        return is_connected ? silent_at : failed_at;
     if (!t->is_disconnected) {
         t->is_disconnected = true;
         worker_tell_transport(w, t, TRANSPORT_EVENT_DISCONNECTED, now);

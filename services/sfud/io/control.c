@@ -147,7 +147,10 @@ static void publish_media(struct control *c, const char *room, json_t *event)
 
 static void log_transport(const struct event *e)
 {
-    if (e->transport == TRANSPORT_EVENT_CONNECTED)
+    if (e->transport == TRANSPORT_EVENT_CONNECTED && e->suite[0] == '\0')
+        log_info("transport.reconnected", KV_STR("room", e->room),
+                 KV_STR("participant", e->participant));
+    else if (e->transport == TRANSPORT_EVENT_CONNECTED)
         log_info("transport.connected", KV_STR("room", e->room),
                  KV_STR("participant", e->participant), KV_I64("connect_us", e->connect_us),
                  KV_STR("suite", e->suite));

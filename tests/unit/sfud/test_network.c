@@ -333,13 +333,30 @@ static void an_address_without_consent_is_neither_sent_to_nor_heard(void **state
     assert_int_equal(a->address_count, 1);
 }
 
-static void media_alone_is_no_consent(void **state)
+/* Agents of RFC 5245 send indications instead of checks; GStreamer's is one. */
+static void media_keeps_what_a_check_began(void **state)
 {
     publish(500, 3);
-    scene.a->joined = false; /* sends, but never checks: nothing may be sent to it */
+    scene.a->joined = false; /* sends, but never checks */
     call.event_count = 0;
-    publish(31000, 1);
+    publish(70000, 1);
+    assert_false(call_was_told(&call, "p_a", TRANSPORT_EVENT_DISCONNECTED));
+    assert_false(call_was_told(&call, "p_a", TRANSPORT_EVENT_FAILED));
+    call_wait(&call, ICE_CONSENT_TIMEOUT + SECONDS(1));
     assert_true(call_was_told(&call, "p_a", TRANSPORT_EVENT_FAILED));
+}
+
+/* … and who only watches reports every 5 s, or a little later. */
+static void who_never_checks_may_be_silent_for_longer(void **state)
+{
+    publish(500, 3);
+    scene.a->joined = false;
+    publish(12000, 1);
+    call.event_count = 0;
+    call_wait(&call, TRANSPORT_UNCHECKED_DISCONNECTED_TIME - SECONDS(1));
+    assert_false(call_was_told(&call, "p_a", TRANSPORT_EVENT_DISCONNECTED));
+    call_wait(&call, SECONDS(2));
+    assert_true(call_was_told(&call, "p_a", TRANSPORT_EVENT_DISCONNECTED));
 }
 
 static void a_later_offer_does_not_change_known_media(void **state)
@@ -425,7 +442,8 @@ int main(void)
         TEST(media_follows_an_address_that_a_nat_changes),
         TEST(media_follows_without_a_nomination_when_the_old_address_is_silent),
         TEST(an_address_without_consent_is_neither_sent_to_nor_heard),
-        TEST(media_alone_is_no_consent),
+        TEST(media_keeps_what_a_check_began),
+        TEST(who_never_checks_may_be_silent_for_longer),
         TEST(a_later_offer_does_not_change_known_media),
         TEST(streams_end_with_a_bye_and_only_for_good),
         TEST(a_layer_of_which_the_publisher_says_bye_is_left_at_once),
