@@ -147,7 +147,7 @@ static void publish_media(struct control *c, const char *room, json_t *event)
 
 static void log_transport(const struct event *e)
 {
-    if (e->transport == TRANSPORT_EVENT_CONNECTED && e->suite[0] == '\0')
+    if (e->transport == TRANSPORT_EVENT_CONNECTED && e->suite == NULL)
         log_info("transport.reconnected", KV_STR("room", e->room),
                  KV_STR("participant", e->participant));
     else if (e->transport == TRANSPORT_EVENT_CONNECTED)
