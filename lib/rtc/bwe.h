@@ -3,8 +3,9 @@
  * (draft-ietf-rmcat-gcc-02), from REMB and from receiver reports.
  *
  * Pure: time is a parameter, nothing is allocated; the same calls give the same estimates, bit for
- * bit. Owned by the thread that owns the transport. Media is sent unpaced; what it is made of is
- * the allocator's affair, which keeps to the estimate.
+ * bit. Owned by the thread that owns the transport. Media is sent as it comes, but for a while
+ * after a cut (bwe_pace_bps); what it is made of is the allocator's affair, which keeps to the
+ * estimate.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef RTC_BWE_H

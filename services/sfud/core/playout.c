@@ -6,7 +6,10 @@
  * less than what is seen as standing still; and sound, which does not wait, is not far ahead. */
 #define FOUND MILLIS(40)
 
-enum { LATEST = 1000 }; /* steps: the browsers' own limit */
+enum {
+    LATEST = 1000, /* steps: the browsers' own limit */
+    SOON = 50,     /* … no more than this, and nothing at least: Chromium smooths no longer */
+};
 
 static usec wait_for(const struct playout_path *path)
 {
@@ -47,12 +50,12 @@ void playout_restart(struct playout *p)
 
 void playout_write(struct playout *p, struct rtp_ext_values *v)
 {
-    p->was_told |= p->delay > 0;
+    p->was_told |= p->delay > 0 || p->is_soon;
     if (!p->was_told)
         return;
     bool has_own = (v->present & RTP_EXT_BIT(RTP_EXT_PLAYOUT_DELAY)) != 0;
     uint16_t least = has_own && v->playout_delay_min > p->delay ? v->playout_delay_min : p->delay;
-    uint16_t most = has_own ? v->playout_delay_max : LATEST;
+    uint16_t most = has_own ? v->playout_delay_max : p->is_soon && least == 0 ? SOON : LATEST;
     v->playout_delay_min = least;
     v->playout_delay_max = most > least ? most : least;
     v->present |= RTP_EXT_BIT(RTP_EXT_PLAYOUT_DELAY);

@@ -6,6 +6,10 @@
  * round trip. Not for longer: sound comes in slots of its own and cannot be made to wait for the
  * picture. Loss that comes of too much being sent does not count: that has another remedy.
  *
+ * Where too much is sent pictures come late and unevenly for a while, and a browser waits longer
+ * with each of them. There it is told to show them as they come: what is seen is newer, and the
+ * smaller layer is there sooner.
+ *
  * Pure. SPDX-License-Identifier: Apache-2.0 */
 #ifndef SFUD_CORE_PLAYOUT_H
 #define SFUD_CORE_PLAYOUT_H
@@ -26,6 +30,7 @@ struct playout {
     uint16_t delay;      /* told, in steps of 10 ms; 0: none */
     uint8_t lossy_looks; /* in a row, up to PLAYOUT_PATIENCE */
     uint8_t clean_looks; /* in a row, up to PLAYOUT_KEPT */
+    bool is_soon;        /* the path is full: pictures are shown as they come */
     bool was_told;       /* ever: an end has to be told, too */
 };
 
@@ -39,6 +44,12 @@ struct playout_path {
  * max: no longer than that; 0: not at all. */
 void playout_look(struct playout *p, const struct playout_path *up, const struct playout_path *down,
                   bool is_congested, usec max, usec now);
+
+/* Beside, for each packet: the path is full, or was a moment ago. */
+static inline void playout_set_full(struct playout *p, bool is_full)
+{
+    p->is_soon = is_full;
+}
 
 /* What the viewer is told, or 0. */
 usec playout_delay(const struct playout *p);

@@ -481,6 +481,8 @@ static void add_playout(struct departure *d, const struct pass_packet *p, struct
     const struct encoding *e = pool_at(&d->w->encodings, p->encoding);
     const struct playout_path up = { e->stats.fraction_lost, e->nack.rtt_us };
     const struct playout_path down = { d->slot->loss, MAX(d->t->rtt_us, 0) };
+    playout_set_full(&d->slot->playout,
+                     d->w->config.playout_delay_max > 0 && bwe_is_full(&d->t->bandwidth.bwe));
     playout_look(&d->slot->playout, &up, &down, bwe_is_congested(&d->t->bandwidth.bwe),
                  d->w->config.playout_delay_max, d->now);
     playout_write(&d->slot->playout, v);

@@ -96,6 +96,24 @@ static void loss_of_congestion_does_not_delay(void **state)
     assert_int_equal(told(), UINT32_MAX);
 }
 
+static void on_a_full_path_pictures_are_shown_as_they_come(void **state)
+{
+    struct rtp_ext_values v = { 0 };
+    playout_set_full(&p, true);
+    playout_write(&p, &v);
+    assert_int_equal(v.playout_delay_min, 0);
+    assert_int_equal(v.playout_delay_max, 50);
+    playout_set_full(&p, false);
+    v = (struct rtp_ext_values){ 0 };
+    playout_write(&p, &v);
+    assert_true(v.present != 0); /* the end is told */
+    assert_int_equal(v.playout_delay_min, 0);
+    assert_int_equal(v.playout_delay_max, 1000);
+    look_for(SECONDS(3), 20, 0, false); /* who loses packets waits for them all the same */
+    playout_set_full(&p, true);
+    assert_int_equal(told(), 120);
+}
+
 static void a_publishers_own_word_holds_if_it_is_more(void **state)
 {
     struct rtp_ext_values v = { .present = RTP_EXT_BIT(RTP_EXT_PLAYOUT_DELAY),
@@ -122,6 +140,7 @@ int main(void)
         cmocka_unit_test_setup(the_end_is_told_too, start),
         cmocka_unit_test_setup(another_publisher_begins_without, start),
         cmocka_unit_test_setup(loss_of_congestion_does_not_delay, start),
+        cmocka_unit_test_setup(on_a_full_path_pictures_are_shown_as_they_come, start),
         cmocka_unit_test_setup(a_publishers_own_word_holds_if_it_is_more, start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
