@@ -33,7 +33,7 @@ enum {
     SOFT_CUT_US = 30000,
     FULL_US = 2000000,  /* so long after a cut, packets that were lost in the queue are told of */
     PACE_US = 30000000, /* so long after a cut a keyframe at once might not fit the path */
-    PACE_PERCENT = 200, /* of the estimate, which a cut left below what the path carries */
+    PACE_PERCENT = 175, /* of the estimate, which a cut left below what the path carries */
     JITTER_MAX_US = 100000,  /* a delay that rose by more is a queue */
     QUIET_US = 500000,       /* nothing was sent for so long: whatever queue there was is gone */
     LEVEL_US = 2000000,      /* a delay that is high and flat for so long is no queue of ours … */

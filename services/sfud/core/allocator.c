@@ -59,11 +59,19 @@ static uint64_t cost_of(const struct ladder *l, int rung)
     return rung < 0 ? 0 : l->rungs[rung].bps;
 }
 
+/* With more or fewer frames: nothing has to begin. */
+static bool is_same_picture(const struct ladder *l, int rung)
+{
+    return l->current >= 0 && l->rungs[rung].spatial == l->rungs[l->current].spatial;
+}
+
 /* What flows already needs no headroom. */
 static unsigned headroom_of(const struct ladder *l, int rung)
 {
     if (rung <= l->current)
         return 0;
+    if (is_same_picture(l, rung) && l->rungs[rung].spatial == l->rungs[0].spatial)
+        return ALLOCATOR_RATE_HEADROOM_PC;
     return l->is_held ? ALLOCATOR_HELD_HEADROOM_PC : ALLOCATOR_HEADROOM_PC;
 }
 
@@ -71,8 +79,7 @@ static unsigned headroom_of(const struct ladder *l, int rung)
 static bool can_begin(const struct division *d, const struct ladder *l, int rung,
                       uint64_t others_bps)
 {
-    if (rung <= MAX(l->current, 0) ||
-        (l->current >= 0 && l->rungs[rung].spatial == l->rungs[l->current].spatial))
+    if (rung <= MAX(l->current, 0) || is_same_picture(l, rung))
         return true;
     return others_bps + start_bps(&l->rungs[rung]) <= d->budget_bps;
 }

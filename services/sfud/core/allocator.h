@@ -7,6 +7,8 @@
  *
  * Stable: a slot keeps what it has while that fits, and is raised only if there is some room left
  * over, so that a budget that wavers does not make pictures waver; and only to what begins soon.
+ * More frames of the least picture need hardly any: they cost no keyframe, and there is no worse
+ * picture to fall back to.
  * The most wanted slot may be given its least picture beyond the budget: a budget is an estimate,
  * and one picture too large shows more than none.
  *
@@ -22,6 +24,7 @@ enum {
     ALLOCATOR_RUNGS_MAX = 12,        /* three layers of up to four frame rates */
     ALLOCATOR_HEADROOM_PC = 8,       /* of the budget: stays free when something is raised … */
     ALLOCATOR_HELD_HEADROOM_PC = 25, /* … that has just been lowered */
+    ALLOCATOR_RATE_HEADROOM_PC = 3,  /* … more frames of the least picture, lowered or not */
 };
 
 /* A larger picture begins with a keyframe. Until that is there, the one before stands still. */

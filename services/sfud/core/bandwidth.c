@@ -57,7 +57,8 @@ void bandwidth_on_sent(struct transport *t, uint16_t seq, size_t size, uint8_t c
     if (b->first_sent_at == 0)
         b->first_sent_at = now;
     bwe_on_sent(&b->bwe, seq, size, cluster, now);
-    pacer_on_sent(&b->pacer, size, bwe_pace_bps(&b->bwe), now);
+    if (cluster == 0) /* no picture waits for padding */
+        pacer_on_sent(&b->pacer, size, bwe_pace_bps(&b->bwe), now);
 }
 
 void bandwidth_change(struct worker *w, struct transport *t)

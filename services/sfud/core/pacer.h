@@ -3,8 +3,9 @@
  * A keyframe that is sent at once needs room for all of it in the queue of the bottleneck; where a
  * queue stands already its end is lost, and the picture comes a round trip and a retransmission
  * later. So while the estimator sees a queue, packets wait here, where nothing is lost, and leave
- * as fast as the path carries them. Only their names are kept: the payload is in the cache of their
- * encoding. Sound and retransmissions do not wait, but are counted.
+ * somewhat faster than the path is thought to carry them. Only their names are kept: the payload is
+ * in the cache of their encoding. Sound and retransmissions do not wait, but are counted; the
+ * padding of probes is not.
  *
  * Pure. One per viewer, owned by its worker's thread.
  *

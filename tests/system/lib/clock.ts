@@ -19,7 +19,8 @@ export function clockCamera({ number, lines }: ClockCamera): void {
   const canvas = Object.assign(document.createElement('canvas'), { width: WIDTH, height: HEIGHT });
   const context = canvas.getContext('2d')!;
   // Below the clock, what cameras show: a scene that stands still, and the grain of the sensor, new in each picture. So each costs
-  // about as many bits as the others, and a keyframe some times more; a scene that changes makes encoders leave out pictures.
+  // about as many bits as the others, and a keyframe some times more; a scene that changes, or more grain than fits
+  // the bitrate of the layers, makes encoders leave out pictures, up to 650 ms of them after a keyframe, and everybody's picture stands still.
   const scene = Object.assign(document.createElement('canvas'), { width: WIDTH, height: HEIGHT / 2 });
   const grain = Object.assign(document.createElement('canvas'), { width: WIDTH * 2, height: HEIGHT });
   const paint = () => {
@@ -33,7 +34,7 @@ export function clockCamera({ number, lines }: ClockCamera): void {
     const dots = grain.getContext('2d')!;
     for (let x = 0; x < grain.width; x += 4) {
       for (let y = 0; y < grain.height; y += 4) {
-        dots.fillStyle = Math.random() < 0.5 ? '#0003' : '#fff3';
+        dots.fillStyle = Math.random() < 0.5 ? '#0002' : '#fff2';
         dots.fillRect(x, y, 4, 4);
       }
     }

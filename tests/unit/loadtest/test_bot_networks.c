@@ -98,7 +98,7 @@ static void a_squeezed_viewer_sees_on(void **state)
     };
     for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
         for (uint64_t seed = 1; seed <= 3; seed++)
-            squeeze(&lines[i], MILLIS(300), seed);
+            squeeze(&lines[i], MILLIS(250), seed);
     }
 }
 
@@ -107,7 +107,7 @@ static void a_short_queue_is_enough(void **state)
 {
     const struct line line = { MILLIS(100), MILLIS(20), 300000 };
     for (uint64_t seed = 1; seed <= 5; seed++)
-        squeeze(&line, MILLIS(400), seed);
+        squeeze(&line, MILLIS(300), seed);
 }
 
 /* All layers of a camera in one stream, watched in the largest. */

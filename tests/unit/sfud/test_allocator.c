@@ -112,6 +112,20 @@ static void a_slot_that_was_lowered_is_raised_only_if_there_is_much_room(void **
     assert_int_equal(got[0], 0);
 }
 
+static void the_least_picture_gets_its_frames_back_at_once(void **state)
+{
+    struct ladder l = camera(2, 0);
+    int8_t got[1];
+    l.current = 0;
+    l.is_held = true;
+    (void)divide(&l, 1, 154000, got);
+    assert_int_equal(got[0], 0);
+    (void)divide(&l, 1, 156000, got);
+    assert_int_equal(got[0], 1);
+    (void)divide(&l, 1, 460000, got); /* a larger one has to wait */
+    assert_int_equal(got[0], 1);
+}
+
 static void a_larger_picture_must_begin_soon(void **state)
 {
     struct ladder l[2] = { camera(2, 0), camera(0, 1) };
@@ -219,6 +233,7 @@ int main(void)
         cmocka_unit_test(equals_are_raised_in_turns),
         cmocka_unit_test(what_flows_stays_in_a_budget_that_wavers),
         cmocka_unit_test(a_slot_that_was_lowered_is_raised_only_if_there_is_much_room),
+        cmocka_unit_test(the_least_picture_gets_its_frames_back_at_once),
         cmocka_unit_test(a_larger_picture_must_begin_soon),
         cmocka_unit_test(a_better_picture_that_costs_less_replaces_the_worse),
         cmocka_unit_test(nothing_is_spent_on_nothing),
