@@ -34,7 +34,7 @@ export function clockCamera({ number, lines }: ClockCamera): void {
     const dots = grain.getContext('2d')!;
     for (let x = 0; x < grain.width; x += 4) {
       for (let y = 0; y < grain.height; y += 4) {
-        dots.fillStyle = Math.random() < 0.5 ? '#0002' : '#fff2';
+        dots.fillStyle = Math.random() < 0.5 ? '#00000029' : '#ffffff29';
         dots.fillRect(x, y, 4, 4);
       }
     }

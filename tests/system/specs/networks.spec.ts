@@ -182,7 +182,7 @@ test('a viewer squeezed to 300 kbit/s is on a lower layer soon, and back soon af
   );
   expect(down ?? Infinity).toBeLessThan(3_000);
   expect(up ?? Infinity).toBeLessThan(10_000);
-  expect(vicFlow.longestGap).toBeLessThan(held(500, 1_200));
+  expect(vicFlow.longestGap).toBeLessThan(held(500, 800));
   expect(freeHeights).toEqual([360]);
   expect(freeFlow.longestGap).toBeLessThan(Math.max(held(300, 1_000), freeBefore.longestGap * 2));
 });
