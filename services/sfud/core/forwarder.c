@@ -151,17 +151,24 @@ static void munge(struct forwarder *f, const struct forwarder_packet *p,
         vp9_munger_apply(&f->vp9, &ret->payload.vp9);
 }
 
-static void send_number(struct forwarder *f, const struct forwarder_packet *p,
-                        const struct forwarder_range *r, struct forwarder_output *ret)
+/* The viewer has seen this number and this time from now on, with a payload or without. */
+static void use_number(struct forwarder *f, const struct forwarder_packet *p,
+                       const struct forwarder_range *r, struct forwarder_output *ret)
 {
     ret->seq = p->seq + r->offset;
     ret->timestamp = forwarder_timestamp(f, p->timestamp);
-    f->in_highest = MAX(f->in_highest, p->seq);
     f->out_highest = MAX(f->out_highest, ret->seq);
     if (!f->started || seq32_newer(ret->timestamp, f->out_timestamp)) {
         f->out_timestamp = ret->timestamp;
         f->out_at = p->arrival;
     }
+}
+
+static void send_number(struct forwarder *f, const struct forwarder_packet *p,
+                        const struct forwarder_range *r, struct forwarder_output *ret)
+{
+    use_number(f, p, r, ret);
+    f->in_highest = MAX(f->in_highest, p->seq);
     if (p->clock != NULL && p->clock->domain != 0)
         f->clock = *p->clock;
     munge(f, p, ret);
@@ -199,9 +206,7 @@ enum forwarder_verdict forwarder_push(struct forwarder *f, const struct forwarde
         return FORWARDER_SWALLOWED;
     }
     if (p->is_unwanted) { /* it came late: those behind it were sent, and its place left free */
-        ret->seq = p->seq + r->offset;
-        ret->timestamp = forwarder_timestamp(f, p->timestamp);
-        f->out_highest = MAX(f->out_highest, ret->seq); /* it is used, though it left no packet */
+        use_number(f, p, r, ret);
         return FORWARDER_FILL;
     }
     send_number(f, p, r, ret);

@@ -3,6 +3,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "core/forwarder.h"
 
+#include "rtc/seq.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -230,6 +232,29 @@ static void a_number_that_was_filled_is_not_used_again_after_a_switch(void **sta
     assert_int_equal(push_seq(&f, 9, false, FORWARDER_SWITCHED).seq, 103);
 }
 
+static void the_clock_goes_on_from_a_number_that_was_filled(void **state)
+{
+    struct forwarder f = started_at(1);
+    assert_int_equal(push_seq(&f, 4, false, FORWARDER_SEND).seq, 103);
+    forwarder_want(&f, 2);
+    const struct forwarder_packet late = { .input = 1,
+                                           .seq = 3,
+                                           .timestamp = f.out_timestamp - f.timestamp_offset + 1500,
+                                           .clock_rate = CLOCK,
+                                           .arrival = f.out_at + 1,
+                                           .is_unwanted = true };
+    struct forwarder_output filled, next;
+    assert_int_equal(forwarder_push(&f, &late, &filled), FORWARDER_FILL);
+    const struct forwarder_packet other = { .input = 2,
+                                            .seq = 70,
+                                            .timestamp = 123456,
+                                            .clock_rate = CLOCK,
+                                            .arrival = late.arrival + 1,
+                                            .keyframe_start = true };
+    assert_int_equal(forwarder_push(&f, &other, &next), FORWARDER_SWITCHED);
+    assert_true(seq32_newer(next.timestamp, filled.timestamp));
+}
+
 static struct forwarder_output push_described(struct forwarder *f, uint32_t input, int64_t seq,
                                               uint8_t template_count)
 {
@@ -429,6 +454,7 @@ int main(void)
         cmocka_unit_test(a_late_packet_keeps_the_offset_of_its_neighbours),
         cmocka_unit_test(an_unwanted_packet_that_comes_late_fills_the_gap_it_left),
         cmocka_unit_test(a_number_that_was_filled_is_not_used_again_after_a_switch),
+        cmocka_unit_test(the_clock_goes_on_from_a_number_that_was_filled),
         cmocka_unit_test(templates_of_inputs_in_a_row_have_different_ids),
         cmocka_unit_test(what_is_older_than_the_switch_is_stale),
         cmocka_unit_test(padding_cannot_start_an_input),

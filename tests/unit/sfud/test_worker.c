@@ -279,6 +279,30 @@ static void a_keyframe_whose_first_packet_comes_late_is_caught_up(void **state)
     assert_int_equal(stat_of(STAT_DROP_DUPLICATE) + stat_of(STAT_UNSENT_REPEATED), 0);
 }
 
+/* All of it, and what is behind it came long ago. */
+static void a_keyframe_of_before_a_pause_is_no_beginning(void **state)
+{
+    struct stream *camera = &scene.camera[2];
+    publish(100, 4);
+    call_view(scene.b, 0, scene.a, SOURCE_CAMERA, 2);
+    uint16_t lost = camera->seq;
+    for (int i = 0; i < 3; i++) {
+        camera->lose_next = true;
+        stream_send_frame(camera, i == 0, 1);
+    }
+    camera->timestamp += 11 * 90000;
+    stream_send_frame(camera, false, 2);
+    call_flush(&call);
+    for (uint16_t i = 0; i < 3; i++)
+        stream_send_rtx(camera, (uint16_t)(lost + i));
+    call_flush(&call);
+    assert_int_equal(client_count(scene.b, video_ssrc(scene.b)), 0);
+    call_wait(&call, MILLIS(600)); /* another is asked for */
+    stream_send_frame(camera, true, 2);
+    call_flush(&call);
+    assert_int_equal(client_check_stream(scene.b, video_ssrc(scene.b)), 2);
+}
+
 static void a_request_of_a_viewer_reaches_the_publisher_and_is_throttled(void **state)
 {
     call_view(scene.b, 0, scene.a, SOURCE_CAMERA, 2);
@@ -1042,6 +1066,7 @@ int main(void)
         TEST(a_flood_of_nacks_does_not_take_the_others_place),
         TEST(a_loss_of_the_publisher_is_asked_for_and_filled),
         TEST(a_keyframe_whose_first_packet_comes_late_is_caught_up),
+        TEST(a_keyframe_of_before_a_pause_is_no_beginning),
         TEST(a_request_of_a_viewer_reaches_the_publisher_and_is_throttled),
         TEST(viewing_somebody_asks_for_a_keyframe_at_once),
         TEST(who_connects_after_the_keyframe_is_given_another),
