@@ -320,10 +320,17 @@ static bool is_wanted(struct departure *d, struct encoding *e, const struct pass
     return sent;
 }
 
+/* How much later this packet came than one behind it, by the publisher's clock. */
+static usec lateness(const struct encoding *e, const struct pass_packet *p,
+                     const struct cached_packet *behind)
+{
+    int64_t ticks = seq32_diff(behind->timestamp, p->timestamp);
+    return ticks * USEC_PER_SEC / e->clock_rate - (behind->stored_at - p->arrival);
+}
+
 /* A keyframe whose first packet came late is of use only if those behind it were kept (nobody may
  * have watched when they came), and if it is not old: the picture would be, and timestamps, which
- * go by when this packet came, would run ahead by as much. All of it may have come late, before a
- * pause of the layer: then pictures behind it say how old it is. */
+ * go by when this packet came, would run ahead by as much. */
 static bool can_follow(const struct departure *d, const struct encoding *e,
                        const struct pass_packet *p)
 {
@@ -332,15 +339,12 @@ static bool can_follow(const struct departure *d, const struct encoding *e,
         return true;
     if (packet_cache_find(&e->cache, next) == NULL && !is_still_to_come(d, p, next))
         return false;
-    const int32_t ticks_max = (int32_t)(e->clock_rate / 1000 * (KEYFRAME_AGE_MAX / 1000));
-    usec oldest = p->arrival;
     for (int64_t seq = next; seq <= e->cache.highest; seq++) {
         const struct cached_packet *c = packet_cache_find(&e->cache, seq);
-        oldest = c == NULL ? oldest : MIN(oldest, c->stored_at);
-        if (c != NULL && seq32_diff(c->timestamp, p->timestamp) > ticks_max)
+        if (c != NULL && lateness(e, p, c) > KEYFRAME_AGE_MAX)
             return false;
     }
-    return p->arrival - oldest <= KEYFRAME_AGE_MAX;
+    return true;
 }
 
 /* Whether this packet may be the first one of its input. Audio begins with the newest there is:
