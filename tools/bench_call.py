@@ -20,6 +20,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 NEEDED = ("services/sfud/sfud", "services/signald/signald", "services/authd/authd", "services/auditd/auditd", "loadtest/conclave-bot")
 USABLE = (0, 1, 2)  # of conclave-bot run: the result says what was missed (1), that the bots were too slow (2)
 PERCENTILES = (50, 95, 99)
+PER_ROOM = 10  # people, where a word fills small rooms
 
 
 def check_build(build):
@@ -37,6 +38,20 @@ def sizes(text):
             sys.exit(f"bench: --size wants NAME=NUMBER, not {part}")
         ret[name] = int(number)
     return ret
+
+
+def rounds_of_tens(options, name, one_round):
+    """(people, results of one_round(cluster, people)): --size people, a multiple of ten, --rounds times against one cluster."""
+    size, count = (100, 3) if options.quick else (options.size, options.rounds)
+    if size < PER_ROOM or size % PER_ROOM or count < 1:
+        sys.exit(f"bench: --size is a multiple of {PER_ROOM}, --rounds one at least")
+    check_build(options.build)
+    rounds = []
+    with Cluster(options.build) as cluster:
+        for i in range(count):
+            print(f"{name} {i + 1} of {count}: {size} people", file=sys.stderr)
+            rounds.append(one_round(cluster, size))
+    return size, rounds
 
 
 def free_port():

@@ -9,7 +9,6 @@ import sys
 import bench_call
 from bench_figures import bars, short, spread, table, with_range
 
-PER_ROOM = 10
 STORM_S = 5
 STAGES = ("token", "tcp", "websocket", "join", "ice", "dtls", "first_packet", "total")
 HANDSHAKES = "sfud_handshakes_completed_total"
@@ -39,7 +38,7 @@ def storm(cluster, options, size):
 
     before = reading()
     result = bench_call.hold_call(cluster, options.build, f"{bench_call.ROOT}/tests/bench/join-storm.yaml",
-                                  {"rooms": size // PER_ROOM, "joins": f"{size / STORM_S:g}/s"})
+                                  {"rooms": size // bench_call.PER_ROOM, "joins": f"{size / STORM_S:g}/s"})
     used = {key: value - before[key] for key, value in reading().items()}
     if used["handshakes"] == 0 or used["dtls_cpu"] == 0:
         sys.exit(f"bench: no handshake was counted: {result['joins']['failures']}")
@@ -58,15 +57,7 @@ def summarise(rounds):
 
 
 def run(options):
-    size, count = (100, 3) if options.quick else (options.size, options.rounds)
-    if size < PER_ROOM or size % PER_ROOM or count < 1:
-        sys.exit(f"bench: --size is a multiple of {PER_ROOM}, --rounds one at least")
-    bench_call.check_build(options.build)
-    rounds = []
-    with bench_call.Cluster(options.build) as cluster:
-        for i in range(count):
-            print(f"storm {i + 1} of {count}: {size} people", file=sys.stderr)
-            rounds.append(storm(cluster, options, size))
+    size, rounds = bench_call.rounds_of_tens(options, "storm", lambda cluster, size: storm(cluster, options, size))
     return {"size": size, "seconds": STORM_S, "summary": summarise(rounds), "rounds": rounds}
 
 

@@ -10,7 +10,6 @@ import sys
 import bench_call
 from bench_figures import bars, spread, table, with_range
 
-PER_ROOM = 10
 JOINS_PER_S = 100
 FIGURES = ("joins_per_cpu_s", "messages_per_cpu_s", "cpu_seconds")
 
@@ -23,7 +22,7 @@ def add_options(parser):
 
 def cases(size):
     """(name, rooms, people in each)"""
-    return [(f"rooms of {PER_ROOM}", size // PER_ROOM, PER_ROOM), (f"one room of {size}", 1, size)]
+    return [(f"rooms of {bench_call.PER_ROOM}", size // bench_call.PER_ROOM, bench_call.PER_ROOM), (f"one room of {size}", 1, size)]
 
 
 def messages(rooms, people):
@@ -53,15 +52,8 @@ def one_run(cluster, options, rooms, people):
 
 
 def run(options):
-    size, count = (100, 3) if options.quick else (options.size, options.rounds)
-    if size < PER_ROOM or size % PER_ROOM or count < 1:
-        sys.exit(f"bench: --size is a multiple of {PER_ROOM}, --rounds one at least")
-    bench_call.check_build(options.build)
-    rounds = []
-    with bench_call.Cluster(options.build) as cluster:
-        for i in range(count):
-            print(f"round {i + 1} of {count}: {size} people", file=sys.stderr)
-            rounds.append({name: one_run(cluster, options, rooms, people) for name, rooms, people in cases(size)})
+    size, rounds = bench_call.rounds_of_tens(options, "round", lambda cluster, size: {
+        name: one_run(cluster, options, rooms, people) for name, rooms, people in cases(size)})
     return {"size": size, "rounds": rounds,
             "summary": [{"case": name, "joins": rooms * people, "messages": messages(rooms, people),
                          **{f: spread([r[name][f] for r in rounds]) for f in FIGURES}} for name, rooms, people in cases(size)]}
