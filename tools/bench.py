@@ -17,7 +17,7 @@ import sys
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-WORDS = ("forward", "seal", "compare", "join", "signal")
+WORDS = ("forward", "grow", "seal", "compare", "join", "signal")
 
 
 def environment():

@@ -64,3 +64,55 @@ def bars(title, groups, series, values, unit):
         out.append(f'<rect x="{x}" y="{y - 10}" width="12" height="12" fill="{COLOURS[s % len(COLOURS)]}"/>'
                    f'<text x="{x + 18}" y="{y}">{name}</text>')
     return "\n".join(out) + "\n</svg>\n"
+
+
+# ---------------------------------------------------------------- lines
+
+def fit_line(points, relative=False):
+    """Least squares of (x, y): slope, intercept, and where y is farthest from the line, as a share of the line's y there.
+
+    relative: errors count as shares of y, so that small values weigh as much as large ones. None: fewer than two x."""
+    weights = [1 / (y * y) if relative else 1 for _, y in points]
+    total = sum(weights)
+    if len({x for x, _ in points}) < 2:
+        return None
+    mean_x, mean_y = (sum(w * p[i] for w, p in zip(weights, points)) / total for i in (0, 1))
+    slope = (sum(w * (x - mean_x) * (y - mean_y) for w, (x, y) in zip(weights, points)) /
+             sum(w * (x - mean_x) ** 2 for w, (x, _) in zip(weights, points)))
+    intercept = mean_y - slope * mean_x
+    away = [(abs(y / at - 1), x) for x, y in points if (at := intercept + slope * x)]
+    share, x = max(away, default=(0, None))
+    return {"slope": slope, "intercept": intercept, "deviation_max": share, "deviation_at": x}
+
+
+def curves(title, series, x_unit, y_unit):
+    """SVG of values over x; series: (name, [(x, y)], "dots", "line" or "dashes"). Both axes begin at 0."""
+    left, top, width, height = 70, 50, 560, 280
+    x_max, y_max = (max((p[i] for _, points, _ in series for p in points), default=1) or 1 for i in (0, 1))
+
+    def place(x, y):
+        return left + width * x / x_max, top + height * (1 - y / y_max)
+
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 30} {top + height + 80}" '
+           f'font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="white"/>',
+           f'<text x="{left}" y="20" font-size="14">{title}</text>',
+           f'<text x="{left - 6}" y="{top - 12}" text-anchor="end">{y_unit}</text>',
+           f'<text x="{left + width}" y="{top + height + 34}" text-anchor="end">{x_unit}</text>']
+    for i in range(5):
+        x, y = left + width * i / 4, top + height * (1 - i / 4)
+        out.append(f'<line x1="{left}" x2="{left + width}" y1="{y}" y2="{y}" stroke="#ddd"/>'
+                   f'<text x="{left - 6}" y="{y + 4}" text-anchor="end">{short(y_max * i / 4)}</text>'
+                   f'<text x="{x}" y="{top + height + 18}" text-anchor="middle">{short(x_max * i / 4)}</text>')
+    for s, (name, points, kind) in enumerate(series):
+        colour = COLOURS[s * 4 % len(COLOURS)]
+        at = [place(x, y) for x, y in points]
+        if kind == "dots":
+            out += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"><title>{short(p[0])}: {short(p[1])}</title></circle>'
+                    for (x, y), p in zip(at, points)]
+        else:
+            dashes = ' stroke-dasharray="6 4"' if kind == "dashes" else ""
+            out.append(f'<polyline points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in at)}" fill="none" stroke="{colour}" '
+                       f'stroke-width="1.5"{dashes}/>')
+        x, y = left + s * 190, top + height + 60
+        out.append(f'<rect x="{x}" y="{y - 10}" width="12" height="12" fill="{colour}"/><text x="{x + 18}" y="{y}">{name}</text>')
+    return "\n".join(out) + "\n</svg>\n"

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 void machine_pin(int cpu)
 {
@@ -79,6 +80,16 @@ void machine_raise_file_limit(void)
         return;
     limit.rlim_cur = limit.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+uint64_t machine_resident_bytes(void)
+{
+    uint64_t pages = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+    bool ok = f != NULL && fscanf(f, "%*u %" SCNu64, &pages) == 1;
+    if (f != NULL)
+        (void)fclose(f);
+    return ok ? pages * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
 /* proc_net(5): name: received bytes packets errs drop fifo frame compressed multicast, then the

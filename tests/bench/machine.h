@@ -22,6 +22,8 @@ double machine_wait_seconds(const char *thread_name);
 /* As many files as the hard limit allows: a viewer may be a socket. */
 void machine_raise_file_limit(void);
 
+/* Memory of this process that is in RAM, in bytes; 0 if the kernel does not say. */
+uint64_t machine_resident_bytes(void);
 /* Packets given to a device of our network namespace so far (a GSO send is one). */
 uint64_t machine_device_packets(const char *name);
 

@@ -14,6 +14,7 @@ enum { USAGE = 64, UNAVAILABLE = 69 };
 static const struct option options[] = {
     { "rooms", required_argument, NULL, 'r' },
     { "viewers", required_argument, NULL, 'v' },
+    { "participants", required_argument, NULL, 'p' },
     { "seconds", required_argument, NULL, 's' },
     { "warm-up", required_argument, NULL, 'w' },
     { "speed", required_argument, NULL, 'x' },
@@ -66,6 +67,9 @@ static bool take_option(struct arguments *a, int option, const char *value)
     case 'v':
         b->stage.viewers = number(value);
         return b->stage.viewers > 0;
+    case 'p':
+        b->stage.participants = number(value);
+        return b->stage.participants > 0;
     case 's':
         b->seconds = strtod(value, NULL);
         return b->seconds > 0;

@@ -16,7 +16,7 @@ struct reading {
     uint64_t packets_in, packets_out, rtcp_out, repeated, unsent;
     uint64_t datagrams, sends, segments[UDP_SEGMENT_BUCKETS];
     uint64_t send_failed, rx_overflow, gso_refused;
-    uint64_t shot, device;
+    uint64_t shot, device, resident;
     struct latency_counts latency;
 };
 
@@ -44,6 +44,7 @@ static struct reading take_reading(const struct stage *s, const struct studio *s
         .gso_refused = u->gso_refused,
         .shot = studio_counters(studio)->packets,
         .device = machine_device_packets(device),
+        .resident = machine_resident_bytes(),
     };
     for (size_t i = 0; i < UDP_SEGMENT_BUCKETS; i++)
         r.segments[i] = u->segments[i];
@@ -86,6 +87,7 @@ static json_t *report(const struct stage *s, const struct studio *studio, const 
     bench_count(ret, "send_failed", a->send_failed, b->send_failed);
     bench_count(ret, "rx_overflow", a->rx_overflow, b->rx_overflow);
     bench_count(ret, "gso_refused", a->gso_refused, b->gso_refused);
+    bench_count(ret, "resident_bytes", 0, b->resident);
     bench_count(ret, "late_us_max", 0, (uint64_t)studio_counters(studio)->late_us);
     bench_judge(ret, cpu, b->packets_out - a->packets_out, b->datagrams - a->datagrams,
                 b->sends - a->sends);

@@ -306,6 +306,7 @@ static bool open_people(struct stage *s)
 static bool start_sfud(struct stage *s)
 {
     size_t count = s->config.rooms * (1 + s->config.viewers);
+    size_t participants = MAX(MAX(count, s->config.participants), (size_t)WORKER_PARTICIPANTS_MAX);
     struct thread_config config = {
         .cpu = s->config.cpu,
         .backend = s->config.backend,
@@ -315,7 +316,7 @@ static bool start_sfud(struct stage *s)
         .worker = { .random = { 1, 2, 3, 4 },
                     .no_bandwidth_control = s->config.no_bandwidth_control,
                     .seal = s->engine,
-                    .participants_max = MAX(count, (size_t)WORKER_PARTICIPANTS_MAX),
+                    .participants_max = participants,
                     .rooms_max = WORKER_ROOMS_MAX },
         .associations = association_thread_link(NULL, 0),
         .histograms = { .forward_seconds = s->latency.histogram },

@@ -17,6 +17,7 @@ struct stage_config {
     const char *offer;      /* a browser's, SDP text */
     struct net_addr listen; /* an address of our own, port 0 */
     size_t rooms, viewers;  /* viewers of each room */
+    size_t participants; /* room for so many at least; more than come, where memory is compared */
     enum udp_backend backend;
     enum seal_profile profile;
     enum seal_choice seal;

@@ -52,7 +52,7 @@ def main():
     for io in ("uring", "epoll"):
         for more in ([], ["--sha1"], ["--no-gso"], ["--seal", "openssl"]):
             f = run("sfud", "--rooms", "2", "--io", io, "--no-bandwidth-control", *more)
-            assert f["forwarded"] > 0 and f["unsent"] == f["send_failed"] == 0, f
+            assert f["forwarded"] > 0 and f["unsent"] == f["send_failed"] == 0 and f["resident_bytes"] > 0, f
             expect(f, "forwarded", f["published"] * VIEWERS, 2 * frame)
             expect(f, "sink_packets", f["sends"], 2 * frame)
             expect(f, "burst_mean", f["datagrams_out"] / f["sends"], 0.01)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The words of ./dev bench that hold calls, as far as they go without servers.
+"""The words of ./dev bench, as far as they go without servers.
 
 test_words.py TOOLS TRACE
 
@@ -15,6 +15,8 @@ sys.path.insert(0, sys.argv[1])
 import bench_call  # noqa: E402
 import bench_clip  # noqa: E402
 import bench_compare  # noqa: E402
+import bench_figures  # noqa: E402
+import bench_grow  # noqa: E402
 import bench_join  # noqa: E402
 import bench_signal  # noqa: E402
 
@@ -127,6 +129,39 @@ def cpu_of_those_who_leave_is_not_that_of_those_who_join():
     assert bench_signal.cpu_until_the_end({"series": series}, "s") == 0.5 + 0.5
 
 
+def a_line_is_found_where_there_is_one():
+    line = bench_figures.fit_line([(x, 3 * x + 7) for x in (10, 100, 2000)], relative=True)
+    assert abs(line["slope"] - 3) < 1e-9 and abs(line["intercept"] - 7) < 1e-6 and line["deviation_max"] < 1e-9, line
+    assert bench_figures.fit_line([(1, 2)]) is None and bench_figures.fit_line([(1, 2), (1, 3)]) is None
+
+
+def a_small_value_off_the_line_is_seen_however_small():
+    points = [(x, 3.0 * x) for x in (10, 20, 500, 1000, 2000)] + [(50, 180.0)]
+    absolute, relative = (bench_figures.fit_line(points, relative=r) for r in (False, True))
+    assert absolute["deviation_at"] != 50 or relative["deviation_max"] < absolute["deviation_max"], (absolute, relative)
+    assert relative["deviation_at"] == 50 and 0.1 < relative["deviation_max"] < 0.2, relative
+
+
+def grown(busy=0.5, taken=100, ns=1000.0, viewers=10):
+    return bench_grow.figures_of(viewers, {
+        "ns_per_packet": ns, "burst_mean": 5.0, "latency_us_p50": 1, "latency_us_p99": 2, "busy": busy, "resident_bytes": 1024 * 7,
+        "packets_in": taken, "published": 100, "unsent": 0, "send_failed": 0, "rx_overflow": 0})
+
+
+def what_one_core_cannot_do_is_no_point_of_the_line():
+    assert abs(grown()["cpu_ms_per_s"] - 2.84) < 1e-9 and grown()["resident_kb"] == 7
+    full, late, good = grown(busy=0.99), grown(taken=90), grown()
+    s = bench_grow.summarise([10, 20, 30], [{10: good, 20: full, 30: good}, {10: good, 20: late, 30: full}, {10: good, 20: good, 30: good}])
+    assert [(p["viewers"], p["rounds"]) for p in s["points"]] == [(10, 3), (30, 2)], s
+    assert [p["viewers"] for p in s["left_out"]] == [20] and s["left_out"][0]["busy"] == 0.5, s
+
+
+def viewers_that_make_no_line_are_refused():
+    for text in ("", "10", "10,", "0,10", "ten,20"):
+        assert "--viewers wants two numbers" in refused("grow", "--viewers", text), text
+    assert "one round at least" in refused("grow", "--rounds", "0")
+
+
 for test in (a_size_that_is_no_number_is_named, a_scenario_that_is_not_there_is_named_before_anything_starts,
              the_clip_has_the_frames_of_the_trace, a_percentile_is_the_upper_end_of_its_bucket_and_no_more_than_the_largest_value,
              a_counter_is_added_up_over_its_labels_and_is_not_another_with_a_longer_name,
@@ -134,5 +169,7 @@ for test in (a_size_that_is_no_number_is_named, a_scenario_that_is_not_there_is_
              the_cost_of_a_packet_is_of_the_server_process_alone,
              a_round_that_lost_packets_or_people_has_no_ratio,
              sizes_that_make_no_rooms_of_ten_are_refused, a_stage_that_nobody_went_through_is_left_out,
-             a_join_is_answered_and_told_to_all_who_were_there, cpu_of_those_who_leave_is_not_that_of_those_who_join):
+             a_join_is_answered_and_told_to_all_who_were_there, cpu_of_those_who_leave_is_not_that_of_those_who_join,
+             a_line_is_found_where_there_is_one, a_small_value_off_the_line_is_seen_however_small,
+             what_one_core_cannot_do_is_no_point_of_the_line, viewers_that_make_no_line_are_refused):
     test()
