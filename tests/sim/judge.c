@@ -45,11 +45,8 @@ static struct judged_source *add_source(struct judge *j, unsigned bot, const str
                                    .kind = s->kind,
                                    .codec = s->kind == MEDIA_VIDEO ? s->clip->codec : CODEC_OPUS,
                                    .layer = s->layer,
-                                   .is_svc = s->svc != NULL,
-                                   .ring = calloc(SENT_RING, sizeof *ret->ring) };
-    check(ret->ring != NULL);
-    for (size_t i = 0; i < SENT_RING; i++)
-        ret->ring[i].seq = -1;
+                                   .is_svc = s->svc != NULL };
+    judge_source_init(ret);
     return ret;
 }
 
@@ -86,27 +83,19 @@ static void on_sent(void *data, unsigned bot, const struct source *s, const stru
     if (source == NULL)
         source = add_source(j, bot, s);
     if (ssrc != s->ssrc) { /* again */
-        struct sent *old = judge_sent_at(source, seq_peek16(&source->unwrapper, p->seq));
-        source->rtx_of[seq % SENT_RING] = p->seq;
-        if (old != NULL && old->stamp_count < ARRAY_LEN(old->stamps))
-            old->stamps[old->stamp_count++] = stamp;
+        judge_source_add_again(source, seq, p->seq, stamp);
         return;
     }
-    int64_t extended = seq_unwrap16(&source->unwrapper, seq);
-    struct sent *sent = &source->ring[(uint64_t)extended & (SENT_RING - 1)];
-    *sent = (struct sent){ .seq = extended,
-                           .timestamp = p->timestamp,
-                           .payload_hash = judge_payload_hash(source->codec, payload),
-                           .stamps = { stamp },
-                           .stamp_count = 1,
-                           .arrived_at = USEC_NEVER,
-                           .frame_number = p->frame_number,
-                           .temporal_id = p->temporal_id,
-                           .spatial_id = p->spatial_id,
-                           .keyframe = p->keyframe,
-                           .frame_start = p->frame_start,
-                           .frame_end = p->frame_end,
-                           .marker = p->marker };
+    struct sent *sent = judge_source_add(source, seq, stamp);
+    sent->timestamp = p->timestamp;
+    sent->payload_hash = judge_payload_hash(source->codec, payload);
+    sent->frame_number = p->frame_number;
+    sent->temporal_id = p->temporal_id;
+    sent->spatial_id = p->spatial_id;
+    sent->keyframe = p->keyframe;
+    sent->frame_start = p->frame_start;
+    sent->frame_end = p->frame_end;
+    sent->marker = p->marker;
     if (s->kind == MEDIA_VIDEO)
         add_references(s, p, sent);
 }
@@ -121,8 +110,8 @@ static struct sent *sent_of(struct judge *j, struct bytes datagram)
     struct judged_source *s = judge_source(j, p.ssrc);
     if (s == NULL)
         return NULL;
-    uint16_t seq = p.ssrc == s->ssrc ? p.seq : s->rtx_of[p.seq % SENT_RING];
-    return judge_sent_at(s, seq_peek16(&s->unwrapper, seq));
+    return p.ssrc == s->ssrc ? judge_sent_at(s, seq_peek16(&s->unwrapper, p.seq))
+                             : judge_source_repeated(s, p.seq);
 }
 
 static void mix(struct judge *j, unsigned bot, struct bytes datagram)
@@ -216,7 +205,7 @@ void judge_free(struct judge *j)
     if (j == NULL)
         return;
     for (unsigned i = 0; i < j->source_count; i++)
-        free(j->sources[i].ring);
+        judge_source_free(&j->sources[i]);
     for (unsigned i = 0; i < j->stream_count; i++)
         free(j->streams[i].ring);
     j->sim->watch = NULL;

@@ -10,13 +10,12 @@ enum { NEIGHBOURS = 32 };
 /* How surely the packet is that one: a clip repeats itself, and much is sent again at one time. */
 enum likeness { NO_LIKENESS, SIMILAR, LIKELY, CERTAIN };
 
-static enum likeness stamp_likeness(const struct sent *p, const struct stamp *stamp)
+static enum likeness stamp_likeness(const struct judged_source *source, const struct sent *p,
+                                    const struct stamp *stamp)
 {
-    for (unsigned i = 0; i < p->stamp_count; i++) {
-        if (stamp_unpack(p->stamps[i]).sent_at == stamp->sent_at)
-            return i == 0 ? CERTAIN : LIKELY;
-    }
-    return SIMILAR;
+    if (stamp_unpack(p->stamp).sent_at == stamp->sent_at)
+        return CERTAIN;
+    return judge_source_was_repeated_at(source, p, stamp->sent_at) ? LIKELY : SIMILAR;
 }
 
 /* Whether a packet from there would be in step with what is known around its place, in numbers and
@@ -40,7 +39,7 @@ static enum likeness likeness_of(const struct judged_stream *s, int64_t seq,
                                  const struct sink_packet *p, const struct judged_source *source,
                                  const struct sent *sent)
 {
-    enum likeness by_stamp = p->has_stamp ? stamp_likeness(sent, &p->stamp) : LIKELY;
+    enum likeness by_stamp = p->has_stamp ? stamp_likeness(source, sent, &p->stamp) : LIKELY;
     return by_stamp == LIKELY && fits(s, seq, p->rtp->timestamp, source, sent) ? CERTAIN : by_stamp;
 }
 

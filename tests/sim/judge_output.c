@@ -69,24 +69,6 @@ static struct judged_stream *add_stream(struct judge *j, unsigned bot, const str
     return s;
 }
 
-/* The lowest and highest number that a publisher has sent with this stamp; false: none. */
-static bool span_of(const struct judged_source *s, uint64_t stamp, int64_t *ret_low,
-                    int64_t *ret_high)
-{
-    bool is_found = false;
-    for (int64_t seq = s->unwrapper.highest; seq > s->unwrapper.highest - SENT_RING; seq--) {
-        const struct sent *p = judge_sent_at(s, seq);
-        for (unsigned i = 0; p != NULL && i < p->stamp_count; i++) {
-            if (p->stamps[i] != stamp)
-                continue;
-            *ret_high = is_found ? *ret_high : seq;
-            *ret_low = seq;
-            is_found = true;
-        }
-    }
-    return is_found;
-}
-
 /* The layers of its camera are in one stream. */
 static bool is_of_svc(const struct judge *j, unsigned bot, enum media_kind kind)
 {
@@ -113,7 +95,8 @@ static void check_gap(struct judge *j, const struct judged_stream *s, int64_t ga
         int64_t low, high, none;
         if (source->bot != a.sender || source->kind != s->kind ||
             (!source->is_svc && source->layer != a.layer) ||
-            !span_of(source, s->top_stamp, &low, &none) || !span_of(source, stamp, &none, &high))
+            !judge_source_span(source, s->top_stamp, &low, &none) ||
+            !judge_source_span(source, stamp, &none, &high))
             continue;
         int64_t missing = 0;
         for (int64_t seq = low; seq < high; seq++) {

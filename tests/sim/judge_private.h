@@ -10,8 +10,7 @@
 #include "rtc/seq.h"
 
 enum {
-    JUDGE_BEHIND = NACK_TRIES_MAX, /* retransmissions of one packet that are told apart */
-    SENT_RING = 4096, /* packets remembered of each source, a power of two */
+    SENT_RING = 4096, /* packets, and retransmissions, remembered of each source; a power of two */
     SOURCES_MAX = 256,
     STREAMS_MAX = 2048,
     OUT_RING = 2048, /* numbers of a stream that are remembered, a power of two */
@@ -22,13 +21,20 @@ struct sent {
     int64_t seq; /* extended; -1: empty */
     uint32_t timestamp;
     uint64_t payload_hash;
-    uint64_t stamps[1 + JUDGE_BEHIND]; /* of the first, and of retransmissions */
-    unsigned stamp_count;
+    uint64_t stamp;
     usec arrived_at; /* at the node; USEC_NEVER: not yet */
     uint16_t frame_number;
     uint16_t references[2]; /* how many frames back those are that it needs; 0: none */
     uint8_t temporal_id, spatial_id;
     bool keyframe, frame_start, frame_end, marker;
+    bool was_repeated;
+};
+
+/* A retransmission. How often a packet may be asked for has no limit that could be relied on: the
+ * end of a stream is suspected anew whenever a packet of another one is missing. */
+struct sent_again {
+    int64_t seq; /* extended, of what it repeats; -1: empty */
+    uint64_t stamp;
 };
 
 struct judged_source {
@@ -39,8 +45,8 @@ struct judged_source {
     uint8_t layer; /* of SVC: the lowest */
     bool is_svc;
     struct seq_unwrapper unwrapper;
-    struct sent *ring;          /* SENT_RING */
-    uint16_t rtx_of[SENT_RING]; /* by RTX number: which number it repeats */
+    struct sent *ring;        /* SENT_RING */
+    struct sent_again *again; /* SENT_RING, by RTX number */
 };
 
 /* What the node sent with one number. */
@@ -86,8 +92,25 @@ struct judged_source *judge_source(struct judge *j, uint32_t ssrc);
 static inline struct sent *judge_sent_at(const struct judged_source *s, int64_t seq)
 {
     struct sent *p = &s->ring[(uint64_t)seq & (SENT_RING - 1)];
-    return p->seq == seq ? p : NULL;
+    return seq >= 0 && p->seq == seq ? p : NULL;
 }
+
+/* judge_source.c: what one publisher's stream has sent. Both rings are made and freed there. */
+void judge_source_init(struct judged_source *s);
+void judge_source_free(struct judged_source *s);
+/* A new packet; what it is, but for its number, is the caller's to fill in. */
+struct sent *judge_source_add(struct judged_source *s, uint16_t seq, uint64_t stamp);
+void judge_source_add_again(struct judged_source *s, uint16_t rtx_seq, uint16_t seq,
+                            uint64_t stamp);
+/* What a retransmission repeats. NULL: forgotten. */
+struct sent *judge_source_repeated(const struct judged_source *s, uint16_t rtx_seq);
+/* A retransmission of the packet left at that time. */
+bool judge_source_was_repeated_at(const struct judged_source *s, const struct sent *p,
+                                  wall_usec sent_at);
+/* The lowest and highest number that was sent with this stamp, not 0, be it again; false: none. */
+bool judge_source_span(const struct judged_source *s, uint64_t stamp, int64_t *ret_low,
+                       int64_t *ret_high);
+
 /* Of a payload without what a forwarder may rewrite. */
 uint64_t judge_payload_hash(enum codec codec, struct bytes payload);
 
