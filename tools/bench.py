@@ -2,7 +2,8 @@
 """./dev bench WORD: what the daemons cost, measured side by side on one machine. See docs/performance.md.
 
 A word is a module bench_<word>.py with add_options(parser) and run(options) -> result, a dict that goes to
-the JSON file; show(result) prints it, plots(result) gives {name: SVG text}.
+the JSON file; show(result) prints it, plots(result) gives {name: SVG text}. One that judges has passed(result), too:
+if that is false, the exit status is 1.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -17,7 +18,7 @@ import sys
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-WORDS = ("forward", "grow", "seal", "compare", "join", "signal")
+WORDS = ("forward", "grow", "seal", "compare", "join", "signal", "soak")
 
 
 def environment():
@@ -58,6 +59,8 @@ def main():
         with open(f"{options.out}/{options.word}-{name}.svg", "w") as f:
             f.write(svg)
     print(f"\nresult and plots: {os.path.relpath(options.out)}/{options.word}*", file=sys.stderr)
+    if hasattr(module, "passed") and not module.passed(result):
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -131,17 +131,36 @@ class Janus:
 
 # ---------------------------------------------------------------- the bots
 
-def hold_call(server, build, scenario, settings):
-    """One run of the bots against a server; its result (docs/loadtest-result.schema.json)."""
-    with tempfile.NamedTemporaryFile(suffix=".json") as out:
+def hold_call(server, build, scenario, settings, meanwhile=lambda: None, every_s=1.0):
+    """One run of the bots against a server; its result (docs/loadtest-result.schema.json).
+
+    meanwhile is called every so many seconds until they have left."""
+    with tempfile.NamedTemporaryFile(suffix=".json") as out, tempfile.TemporaryFile("w+") as said:
         command = [f"{build}/loadtest/conclave-bot", "run", scenario, "--json", out.name, "--quiet", *server.watched()]
         for key, value in settings.items():
             command += ["--set", f"{key}={value}"]
-        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-        if done.returncode not in USABLE:
-            sys.exit(f"bench: {' '.join(command)}: {(done.stderr or done.stdout)[-3000:]}")
+        bots = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        try:
+            look_until_it_ends(bots, meanwhile, every_s)
+        finally:
+            bots.terminate()  # in vain, unless we end early
+            bots.wait()
+        if bots.returncode not in USABLE:
+            said.seek(0)
+            sys.exit(f"bench: {' '.join(command)}: {said.read()[-3000:]}")
         with open(out.name) as f:
             return json.load(f)
+
+
+def look_until_it_ends(process, look, every_s):
+    due = time.monotonic()
+    while process.poll() is None:
+        look()
+        due += every_s
+        try:
+            process.wait(max(due - time.monotonic(), 0))
+        except subprocess.TimeoutExpired:
+            pass
 
 
 def percentile(histogram, percent):

@@ -19,6 +19,7 @@ import bench_figures  # noqa: E402
 import bench_grow  # noqa: E402
 import bench_join  # noqa: E402
 import bench_signal  # noqa: E402
+import bench_soak  # noqa: E402
 
 
 def refused(*words):
@@ -162,6 +163,63 @@ def viewers_that_make_no_line_are_refused():
     assert "one round at least" in refused("grow", "--rounds", "0")
 
 
+def soaked(minutes=10, kb_per_min=0.0, load=0.6, **after):
+    """A soak as run() has it, of which one thing may be wrong."""
+    def one(t, **more):
+        return {"at": 5.0 + t, "rss_kb": 30000 + kb_per_min * t / 60, "cpu": load * t, "threads": 3, "descriptors": 24, "lost": {"lost_total": 7},
+                "participants": 0, "rooms": 0, "encodings": 0, "cached_packets": 0, "associations": 0, **more}
+    return {"before": one(0), "after": one(60 * minutes, **after), "missed": 0, "wanted": 40, "joined": 40,
+            "samples": [one(t, participants=40, descriptors=25) for t in range(0, 60 * minutes + 1, bench_soak.STEP_S)]}
+
+
+def a_soak_that_is_flat_passes_and_memory_that_rises_does_not():
+    assert bench_soak.judge(soaked(), 0.6) == []
+    assert bench_soak.judge(soaked(kb_per_min=60), 0.6) == [] and bench_soak.judge(soaked(minutes=2, kb_per_min=300), 0.6) == []
+    reason, = bench_soak.judge(soaked(kb_per_min=100), 0.6)
+    assert reason == "memory rises: 100 KB/min over the second half, more than 64", reason
+    early = soaked()
+    early["samples"][0]["rss_kb"] = 0  # what is touched at first is no slope
+    assert bench_soak.judge(early, 0.6) == []
+
+
+def a_soak_fails_by_what_is_left_lost_missing_or_idle():
+    for change, reason in (({"descriptors": 25}, "descriptors: 24 before anybody came, 25 when all had left"),
+                           ({"threads": 4}, "threads: 3 before anybody came, 4 when all had left"),
+                           ({"encodings": 2}, "encodings: 2 left when all had left"),
+                           ({"participants": 1}, "participants: 1 left when all had left"),
+                           ({"cached_packets": 9}, "cached_packets: 9 left when all had left"),
+                           ({"lost": {"lost_total": 8, "new_total": 2}}, "lost by sfud: lost_total rose by 1; lost by sfud: new_total rose by 2")):
+        assert "; ".join(bench_soak.judge(soaked(**change), 0.6)) == reason, change
+    assert bench_soak.judge({**soaked(), "missed": 3}, 0.6) == ["bots missed 3 packets that their own sockets did not drop"]
+    assert bench_soak.judge({**soaked(), "joined": 39}, 0.6) == ["1 of 40 did not join"]
+    assert bench_soak.judge(soaked(load=0.5), 0.6) == [] and bench_soak.judge(soaked(load=0.4), 0.6) == [
+        "the media thread was busy 40 % of its time instead of 60 %"]
+    assert "too short" in bench_soak.judge({**soaked(), "samples": soaked()["samples"][:1]}, 0)[0]
+
+
+def rooms_grow_to_the_load_but_not_beyond_what_bots_carry():
+    assert bench_soak.next_rooms(10, 5, 1.05, False) == 10 and bench_soak.next_rooms(10, 5, 0.7, False) == 14
+    assert bench_soak.next_rooms(4, 1, 0.1, False) == 8 and bench_soak.next_rooms(10, 5, 2, False) == 5
+    assert bench_soak.next_rooms(20, 12, 0.9, True) == 16 and bench_soak.next_rooms(12, 12, 1, True) == 6
+    assert bench_soak.next_rooms(1, 1, 1.05, True) == 1
+
+
+def what_bots_dropped_themselves_sfud_did_not_lose():
+    r = result(lost=0.01) | {"tester": {"socket_drops": 8}}
+    assert bench_soak.bots_missed(r) == 2 and bench_soak.bots_missed(r | {"tester": {"socket_drops": 80}}) == 0
+
+
+def counters_of_losses_are_added_up_over_workers_and_told_by_reason():
+    text = ("# TYPE sfud_packets_dropped_total counter\n" "sfud_packets_dropped_total{worker=\"0\",reason=\"full\"} 1\n"
+            "sfud_packets_dropped_total{worker=\"1\",reason=\"full\"} 2\n" "sfud_packets_dropped_total{worker=\"0\",reason=\"muted\"} 5\n"
+            "sfud_udp_dropped_total{worker=\"0\",reason=\"send-failed\"} 4\n" "sfud_participants{worker=\"0\"} 3\n")
+    samples = bench_soak.families(text)
+    assert samples["sfud_participants"] == 3
+    assert bench_soak.lost(samples) == {'sfud_packets_dropped_total{reason="full"}': 3, 'sfud_udp_dropped_total{reason="send-failed"}': 4}
+    for minutes in ("0", "0.1"):
+        assert "--minutes is 0.67 at least" in refused("soak", "--minutes", minutes)
+
+
 for test in (a_size_that_is_no_number_is_named, a_scenario_that_is_not_there_is_named_before_anything_starts,
              the_clip_has_the_frames_of_the_trace, a_percentile_is_the_upper_end_of_its_bucket_and_no_more_than_the_largest_value,
              a_counter_is_added_up_over_its_labels_and_is_not_another_with_a_longer_name,
@@ -171,5 +229,8 @@ for test in (a_size_that_is_no_number_is_named, a_scenario_that_is_not_there_is_
              sizes_that_make_no_rooms_of_ten_are_refused, a_stage_that_nobody_went_through_is_left_out,
              a_join_is_answered_and_told_to_all_who_were_there, cpu_of_those_who_leave_is_not_that_of_those_who_join,
              a_line_is_found_where_there_is_one, a_small_value_off_the_line_is_seen_however_small,
-             what_one_core_cannot_do_is_no_point_of_the_line, viewers_that_make_no_line_are_refused):
+             what_one_core_cannot_do_is_no_point_of_the_line, viewers_that_make_no_line_are_refused,
+             a_soak_that_is_flat_passes_and_memory_that_rises_does_not, a_soak_fails_by_what_is_left_lost_missing_or_idle,
+             rooms_grow_to_the_load_but_not_beyond_what_bots_carry,
+             what_bots_dropped_themselves_sfud_did_not_lose, counters_of_losses_are_added_up_over_workers_and_told_by_reason):
     test()
