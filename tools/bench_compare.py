@@ -1,7 +1,8 @@
-"""Whole calls: the server's CPU per forwarded packet, sfud and Janus under the same bots, in turns.
+"""Whole calls: the server's CPU per forwarded packet, sfud and Janus under the same bots, and a naive loop, in turns.
 
 The bots join, send, receive, decrypt and count; what is compared is the CPU time of the server's process in the
-plateau. Ratios are of one round, medians over rounds; the order changes from round to round.
+plateau. Ratios are of one round, medians over rounds; the order changes from round to round. The naive loop
+(bench_naive.py) then forwards as much as sfud did.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -12,10 +13,13 @@ import tempfile
 
 import bench_call
 import bench_clip
+import bench_naive
 from bench_figures import bars, short, spread, table, with_range
 
 ROOT = bench_call.ROOT
 PROCESS = {"sfud": "sfud-1", "janus": "janus"}
+NAIVE_FIGURES = ("ns_per_packet", "packets_per_s", "cpu_share", "taken", "arrived")
+NAIVE_KEEPS_UP = 0.98
 FIGURES = ("ns_per_packet", "packets_per_s", "cpu_share", "mbit_per_s", "lost", "latency_ms_p99")
 LOSS_MAX = 0.005  # more: the machine did not carry it
 
@@ -73,7 +77,7 @@ def figures_of(result, process):
             "lost": bench_call.lost_share(result), "latency_ms_p99": max(latency, default=0),
             "joined": result["joins"]["joined"], "wanted": result["joins"]["wanted"],
             "tester_share": result["tester"]["cpu_seconds"] / seconds, "tester_saturated": result["tester"]["saturated"],
-            "verdict": result["verdict"], "reasons": result["verdict_reasons"]}
+            "traffic": bench_naive.traffic_of(result), "verdict": result["verdict"], "reasons": result["verdict_reasons"]}
 
 
 def plan(options):
@@ -99,6 +103,11 @@ def one_run(name, size, kind, server, options, seconds, clip):
     return run
 
 
+def naive_run(name, size, run, options, seconds):
+    print(f"  naive: {SCENARIOS[name].title.format(size)}", file=sys.stderr)
+    return bench_naive.run(options.build, run["traffic"], size, name == "viewers", seconds)
+
+
 def summarise(points, rounds):
     summary = []
     for i, (name, size) in enumerate(points):
@@ -106,10 +115,23 @@ def summarise(points, rounds):
         whole = [r for r in runs if all(is_whole(r[kind]) for kind in PROCESS)]
         summary.append({"scenario": name, "size": size, "title": SCENARIOS[name].title.format(size), "rounds_whole": len(whole),
                         **{kind: {f: spread([r[kind][f] for r in runs]) for f in FIGURES} for kind in PROCESS},
-                        "janus_over_sfud": spread([r["janus"]["ns_per_packet"] / r["sfud"]["ns_per_packet"] for r in whole])
-                        if whole else None,
-                        "troubles": sorted({t for r in runs for kind in PROCESS for t in troubles(kind, r[kind])})})
+                        "naive": {f: spread([r["naive"][f] for r in runs]) for f in NAIVE_FIGURES},
+                        "janus_over_sfud": over_sfud("janus", whole),
+                        "naive_over_sfud": over_sfud("naive", [r for r in runs if is_whole(r["sfud"])]),
+                        "troubles": sorted({t for r in runs for kind in PROCESS for t in troubles(kind, r[kind])} |
+                                           {t for r in runs for t in naive_troubles(r["naive"])})})
     return summary
+
+
+def over_sfud(kind, runs):
+    return spread([r[kind]["ns_per_packet"] / r["sfud"]["ns_per_packet"] for r in runs]) if runs else None
+
+
+def naive_troubles(run):
+    if run["taken"] < NAIVE_KEEPS_UP:
+        yield "the naive loop did not keep up with the publishers"
+    if run["arrived"] < NAIVE_KEEPS_UP:
+        yield "receivers of the naive loop did not get all that it sent: what is dropped is cheaper"
 
 
 def is_whole(run):
@@ -129,6 +151,7 @@ def troubles(kind, run):
 def run(options):
     points, (round_count, seconds) = plan(options)
     bench_call.check_build(options.build)
+    bench_naive.check_build(options.build)
     if shutil.which("janus") is None:
         sys.exit("bench: janus is not installed: apt-get install janus")
     rounds = []
@@ -141,17 +164,18 @@ def run(options):
         for i in range(round_count):
             print(f"round {i + 1} of {round_count}", file=sys.stderr)
             order = list(servers) if i % 2 == 0 else list(reversed(servers))
-            rounds.append([{kind: one_run(name, size, kind, servers[kind], options, seconds, clip.name) for kind in order}
-                           for name, size in points])
+            rounds.append([])
+            for name, size in points:
+                runs = {kind: one_run(name, size, kind, servers[kind], options, seconds, clip.name) for kind in order}
+                rounds[-1].append({**runs, "naive": naive_run(name, size, runs["sfud"], options, seconds)})
     return {"workers": options.workers, "seconds": seconds, "cores": os.cpu_count(), "summary": summarise(points, rounds), "rounds": rounds}
 
 
-def ratio(s, round_count):
-    """Of the rounds in which both calls were whole; says so if not all were."""
-    if s["janus_over_sfud"] is None:
+def ratio(of, round_count):
+    """Of the rounds in which the calls were whole; says so if not all were."""
+    if of is None:
         return "no whole call"
-    some = f" in {s['rounds_whole']} rounds" if s["rounds_whole"] < round_count else ""
-    return with_range(s["janus_over_sfud"], "x") + some
+    return with_range(of, "x") + (f" in {of['count']} rounds" if of["count"] < round_count else "")
 
 
 def show(result):
@@ -160,18 +184,18 @@ def show(result):
     rows = []
     for s in result["summary"]:
         pair = [s[kind] for kind in PROCESS]
-        rows.append([s["title"], *(with_range(p["ns_per_packet"]) for p in pair), ratio(s, len(result["rounds"])),
+        rows.append([s["title"], *(with_range(p["ns_per_packet"]) for p in (*pair, s["naive"])),
+                     *(ratio(s[of], len(result["rounds"])) for of in ("janus_over_sfud", "naive_over_sfud")),
                      *(" / ".join(short(p[f]["median"] * scale) for p in pair)
                        for f, scale in (("packets_per_s", 1), ("mbit_per_s", 1), ("cpu_share", 100), ("latency_ms_p99", 1))),
                      " / ".join(f"{100 * p['lost']['max']:.3f}" for p in pair)])
-    print(table(["", "sfud ns", "Janus ns", "Janus / sfud", "packets/s", "Mbit/s", "CPU %", "p99 ms", "lost %, worst"], rows))
+    print(table(["", "sfud ns", "Janus ns", "naive ns", "Janus / sfud", "naive / sfud", "packets/s", "Mbit/s", "CPU %", "p99 ms", "lost %, worst"], rows))
     for s in result["summary"]:
         note = SCENARIOS[s["scenario"]].note
         for line in [*([note] if note else []), *s["troubles"]]:
             print(f"{s['scenario']}: {line}")
 
 
-
 def plots(result):
-    return {"ns": bars("CPU time of the server per packet received", [s["title"] for s in result["summary"]], ["sfud", "Janus"],
-                       [[s[kind]["ns_per_packet"] for s in result["summary"]] for kind in PROCESS], "ns")}
+    return {"ns": bars("CPU time of the server per packet received", [s["title"] for s in result["summary"]], ["sfud", "Janus", "naive"],
+                       [[s[kind]["ns_per_packet"] for s in result["summary"]] for kind in (*PROCESS, "naive")], "ns")}

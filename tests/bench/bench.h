@@ -14,10 +14,12 @@
 struct bench_options {
     struct stage_config stage;
     double warm_up, seconds; /* before, and measured */
-    double speed;            /* of sfud's publishers; 1: real time. The loops get all they take */
-    double burst;            /* bare: packets of one send, on average; 0: a whole frame */
-    const char *device;      /* that drops what viewers are sent */
-    int cpu_others;          /* of everything but the forwarder, or -1 */
+    double speed;            /* of publishers; 1: real time. The loops get all they take … */
+    bool loopback;      /* … but naive with this: in time, to viewers that are sockets here */
+    double fan_out;     /* naive: viewers that get each packet, on average; 0: all of them */
+    double burst;       /* bare: packets of one send, on average; 0: a whole frame */
+    const char *device; /* that drops what viewers are sent */
+    int cpu_others;     /* of everything but the forwarder, or -1 */
 };
 
 static inline void bench_put(json_t *o, const char *key, double value)

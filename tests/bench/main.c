@@ -18,6 +18,8 @@ static const struct option options[] = {
     { "seconds", required_argument, NULL, 's' },
     { "warm-up", required_argument, NULL, 'w' },
     { "speed", required_argument, NULL, 'x' },
+    { "loopback", no_argument, NULL, 'L' },
+    { "fan-out", required_argument, NULL, 'f' },
     { "burst", required_argument, NULL, 'b' },
     { "trace", required_argument, NULL, 't' },
     { "offer", required_argument, NULL, 'o' },
@@ -79,6 +81,12 @@ static bool take_option(struct arguments *a, int option, const char *value)
     case 'x':
         b->speed = strtod(value, NULL);
         return b->speed > 0;
+    case 'L':
+        b->loopback = true;
+        return true;
+    case 'f':
+        b->fan_out = strtod(value, NULL);
+        return b->fan_out > 0;
     case 'b':
         b->burst = strtod(value, NULL);
         return b->burst >= 0;

@@ -82,10 +82,10 @@ static void name_extensions(struct rtp_ext_map *m)
 struct sample {
     usec at;
     double cpu, wait;
-    uint64_t in, out, sends, failed, device;
+    uint64_t in, out, sends, failed, device, arrived, published;
 };
 
-static struct sample take_sample(const struct rig *r, clockid_t clock)
+static struct sample take_sample(const struct rig *r, clockid_t clock, const struct studio *s)
 {
     return (struct sample){ .at = clock_now(),
                             .cpu = machine_cpu_seconds(clock),
@@ -94,6 +94,8 @@ static struct sample take_sample(const struct rig *r, clockid_t clock)
                             .out = r->forwarded,
                             .sends = r->sends,
                             .failed = r->failed,
+                            .arrived = r->arrived,
+                            .published = studio_counters(s)->packets,
                             .device = machine_device_packets(r->options->device) };
 }
 
@@ -109,6 +111,8 @@ static json_t *report(const struct rig *r, const struct rig_loop *loop, const st
     bench_count(ret, "forwarded", a->out, b->out);
     bench_count(ret, "sends", a->sends, b->sends);
     bench_count(ret, "send_failed", a->failed, b->failed);
+    bench_count(ret, "published", a->published, b->published);
+    bench_count(ret, "arrived", a->arrived, b->arrived);
     bench_count(ret, "sink_packets", a->device, b->device);
     bench_judge(ret, cpu, out, out, sends);
     return ret;
@@ -128,15 +132,15 @@ static json_t *measure(struct rig *r, const struct rig_loop *loop, pthread_t thr
     struct studio_config config = { .cameras = &camera,
                                     .sockets = &out,
                                     .count = 1,
-                                    .speed = 1,
-                                    .taken = &r->packets_in,
+                                    .speed = o->loopback ? o->speed : 1,
+                                    .taken = o->loopback ? NULL : &r->packets_in,
                                     .cpu = o->cpu_others };
     struct studio *studio = studio_start(&config);
     check(studio != NULL);
     machine_sleep_until(clock_now() + (usec)(o->warm_up * 1e6));
-    struct sample before = take_sample(r, clock);
+    struct sample before = take_sample(r, clock, studio);
     machine_sleep_until(clock_now() + (usec)(o->seconds * 1e6));
-    struct sample after = take_sample(r, clock);
+    struct sample after = take_sample(r, clock, studio);
     studio_stop(studio);
     close(out);
     camera_done(&camera);

@@ -19,6 +19,7 @@ struct rig {
     _Atomic bool is_stopping;
     /* written by the loop, read by any */
     _Atomic uint64_t packets_in, forwarded, sends, failed;
+    _Atomic uint64_t arrived; /* with viewers that are sockets: what they took */
 };
 
 /* The loop's own state: made and freed by rig_run(), on the thread that runs it. */

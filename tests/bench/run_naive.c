@@ -2,6 +2,7 @@
  * sendto() for each packet and viewer. What every figure of the bench is a ratio to.
  *
  * SPDX-License-Identifier: Apache-2.0 */
+#include "audience.h"
 #include "rig.h"
 
 #include <srtp2/srtp.h>
@@ -15,7 +16,10 @@ struct naive {
     srtp_t from_publisher;
     srtp_t *to_viewers;
     struct sockaddr_in *addresses;
+    struct audience *audience; /* NULL: a device drops what is sent */
     uint16_t seq;
+    size_t next; /* who gets the next packet first … */
+    double owed; /* … and what is left of how many get it */
 };
 
 static bool new_session(const struct seal_master *master, srtp_ssrc_type_t type, srtp_t *ret)
@@ -35,12 +39,16 @@ static bool open_naive(struct rig *r, void *state)
     size_t count = r->options->stage.viewers;
     n->to_viewers = calloc(count, sizeof *n->to_viewers);
     n->addresses = calloc(count, sizeof *n->addresses);
-    bool ok = n->to_viewers != NULL && n->addresses != NULL && srtp_init() == srtp_err_status_ok &&
+    if (r->options->loopback)
+        n->audience = audience_start(count, &r->address, r->options->cpu_others, &r->arrived);
+    bool ok = (n->audience != NULL || !r->options->loopback) && n->to_viewers != NULL &&
+              n->addresses != NULL && srtp_init() == srtp_err_status_ok &&
               new_session(&r->keys.remote, ssrc_any_inbound, &n->from_publisher);
     for (size_t i = 0; ok && i < count; i++) {
         struct dtls_keys keys;
         rig_viewer_keys(i, r->profile, &keys);
-        n->addresses[i] = rig_viewer_address(i);
+        n->addresses[i] =
+            n->audience != NULL ? audience_address(n->audience, i) : rig_viewer_address(i);
         ok = new_session(&keys.local, ssrc_any_outbound, &n->to_viewers[i]);
     }
     if (!ok)
@@ -57,6 +65,7 @@ static void close_naive(struct rig *r, void *state)
         if (n->to_viewers[i] != NULL)
             (void)srtp_dealloc(n->to_viewers[i]);
     }
+    audience_stop(n->audience);
     free(n->to_viewers);
     free(n->addresses);
 }
@@ -85,8 +94,12 @@ static void turn_naive(struct rig *r, void *state)
         return;
     rig_count(&r->packets_in, 1);
     n->seq++;
-    for (size_t i = 0; i < r->options->stage.viewers; i++)
-        forward(r, n, packet, len, i);
+    size_t count = r->options->stage.viewers;
+    n->owed += r->options->fan_out > 0 ? r->options->fan_out : (double)count;
+    for (; n->owed >= 1; n->owed--) {
+        forward(r, n, packet, len, n->next);
+        n->next = (n->next + 1) % count;
+    }
 }
 
 json_t *bench_naive(const struct bench_options *o)

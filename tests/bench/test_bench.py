@@ -63,6 +63,11 @@ def main():
         expect(f, "forwarded", f["packets_in"] * VIEWERS, frame)
         expect(f, "sink_packets", f["sends"], frame)
         expect(f, "burst_mean", burst, 1 if burst > 9 else 0.5)
+    for more, fan_out in ((["--speed", "0.5"], VIEWERS), (["--fan-out", "2.5"], 2.5)):
+        f = run("naive", "--loopback", *more)
+        assert f["published"] > 0 and f["send_failed"] == f["sink_packets"] == 0, f
+        expect(f, "forwarded", f["packets_in"] * fan_out, frame)
+        expect(f, "arrived", f["forwarded"], frame)
     for more in ([], ["--sha1"], ["--seal", "openssl"]):
         f = run("seal", "--seconds", "0.01", "--warm-up", "0", *more)
         assert all(case["ns"] > 0 for case in f["cases"]) and {case["payload"] for case in f["cases"]} == {100, 1100}, f

@@ -18,6 +18,7 @@ import bench_compare  # noqa: E402
 import bench_figures  # noqa: E402
 import bench_grow  # noqa: E402
 import bench_join  # noqa: E402
+import bench_naive  # noqa: E402
 import bench_signal  # noqa: E402
 import bench_soak  # noqa: E402
 
@@ -29,9 +30,9 @@ def refused(*words):
 
 
 def result(lost=0.0, packets=1000, cpu=0.002, joined=3, saturated=False):
-    kind = {"received": {"packets": packets, "bytes": 100 * packets}, "loss": {"expected": packets, "after": lost},
+    kind = {"received": {"packets": packets, "bytes": 100 * packets}, "sent": {"packets": packets // 2, "bytes": 50 * packets}, "loss": {"expected": packets, "after": lost},
             "latency_us": {"count": packets, "p99": 1500}}
-    none = {"received": {"packets": 0, "bytes": 0}, "loss": {"expected": 0, "after": 0.0}, "latency_us": {"count": 0, "p99": 0}}
+    none = {"received": {"packets": 0, "bytes": 0}, "sent": {"packets": 0, "bytes": 0}, "loss": {"expected": 0, "after": 0.0}, "latency_us": {"count": 0, "p99": 0}}
     return {"audio": kind, "video": none, "seconds": {"plateau": 2.0}, "joins": {"joined": joined, "wanted": 3},
             "servers": [{"name": "redis", "cpu_seconds": 9.0}, {"name": "sfud-1", "cpu_seconds": cpu}],
             "tester": {"cpu_seconds": 1.0, "saturated": saturated}, "verdict": "passed", "verdict_reasons": []}
@@ -99,13 +100,24 @@ def the_cost_of_a_packet_is_of_the_server_process_alone():
 def a_round_that_lost_packets_or_people_has_no_ratio():
     good, lossy, short = (bench_compare.figures_of(r, "sfud-1") for r in (result(), result(lost=0.01), result(joined=2)))
     slow = {**good, "ns_per_packet": 10000}
-    s, = bench_compare.summarise([("audio", 3)], [[{"sfud": good, "janus": slow}], [{"sfud": good, "janus": lossy}]])
+    naive = {"ns_per_packet": 20000, "packets_per_s": 1, "cpu_share": 0.1, "taken": 1, "arrived": 1}
+    s, = bench_compare.summarise([("audio", 3)], [[{"sfud": good, "janus": slow, "naive": naive}], [{"sfud": good, "janus": lossy, "naive": naive}]])
     assert s["rounds_whole"] == 1 and abs(s["janus_over_sfud"]["median"] - 5) < 1e-6, s
     assert s["troubles"] == ["janus: more than 0.5 % of the packets lost; a smaller --size helps"], s
-    assert bench_compare.ratio(s, 2) == "5x [5-5] in 1 rounds"
-    s, = bench_compare.summarise([("audio", 3)], [[{"sfud": short, "janus": good}]])
-    assert s["janus_over_sfud"] is None and bench_compare.ratio(s, 1) == "no whole call", s
-    assert "1 of 3 did not join" in s["troubles"][0]
+    assert bench_compare.ratio(s["janus_over_sfud"], 2) == "5x [5-5] in 1 rounds"
+    assert bench_compare.ratio(s["naive_over_sfud"], 2) == "10x [10-10]", s  # the naive loop has no call to lose
+    s, = bench_compare.summarise([("audio", 3)], [[{"sfud": short, "janus": good, "naive": {**naive, "taken": 0.9, "arrived": 0.9}}]])
+    assert s["janus_over_sfud"] is s["naive_over_sfud"] is None and bench_compare.ratio(s["janus_over_sfud"], 1) == "no whole call", s
+    assert "sfud: 1 of 3 did not join" in s["troubles"] and len(s["troubles"]) == 3, s
+
+
+def the_naive_loop_gets_as_many_packets_of_the_size_and_for_as_many_as_the_call_had():
+    traffic = bench_naive.traffic_of(result())
+    assert traffic == {"people": 3, "sent_per_s": 250, "received_per_s": 500, "payload": 100}, traffic
+    options, trace = bench_naive.arguments(traffic, 3, None)
+    assert trace == "100 K\n" and options == ["--viewers", 3, "--fan-out", "2.0000", "--speed", "8.3333"], options
+    assert bench_naive.arguments(traffic, 3, "9 K\n8\n") == (["--viewers", 3], "9 K\n8\n")
+    assert bench_naive.arguments({**traffic, "payload": 1190}, 3, None)[1] == "1150 K\n"  # still one packet
 
 
 def sizes_that_make_no_rooms_of_ten_are_refused():
@@ -226,6 +238,7 @@ for test in (a_size_that_is_no_number_is_named, a_scenario_that_is_not_there_is_
              cpu_time_is_of_a_process_or_of_its_threads_of_a_name,
              the_cost_of_a_packet_is_of_the_server_process_alone,
              a_round_that_lost_packets_or_people_has_no_ratio,
+             the_naive_loop_gets_as_many_packets_of_the_size_and_for_as_many_as_the_call_had,
              sizes_that_make_no_rooms_of_ten_are_refused, a_stage_that_nobody_went_through_is_left_out,
              a_join_is_answered_and_told_to_all_who_were_there, cpu_of_those_who_leave_is_not_that_of_those_who_join,
              a_line_is_found_where_there_is_one, a_small_value_off_the_line_is_seen_however_small,
