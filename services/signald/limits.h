@@ -22,6 +22,12 @@
 /* Own joined event not seen after this: something was lost, read the room again. */
 #define CATCH_UP_TIMEOUT MILLIS(500)
 #define RESUME_WINDOW    SECONDS(30)
+/* By WHIP or WHEP: the node says "disconnected" when it has heard nothing for 5 s, and within 25 s
+ * more whether that ended or the media failed. If neither has come by then, the word was lost. */
+#define DOOR_SILENCE_MAX SECONDS(27)
+/* Who only watches may be that quiet while all is well: checks come every 4 to 6 s (RFC 7675 §5.1),
+ * reports every 2.5 to 7.5 s. Shown as not connected only so long after the node's word. */
+#define DOOR_VIEWER_PATIENCE SECONDS(5)
 /* A reaper gives the owner this much longer before it removes a detached participant. */
 #define REAP_GRACE SECONDS(5)
 /* A signald must be seen gone for this long (its key lives 5 s) before its people are detached. */

@@ -80,6 +80,20 @@ static void on_error(struct session *s, const json_t *m)
     answered(d);
 }
 
+static void on_media(struct session *s, const char *state)
+{
+    struct door *d = s->door;
+    if (strcmp(state, "failed") == 0) {
+        d->is_abandoned = true;
+        d->leave_reason = "lost";
+    } else if (strcmp(state, "connected") == 0) {
+        d->is_silent = false;
+    } else if (!d->is_silent) {
+        d->is_silent = true;
+        d->silent_at = s->hub->now;
+    }
+}
+
 void door_on_message(struct session *s, const json_t *m)
 {
     struct door *d = s->door;
@@ -91,9 +105,8 @@ void door_on_message(struct session *s, const json_t *m)
         on_joined(s, m);
     } else if (d->exchange != NULL && strcmp(op, "error") == 0) {
         on_error(s, m);
-    } else if (strcmp(op, "media") == 0 && state != NULL && strcmp(state, "failed") == 0) {
-        d->is_abandoned = true;
-        d->leave_reason = "lost";
+    } else if (strcmp(op, "media") == 0 && state != NULL) {
+        on_media(s, state);
     }
 }
 
@@ -133,6 +146,59 @@ static void publish_next(struct session *s)
     session_publish(s, (enum source)__builtin_ctz(d->unpublished), publish_done);
 }
 
+static void show_done(struct call *c, const struct answer *a)
+{
+    struct session *s = c->session;
+    struct door *d = s->door;
+    if (d == NULL || c->attempts != s->join_attempt)
+        return;
+    d->is_showing = false;
+    if (a->err == OK) /* or the room does not know us, which its events say as well */
+        return;
+    d->is_shown_away = !d->is_shown_away;
+    d->show_at = s->hub->now + SECONDS(1);
+}
+
+/* With the time, so that any reaper ends it if this process goes meanwhile. */
+static void show(struct session *s, bool is_away)
+{
+    struct hub *h = s->hub;
+    json_t *fields = json_pack("{s:b,s:o}", "connected", !is_away, "detached_at",
+                               is_away ? json_integer(hub_wall_ms(h)) : json_null());
+    check(fields != NULL);
+    char *text = json_dumps(fields, JSON_COMPACT);
+    json_decref(fields);
+    check(text != NULL);
+    struct call *c = hub_call(h, s, show_done);
+    c->attempts = s->join_attempt;
+    s->door->is_shown_away = is_away;
+    s->door->is_showing = true;
+    hub_script(h, c, SCRIPT_UPDATE, s->room_id,
+               json_pack("[sssss]", s->participant, text, "announce", h->options.instance,
+                         h->options.epoch));
+    free(text);
+}
+
+/* Others see that a participant has vanished as they see that a socket has broken. */
+static void show_silence(struct session *s)
+{
+    struct door *d = s->door;
+    usec now = s->hub->now, patience = d->kind == DOOR_WHEP ? DOOR_VIEWER_PATIENCE : 0;
+    if (d->is_silent && now - d->silent_at >= DOOR_SILENCE_MAX) {
+        d->is_silent = false; /* how it ended was lost on the way: the node's answer shows it */
+        s->slots_changed = true;
+    }
+    bool is_away = d->is_silent && now - d->silent_at >= patience;
+    if (is_away != d->is_shown_away && !d->is_showing && s->hub->has_redis && now >= d->show_at)
+        show(s, is_away);
+}
+
+void door_on_picture(struct session *s, bool is_connected)
+{
+    if (!s->door->is_showing)
+        s->door->is_shown_away = !is_connected;
+}
+
 void door_free(struct session *s)
 {
     struct door *d = s->door;
@@ -168,6 +234,7 @@ bool door_on_tick(struct session *s)
     struct door *d = s->door;
     if (s->state == SESSION_JOINED && !d->is_over) {
         publish_next(s);
+        show_silence(s);
         bool drains = s->hub->now >= s->drain_at;
         if (!d->is_abandoned && !drains)
             return false;

@@ -4,8 +4,9 @@
  *   DELETE <session>   ─► exchange ─► the participant leaves, wherever it lives
  *
  * The session goes the way of every other (join.c). Its door takes what a client would be told: it
- * answers the POST, publishes the tracks of the offer, and ends the participant when its media
- * fails, when this process drains, or when somebody removed it. There is no resume: a client whose
+ * answers the POST, publishes the tracks of the offer, shows the participant as not connected while
+ * the node hears nothing of it, and ends it when its media fails, when this process drains, or when
+ * somebody removed it. There is no resume: a client whose
  * connection is lost posts again.
  *
  * SPDX-License-Identifier: Apache-2.0 */
@@ -40,6 +41,12 @@ struct door {
     unsigned unpublished;      /* of these, what the room does not know yet */
     bool is_publishing;        /* a script is under way */
     usec publish_at;
+    /* media, as the node tells and as the room is told: as when a socket breaks */
+    bool is_silent;     /* nothing comes, by the node's last word */
+    usec silent_at;     /* when that was said */
+    bool is_shown_away; /* the room has the participant as not connected */
+    bool is_showing;    /* a script is under way */
+    usec show_at;
     bool is_over;      /* no participant any more: the session may go */
     bool is_abandoned; /* nobody heard the answer, or the media is gone */
     const char *leave_reason;
@@ -76,6 +83,8 @@ void door_on_message(struct session *s, const json_t *message);
 void door_on_close(struct session *s);
 /* May free s: then true. */
 bool door_on_tick(struct session *s);
+/* The room has been read anew, and has the participant so: told again if that is not how it is. */
+void door_on_picture(struct session *s, bool is_connected);
 /* The participant leaves; the door and, in time, s are gone afterwards. */
 void door_leave(struct session *s, const char *reason);
 /* Sets what the session wants to see from who is there. */

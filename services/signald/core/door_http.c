@@ -60,6 +60,8 @@ void exchange_respond(struct exchange *e, struct http_response *r)
         http_response_clear(r);
         return;
     }
+    if (e->hub->options.allowed_origin_count > 0)
+        http_response_header(r, "Vary", "Origin");
     if (e->origin[0] != 0)
         origin_permit(r, e->origin, DOOR_HEADERS_EXPOSED);
     http_response_header(r, "Cache-Control", "no-store");

@@ -430,6 +430,8 @@ static void check_own_state(struct session *s, const struct member *m)
     s->is_moderator = m->is_moderator;
     if (s->state == SESSION_DETACHED && m->is_connected)
         s->is_marked = false; /* the mark was lost */
+    if (s->door != NULL)
+        door_on_picture(s, m->is_connected);
 }
 
 /* After a new picture: are our own people in it, and still ours? */

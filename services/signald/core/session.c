@@ -440,6 +440,12 @@ json_t *session_slots_json(const struct session *s)
     return ret;
 }
 
+/* As others are to see it: nobody hears of the participant for now. */
+static bool is_away(const struct session *s)
+{
+    return s->state == SESSION_DETACHED || (s->door != NULL && s->door->is_shown_away);
+}
+
 static void set_public(const struct session *s, json_t *record)
 {
     if (s->public_json != NULL) {
@@ -452,7 +458,7 @@ static void set_public(const struct session *s, json_t *record)
     }
     json_object_set_new(record, "id", json_string(s->participant));
     json_object_set_new(record, "role", json_string(s->is_moderator ? "moderator" : "member"));
-    json_object_set_new(record, "connected", json_boolean(s->state != SESSION_DETACHED));
+    json_object_set_new(record, "connected", json_boolean(!is_away(s)));
 }
 
 json_t *session_record(const struct session *s)
@@ -465,7 +471,7 @@ json_t *session_record(const struct session *s)
         s->may_subscribe ? 1 : 0, "slots", session_slots_json(s));
     check(record != NULL);
     set_public(s, record);
-    if (s->state == SESSION_DETACHED)
+    if (is_away(s))
         json_object_set_new(record, "detached_at", json_integer(hub_wall_ms(s->hub)));
     if (s->door != NULL)
         json_object_set_new(record, "door",

@@ -285,6 +285,127 @@ static void media_that_fails_ends_the_participant(void **state)
         text(json_object_get(world_audited(&w, "participant.left"), "meta"), "reason"), "lost");
 }
 
+static void the_node_says(const char *state)
+{
+    json_t *p;
+    const char *id, *door = "";
+    json_object_foreach(w.participants, id, p) if (json_object_get(p, "door") != NULL) door = id;
+    json_t *event = json_pack("{s:s,s:s,s:s,s:s}", "op", "transport", "node", "sfud-1",
+                              "participant", door, "state", state);
+    hub_on_media_event(w.hub, "default/r", event);
+    json_decref(event);
+    world_pass(&w, MILLIS(100));
+}
+
+/* What the socket has last been told of whoever came by HTTP. */
+static bool looks_connected(size_t socket)
+{
+    json_t *p = json_object_get(world_last(&w, socket, "participant-updated"), "participant");
+    assert_string_equal(text(p, "name"), "Token Name");
+    return json_is_true(json_object_get(p, "connected"));
+}
+
+static size_t count_of(size_t socket, const char *op)
+{
+    size_t i, count = 0;
+    json_t *m;
+    json_array_foreach(w.sockets[socket].received, i, m) count += strcmp(text(m, "op"), op) == 0;
+    return count;
+}
+
+static void others_see_that_a_publisher_has_vanished_and_is_back(void **state)
+{
+    size_t a = world_open(&w);
+    const char *ada = world_join(&w, a, "Ada");
+    post("/whip/r", PUBLISH);
+    world_pass(&w, MILLIS(200));
+    assert_true(looks_connected(a));
+    the_node_says("disconnected");
+    assert_false(looks_connected(a));
+    json_t *p = json_object_get(world_last(&w, a, "participant-updated"), "participant");
+    assert_int_equal(json_array_size(json_object_get(p, "tracks")), 2); /* the tile stays */
+    const char *id = text(p, "id");
+    assert_true(json_is_integer(
+        json_object_get(json_object_get(w.participants, id), "detached_at"))); /* for the reaper */
+    size_t told = count_of(a, "participant-updated");
+    the_node_says("disconnected");
+    world_pass(&w, SECONDS(10));
+    assert_int_equal(count_of(a, "participant-updated"), told);
+    the_node_says("connected");
+    assert_true(looks_connected(a));
+    assert_null(json_object_get(json_object_get(w.participants, id), "detached_at"));
+    the_node_says("connected");
+    assert_int_equal(count_of(a, "participant-updated"), told + 1);
+    assert_true(json_is_true(
+        json_object_get(json_object_get(w.participants, ada), "connected"))); /* has a socket */
+}
+
+static void a_viewer_who_is_quiet_for_a_moment_does_not_flicker(void **state)
+{
+    size_t a = world_open(&w);
+    world_join(&w, a, "Ada");
+    post("/whep/r", WATCH);
+    world_pass(&w, MILLIS(200));
+    the_node_says("disconnected");
+    world_pass(&w, DOOR_VIEWER_PATIENCE - SECONDS(1));
+    the_node_says("connected");
+    the_node_says("disconnected");
+    world_pass(&w, DOOR_VIEWER_PATIENCE - SECONDS(1));
+    assert_int_equal(count_of(a, "participant-updated"), 0);
+    world_pass(&w, SECONDS(1));
+    assert_false(looks_connected(a));
+}
+
+static void that_they_vanished_is_said_when_redis_can(void **state)
+{
+    size_t a = world_open(&w);
+    world_join(&w, a, "Ada");
+    post("/whip/r", PUBLISH);
+    world_pass(&w, MILLIS(200));
+    w.redis_fails = true;
+    the_node_says("disconnected");
+    world_pass(&w, SECONDS(3));
+    assert_true(looks_connected(a));
+    w.redis_fails = false;
+    world_pass(&w, SECONDS(2));
+    assert_false(looks_connected(a));
+    /* Redis loses its data: they are put back as they are */
+    hub_on_redis(w.hub, false);
+    json_object_clear(w.participants);
+    w.seq = 0;
+    hub_on_redis(w.hub, true);
+    hub_on_subscribed(w.hub, "default/r");
+    world_pass(&w, SECONDS(2));
+    assert_int_equal(json_object_size(w.participants), 2);
+    const char *id;
+    json_t *p;
+    json_object_foreach(w.participants, id, p)
+    {
+        bool is_door = json_object_get(p, "door") != NULL;
+        assert_int_equal(json_is_true(json_object_get(p, "connected")), !is_door);
+        assert_int_equal(json_object_get(p, "detached_at") != NULL, is_door);
+    }
+    the_node_says("connected");
+    assert_true(looks_connected(a));
+}
+
+/* The node's words are hints: "connected" may have been said while nobody heard it. */
+static void who_is_neither_back_nor_failed_in_time_is_asked_for(void **state)
+{
+    size_t a = world_open(&w);
+    world_join(&w, a, "Ada");
+    post("/whip/r", PUBLISH);
+    world_pass(&w, MILLIS(200));
+    the_node_says("disconnected");
+    size_t asked = world_asked(&w, "slots.set");
+    world_pass(&w, DOOR_SILENCE_MAX - SECONDS(1));
+    assert_false(looks_connected(a));
+    assert_int_equal(world_asked(&w, "slots.set"), asked);
+    world_pass(&w, SECONDS(1));
+    assert_true(looks_connected(a));
+    assert_int_equal(world_asked(&w, "slots.set"), asked + 1);
+}
+
 static void a_moderator_may_remove_it(void **state)
 {
     char text_of[128];
@@ -430,6 +551,7 @@ static void only_pages_from_here_and_of_allowed_origins_may_ask(void **state)
         { "https://evil.example", 403, "" },
         { "null", 403, "" },
     };
+    assert_string_equal(header(request(HTTP_METHOD_OPTIONS, "/whep/r", NULL), "Vary"), "");
     w.hub->options.allowed_origins = list;
     w.hub->options.allowed_origin_count = 1;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -438,6 +560,7 @@ static void only_pages_from_here_and_of_allowed_origins_may_ask(void **state)
         size_t x = request(HTTP_METHOD_OPTIONS, "/whep/r", headers);
         assert_int_equal(status(x), cases[i].status);
         assert_string_equal(header(x, "Access-Control-Allow-Origin"), cases[i].permits);
+        assert_string_equal(header(x, "Vary"), "Origin"); /* caches keep the answers apart */
     }
     const char *const foreign[] = { "Authorization",
                                     "Bearer t",
@@ -484,6 +607,10 @@ int main(void)
         DOOR_TEST(what_the_cluster_cannot_do_has_its_status),
         DOOR_TEST(one_address_gets_so_many_doors_and_no_more),
         DOOR_TEST(media_that_fails_ends_the_participant),
+        DOOR_TEST(others_see_that_a_publisher_has_vanished_and_is_back),
+        DOOR_TEST(a_viewer_who_is_quiet_for_a_moment_does_not_flicker),
+        DOOR_TEST(that_they_vanished_is_said_when_redis_can),
+        DOOR_TEST(who_is_neither_back_nor_failed_in_time_is_asked_for),
         DOOR_TEST(a_moderator_may_remove_it),
         DOOR_TEST(a_draining_signald_ends_its_doors),
         DOOR_TEST(a_client_that_does_not_wait_leaves_nothing),

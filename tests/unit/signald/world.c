@@ -232,6 +232,8 @@ static json_t *run(struct world *w, enum script script, const json_t *args)
         j = json_loads(a[1], 0, NULL);
         json_object_update(p, j);
         json_decref(j);
+        if (json_is_null(json_object_get(p, "detached_at")))
+            json_object_del(p, "detached_at");
         if (a[2][0] != 0)
             announce(w, "participant-updated", p);
         return json_pack("{s:b}", "ok", 1);
