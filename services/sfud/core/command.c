@@ -98,7 +98,9 @@ static enum err run(struct worker *w, struct command *c, usec now)
     case COMMAND_SLOTS_SET:
     case COMMAND_TRACK_SET:
         t = transport_find(w, c->room, c->participant);
-        return t == NULL ? ERR_NOT_FOUND : run_for_transport(w, t, c, now);
+        if (t == NULL)
+            return c->kind == COMMAND_TRANSPORT_REMOVE ? OK : ERR_NOT_FOUND;
+        return run_for_transport(w, t, c, now);
     case COMMAND_WALL_SET:
         w->config.wall_minus_now = c->wall_minus_now;
         return OK;

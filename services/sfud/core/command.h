@@ -18,7 +18,7 @@ struct packets_snapshot;
 enum command_kind {
     COMMAND_TRANSPORT_CREATE, /* ERR_FULL, ERR_BAD_STATE (exists), ERR_SYSTEM */
     COMMAND_TRANSPORT_UPDATE, /* more m-lines; those known stay. ERR_NOT_FOUND, ERR_FULL */
-    COMMAND_TRANSPORT_REMOVE, /* ERR_NOT_FOUND */
+    COMMAND_TRANSPORT_REMOVE, /* OK also if it has gone by itself */
     COMMAND_SLOTS_SET,        /* ERR_NOT_FOUND; an old version is OK and ignored */
     COMMAND_TRACK_SET,        /* ERR_NOT_FOUND: no such participant */
     COMMAND_WALL_SET,         /* the wall clock was stepped: new wall_minus_now */

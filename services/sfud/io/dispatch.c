@@ -48,6 +48,12 @@ static void answer_error(struct control *c, const char *id, const char *channel,
     answer(c, id, channel, reply_write_error(id, error, message));
 }
 
+static void answer_ok(struct control *c)
+{
+    count(c, RESULT_OK);
+    answer(c, c->request->id, c->request->reply, reply_write_ok(c->request->id));
+}
+
 static void refuse(struct control *c, const char *error, const char *message)
 {
     const struct request *r = c->request;
@@ -355,7 +361,9 @@ static void on_member_request(struct control *c)
 {
     const struct request *r = c->request;
     struct member *member = members_find(&c->members, r->room, r->participant);
-    if (member == NULL)
+    if (member == NULL && r->op == REQUEST_PARTICIPANT_REMOVE)
+        answer_ok(c); /* signald asks so when it hears from us that the transport has failed */
+    else if (member == NULL)
         refuse(c, "not-found", "no such participant on this node");
     else if (r->op == REQUEST_PARTICIPANT_UPDATE)
         on_update(c, member);

@@ -242,11 +242,21 @@ def errors_have_names(bed):
     assert reply["ok"] is False and reply["error"] == "bad-sdp" and "line 2" in reply["message"]
     assert create(bed, "p_bad", sdp="")[1]["error"] == "bad-sdp"
     who = {"room": "default/standup", "participant": "p_nobody"}
-    assert error("participant.remove", **who) == "not-found"
     assert error("slots.set", **who, version=1, slots=[]) == "not-found"
     assert error("track.set", **who, source="camera", muted=True) == "not-found"
     assert error("participant.remove", room="x", participant="p") == "bad-request"
     assert error("node.reboot") == "bad-request"
+    wait_for("the count", lambda: bed.node()["participants"] == 2)
+
+
+def removing_who_has_gone_already_is_fine(bed):
+    create(bed, "p_brief")
+    who = {"room": "default/standup", "participant": "p_brief"}
+    refused = bed.log_text().count("evt=request.refused")
+    for _ in range(3):
+        assert bed.request("participant.remove", **who)[1]["ok"] is True
+    assert bed.request("participant.remove", room="default/nowhere", participant="p_1")[1]["ok"]
+    assert bed.log_text().count("evt=request.refused") == refused
     wait_for("the count", lambda: bed.node()["participants"] == 2)
 
 
@@ -560,7 +570,7 @@ def main():
         bed.start_sfud()
         bed.wait_subscribed()
         for step in (node_is_registered, create_is_answered, a_repeat_gets_the_same_answer,
-                     errors_have_names, expired_requests_are_dropped,
+                     errors_have_names, removing_who_has_gone_already_is_fine, expired_requests_are_dropped,
                      slots_tracks_updates_and_removal_are_answered, many_rooms_use_all_workers,
                      stray_datagrams_are_counted_drops, a_binding_request_is_answered,
                      statistics_tell_who_is_here, what_is_not_here_is_a_404, many_may_look_at_once,

@@ -800,11 +800,19 @@ static void an_older_slots_set_is_ignored(void **state)
 
 static void commands_for_what_is_not_there_say_so(void **state)
 {
-    struct command c = { .kind = COMMAND_TRANSPORT_REMOVE, .participant = "p_nobody" };
-    assert_int_equal(call_command(&call, &c), ERR_NOT_FOUND);
-    c.kind = COMMAND_SLOTS_SET;
+    struct command c = { .kind = COMMAND_SLOTS_SET, .participant = "p_nobody" };
     assert_int_equal(call_command(&call, &c), ERR_NOT_FOUND);
     assert_int_equal(call_command(&call, &scene.a->command), ERR_BAD_STATE); /* there already */
+}
+
+static void removing_who_has_gone_already_is_fine(void **state)
+{
+    uint64_t there = stat_of(STAT_PARTICIPANTS);
+    struct command c = { .kind = COMMAND_TRANSPORT_REMOVE, .participant = "p_nobody" };
+    assert_int_equal(call_command(&call, &c), OK);
+    snprintf(c.room, sizeof c.room, "default/nowhere");
+    assert_int_equal(call_command(&call, &c), OK);
+    assert_int_equal(stat_of(STAT_PARTICIPANTS), there);
 }
 
 static void a_full_worker_refuses_and_frees_what_it_took(void **state)
@@ -1094,6 +1102,7 @@ int main(void)
         TEST(strangers_are_not_answered),
         TEST(an_older_slots_set_is_ignored),
         TEST(commands_for_what_is_not_there_say_so),
+        TEST(removing_who_has_gone_already_is_fine),
         TEST(a_full_worker_refuses_and_frees_what_it_took),
         TEST(who_never_finishes_the_handshake_is_removed),
         TEST(dtls_from_an_address_without_a_check_is_not_answered),
