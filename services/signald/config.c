@@ -42,11 +42,12 @@ static const char *check_turn(const struct signald_config *c)
     return c->turn_urls.count > ICE_URLS_MAX ? "turn-urls: at most 8" : NULL;
 }
 
-static const char *check_origins(const struct signald_config *c)
+/* Of allowed-origins, the first that is none; NULL: all are good. */
+static const char *bad_origin(const struct signald_config *c)
 {
     for (size_t i = 0; i < c->allowed_origins.count; i++)
         if (!origin_is_valid(c->allowed_origins.items[i]))
-            return "allowed-origins: one is not like https://host[:port]";
+            return c->allowed_origins.items[i];
     return NULL;
 }
 
@@ -63,10 +64,14 @@ static bool validate(void *data, char *ret_why, size_t capacity)
     else if (c->web_root != NULL && !is_readable_directory(c->web_root))
         why = "web-root is not a directory that can be read";
     else
-        why = check_turn(c) != NULL ? check_turn(c) : check_origins(c);
+        why = check_turn(c);
+    const char *origin = bad_origin(c);
     if (why != NULL)
         snprintf(ret_why, capacity, "%s", why);
-    return why == NULL;
+    else if (origin != NULL)
+        snprintf(ret_why, capacity, "allowed-origins: '%.200s' is not like https://host[:port]",
+                 origin);
+    return why == NULL && origin == NULL;
 }
 
 enum config_next signald_config_load(struct signald_config *c, int argc, char *const *argv,

@@ -7,13 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of durations, each a multiple of the one before. */
+static const struct {
+    const char *unit;
+    uint64_t usecs;
+} units[] = { { "us", 1 },           { "ms", 1000 },         { "s", 1000000 },
+              { "m", 60 * 1000000 }, { "h", 3600000000ull }, { "d", 86400000000ull } };
+
 enum err config_parse_duration(const char *text, usec *ret)
 {
-    static const struct {
-        const char *unit;
-        double usecs;
-    } units[] = { { "us", 1 },   { "ms", 1e3 },   { "s", 1e6 },
-                  { "m", 60e6 }, { "h", 3600e6 }, { "d", 86400e6 } };
     size_t digits = strspn(text, "0123456789.");
     if (digits == 0 || digits > 18 || text[0] == '.')
         return ERR_MALFORMED;
@@ -27,7 +29,7 @@ enum err config_parse_duration(const char *text, usec *ret)
     }
     for (size_t i = 0; i < ARRAY_LEN(units); i++) {
         if (strcmp(text + digits, units[i].unit) == 0) {
-            double usecs = number * units[i].usecs;
+            double usecs = number * (double)units[i].usecs;
             if (usecs > 9e15)
                 return ERR_MALFORMED;
             *ret = (usec)llround(usecs);
@@ -128,7 +130,37 @@ static bool in_range(const struct config_option *o, uint64_t value)
     return value >= o->min && (o->max == 0 || value <= o->max);
 }
 
-/* NULL = stored, otherwise what was expected. `kept` lives as long as the config. */
+/* In the largest unit that leaves a whole number. */
+static void print_duration(uint64_t usecs, FILE *out)
+{
+    size_t i = ARRAY_LEN(units) - 1;
+    while (i > 0 && usecs % units[i].usecs != 0)
+        i--;
+    if (usecs == 0)
+        (void)fprintf(out, "0");
+    else
+        (void)fprintf(out, "%llu%s", (unsigned long long)(usecs / units[i].usecs), units[i].unit);
+}
+
+/* What in_range() wants of a number or a duration. */
+static void print_range(const struct config_option *o, FILE *out)
+{
+    if (o->type == CONFIG_UINT) {
+        (void)fprintf(out, "expected a whole number from %llu to %llu", (unsigned long long)o->min,
+                      (unsigned long long)(o->max == 0 ? UINT64_MAX : o->max));
+        return;
+    }
+    (void)fprintf(out,
+                  o->max == 0 ? "expected a duration of at least " : "expected a duration from ");
+    print_duration(o->min, out);
+    if (o->max == 0)
+        return;
+    (void)fprintf(out, " to ");
+    print_duration(o->max, out);
+}
+
+/* NULL = stored, otherwise what was expected; "" = another within the range. `kept` lives as long
+ * as the config. */
 static const char *store(struct config *c, const struct config_option *o, const char *kept)
 {
     struct sockaddr_storage address;
@@ -171,7 +203,7 @@ static const char *store(struct config *c, const struct config_option *o, const 
         if (config_parse_duration(kept, &duration) != OK)
             return "a duration with its unit such as 500ms, 10s, 5m or 24h";
         if (!in_range(o, (uint64_t)duration))
-            return "a duration in the allowed range";
+            return "";
         *(usec *)o->ret = duration;
         return NULL;
     case CONFIG_STRINGS:
@@ -196,13 +228,10 @@ bool config_set(struct config *c, struct config_row *row, const char *text, cons
         return true;
     }
     (void)fprintf(c->err, "%s: bad value for '%s': ", where, o->key);
-    if (o->type == CONFIG_UINT && expected[0] == '\0') {
-        (void)fprintf(c->err, "expected a whole number from %llu to %llu",
-                      (unsigned long long)o->min,
-                      (unsigned long long)(o->max == 0 ? UINT64_MAX : o->max));
-    } else {
+    if (expected[0] == '\0')
+        print_range(o, c->err);
+    else
         (void)fprintf(c->err, "expected %s", expected);
-    }
     if (o->secret)
         (void)fprintf(c->err, "\n");
     else

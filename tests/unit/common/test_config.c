@@ -18,7 +18,7 @@ static struct values {
     uint64_t limit;
     bool guests;
     double load;
-    usec ttl;
+    usec ttl, grace, patience;
     struct config_strings urls, proxies;
 } v;
 
@@ -31,6 +31,8 @@ static const struct config_option options[] = {
     { "guests", CONFIG_BOOL, "true", "Whether.", "Test", &v.guests },
     { "load", CONFIG_DOUBLE, "0.5", "Share.", "Test", &v.load },
     { "token-ttl", CONFIG_DURATION, "15m", "How long.", "Test", &v.ttl },
+    { "grace", CONFIG_DURATION, "3s", "How long.", "Test", &v.grace, .max = SECONDS(90) },
+    { "patience", CONFIG_DURATION, "3s", "How long.", "Test", &v.patience, .min = MILLIS(500) },
     { "turn-urls", CONFIG_STRINGS, NULL, "Where.", "Test", &v.urls },
     { "trusted-proxies", CONFIG_NETWORKS, "127.0.0.0/8,::1", "Who.", "Test", &v.proxies },
 };
@@ -143,6 +145,10 @@ static void errors_in_the_file_name_their_place(void **state)
         { "\n\ntoken:\n  ttl: soon\n", ":4:8: bad value for 'token-ttl': expected a duration with "
                                        "its unit such as 500ms, 10s, 5m or 24h, got "
                                        "'soon'\n" },
+        { "grace: 2m\n",
+          ":1:8: bad value for 'grace': expected a duration from 0 to 90s, got '2m'\n" },
+        { "patience: 1ms\n", ":1:11: bad value for 'patience': expected a duration of at least "
+                             "500ms, got '1ms'\n" },
         { "io: kqueue\n", ":1:5: bad value for 'io': expected auto|uring|epoll, got 'kqueue'\n" },
         { "limit: 1\nlimit: 2\n", ":2:1: this key is here twice\n" },
         { "limit: [1, 2]\n", ":1:8: a list is not expected here\n" },
