@@ -75,6 +75,15 @@ export class Gst {
     return this.find('deleted')?.status ?? 0;
   }
 
+  /** As when its network is cut off, until `goOn`. */
+  vanish(): void {
+    this.process.kill('SIGSTOP');
+  }
+
+  goOn(): void {
+    this.process.kill('SIGCONT');
+  }
+
   /** As when the machine goes: nothing is said. */
   async kill(): Promise<void> {
     const ended = once(this.process, 'exit');

@@ -80,6 +80,12 @@ export class RawClient {
     }
   }
 
+  /** What has come and nobody has asked for. */
+  drain(): Message[] {
+    if (this.problem) throw new Error(`breaks docs/protocol.schema.json: ${this.problem}`);
+    return this.queue.splice(0);
+  }
+
   async closed(ms = 10_000): Promise<number> {
     const deadline = Date.now() + ms;
     while (this.closeCode === undefined && Date.now() < deadline) await new Promise((r) => setTimeout(r, 20));

@@ -77,6 +77,31 @@ test('GStreamer watches a page, and only whom it asked for', async () => {
   await page.close();
 });
 
+test('who publishes by WHIP and vanishes is shown as lost until they are back, and nobody else is', async () => {
+  const room = freshRoom('whip');
+  const witness = await RawClient.connect();
+  await witness.join(room, 'Witness');
+  const page = await Caller.join(room, 'Page', { query: 'res=180' });
+  const [encoder, viewer] = await Promise.all([
+    Gst.start('publish', room, 'Encoder', ['--size', '320x240', '--no-audio']),
+    Gst.start('watch', room, 'Viewer', ['--no-audio']), // sends no checks, and a report every few seconds
+  ]);
+  await expect(page.tile('Encoder')).toHaveAttribute('data-connected', 'true');
+  await expect.poll(() => viewer.watched.frames, { timeout: 30_000 }).toBeGreaterThan(0);
+  encoder.vanish();
+  await expect(page.tile('Encoder')).toHaveAttribute('data-connected', 'false', { timeout: 10_000 }); // 5 s after its last packet
+  await expect(page.tile('Encoder').getByTestId('tile-lost')).toBeVisible();
+  encoder.goOn();
+  await expect(page.tile('Encoder')).toHaveAttribute('data-connected', 'true', { timeout: 5_000 });
+  await expect(page.tile('Encoder').getByTestId('tile-lost')).toHaveCount(0);
+  const told = witness.drain().filter((m) => m.op === 'participant-updated');
+  const lost = told.filter((m) => !m.participant.connected).map((m) => m.participant.name);
+  expect(lost).toEqual(['Encoder']);
+  expect([await viewer.end(), await encoder.end()]).toEqual([200, 200]);
+  witness.close();
+  await page.close();
+});
+
 test('others are told who came by WHIP and that they left; a moderator may remove them', async () => {
   const room = freshRoom('whip');
   const watcher = await RawClient.connect();
