@@ -23,7 +23,7 @@ GROWTH_MAX = 3  # of the number of rooms, at once, while it is looked for
 PEOPLE_MAX = 12000
 FIGURES = ("ns_per_packet", "packets_per_cpu_s", "load", "busy", "burst_mean", "latency_us_p50", "latency_us_p99",
            "latency_us_p999")
-VARIANTS = ("epoll", "openssl", "no-gso", "no-bandwidth-control", "sha1")
+VARIANTS = ("epoll", "openssl", "no-gso", "no-bandwidth-control", "no-window", "sha1")
 MEDIA_THREAD = "sfud-w0"
 IN_NAMESPACE = "CONCLAVE_BENCH_NAMESPACE"
 
@@ -40,12 +40,13 @@ def add_options(parser):
                         help="what encrypts, for sfud and the bare loop")
     parser.add_argument("--no-gso", action="store_true", help="sfud without UDP_SEGMENT")
     parser.add_argument("--no-bandwidth-control", action="store_true", help="sfud's allocator does nothing")
+    parser.add_argument("--no-window", action="store_true", help="sfud never waits for the rest of a frame")
     parser.add_argument("--rooms", type=int, default=0, help="so many rooms, instead of looking for the load")
     parser.add_argument("--profile", action="store_true", help="where sfud's time goes, by perf(1), instead of rounds")
     parser.add_argument("--only", default="", choices=("", "sfud"), help="sfud: without the loops")
     parser.add_argument("--against", default="", metavar="OTHER", help="in each round a second sfud with as many rooms: "
                         "of another build directory, or of this one with one of the options epoll, openssl, "
-                        "no-gso, no-bandwidth-control, sha1")
+                        "no-gso, no-bandwidth-control, no-window, sha1")
 
 
 # ---------------------------------------------------------------- the namespace
@@ -112,6 +113,7 @@ class Bench:
     def choices(self):
         o = self.options
         return {"io": o.io, "sha1": o.sha1, "no-gso": o.no_gso, "no-bandwidth-control": o.no_bandwidth_control,
+                "no-window": o.no_window,
                 "seal": False if o.seal == "auto" else o.seal}  # builds before there was a choice do not know it
 
     def sfud(self, viewers, rooms, seconds, **other):

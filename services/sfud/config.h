@@ -18,6 +18,7 @@ struct sfud_config {
     bool media_tcp;
     uint64_t media_tcp_port; /* announced; 0: the real one */
     usec playout_delay_max;  /* 0: off */
+    usec pass_window;
     const char *io_text;
     enum probe_wish io;
     const char *seal_text;

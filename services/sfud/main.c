@@ -210,6 +210,7 @@ static bool start_thread(struct node *n, size_t i)
                                     .listen = n->listen,
                                     .listen_count = n->listen_count,
                                     .gso = n->io.gso,
+                                    .window = c->pass_window,
                                     .tcp = c->media_tcp,
                                     .worker = { .playout_delay_max = c->playout_delay_max },
                                     .associations = association_thread_link(n->associations, i),

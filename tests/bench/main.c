@@ -30,6 +30,7 @@ static const struct option options[] = {
     { "io", required_argument, NULL, 'i' },
     { "no-gso", no_argument, NULL, 'g' },
     { "no-bandwidth-control", no_argument, NULL, 'n' },
+    { "no-window", no_argument, NULL, 'W' },
     { "sha1", no_argument, NULL, 'h' },
     { "seal", required_argument, NULL, 'e' },
     { 0 },
@@ -115,6 +116,9 @@ static bool take_option(struct arguments *a, int option, const char *value)
         return true;
     case 'n':
         b->stage.no_bandwidth_control = true;
+        return true;
+    case 'W':
+        b->stage.no_window = true;
         return true;
     case 'h':
         b->stage.profile = SEAL_AES_CM_128_HMAC_SHA1_80;

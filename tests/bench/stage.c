@@ -313,6 +313,7 @@ static bool start_sfud(struct stage *s)
         .listen = &s->config.listen,
         .listen_count = 1,
         .gso = !s->config.no_gso,
+        .window = s->config.no_window ? 0 : MILLIS(2),
         .worker = { .random = { 1, 2, 3, 4 },
                     .no_bandwidth_control = s->config.no_bandwidth_control,
                     .seal = s->engine,

@@ -21,7 +21,7 @@ struct stage_config {
     enum udp_backend backend;
     enum seal_profile profile;
     enum seal_choice seal;
-    bool no_gso, no_bandwidth_control;
+    bool no_gso, no_bandwidth_control, no_window;
     int cpu; /* of the media thread, or -1 */
     const struct trace *trace;
 };

@@ -403,6 +403,7 @@ void ingress_rtp(struct worker *w, struct transport *t, const struct datagram *d
     p->format = *a.format;
     p->payload_type = a.format->payload_type;
     p->payload = a.payload;
+    w->has_sound |= !a.encoding->is_video;
     p->ext = a.ext;
     p->arrival = d->arrival;
     if (a.encoding->has_nack)

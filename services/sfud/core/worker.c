@@ -258,6 +258,12 @@ bool worker_wants_flush(const struct worker *w)
            w->control.scratch_used >= CONTROL_SCRATCH_BYTES / 4 * 3;
 }
 
+bool worker_may_wait(const struct worker *w)
+{
+    return w->packet_count > 0 && !w->has_sound && !worker_wants_flush(w) &&
+           !w->packets[w->packet_count - 1].marker;
+}
+
 /* False: `out` is full. */
 static bool flush_control(struct worker *w, struct outbox *out)
 {
@@ -355,6 +361,7 @@ void worker_pass_end(struct worker *w)
     w->waiting_last = 0;
     w->queue_used = 0;
     w->packet_count = 0;
+    w->has_sound = false;
     stats_set(&w->stats, STAT_CACHED_PACKETS, w->payloads.live);
     stats_set(&w->stats, STAT_ENCODINGS, w->encodings.live);
 }

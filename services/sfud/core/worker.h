@@ -11,6 +11,7 @@
  *     for each notice:    worker_notice(w, &notice, now);
  *     for each datagram:  worker_receive(w, &datagram, now);      (at most PASS_DATAGRAMS_MAX;
  *                                                 stop early if worker_wants_flush(w))
+ *     under load, for a short time while worker_may_wait(w): wait for datagrams, and take them
  *     if (now >= worker_next_deadline(w)) worker_tick(w, now);
  *     while (worker_flush(w, now, &out)) { send all of out; outbox_clear(&out); }
  *     send all of out; outbox_clear(&out);
@@ -73,6 +74,10 @@ bool worker_knows_address(const struct worker *w, const struct net_addr *addr);
 
 /* True when the queues are so full that the pass should be flushed and ended now. */
 bool worker_wants_flush(const struct worker *w);
+
+/* True when the newest packet of the pass is not the last one of its frame, and nothing is there
+ * that should not wait: the pass may take in more before it is flushed (window.h). */
+bool worker_may_wait(const struct worker *w);
 
 /* Seals what waits, viewer by viewer. True: `out` is full, send it, clear it, call again. False:
  * nothing is left (what is in `out` still has to be sent). */

@@ -123,7 +123,6 @@ static void epoll_wait_pass(struct udp *u, usec deadline)
     struct epoll_backend *b = u->backend;
     if (b->handed < b->taken || u->received.at < u->received.len)
         return; /* the pass before left some */
-    b->taken = b->handed = 0;
     struct epoll_event events[EVENTS];
     usec left = deadline - clock_now();
     int n = wait_events(b, events, EVENTS, MAX(0, MIN(left, SECONDS(60))));
@@ -155,7 +154,9 @@ static bool epoll_next_buffer(struct udp *u)
 
 static void epoll_pass_end(struct udp *u)
 {
-    (void)u; /* slots are reused by the next wait, once all of them were handed over */
+    struct epoll_backend *b = u->backend;
+    if (b->handed == b->taken && u->received.at >= u->received.len)
+        b->taken = b->handed = 0; /* else those that are left come first in the next pass */
 }
 
 /* Sends headers [0, count), all of one socket. */

@@ -246,6 +246,10 @@ struct stats *stats_new(struct metrics *metrics, size_t worker_count)
             metrics, "sfud_forward_seconds",
             "Time from a datagram's arrival in the kernel to the last send of its pass.", labels,
             seconds_bounds, ARRAY_LEN(seconds_bounds));
+        s->workers[i].histograms.window_seconds = metrics_histogram(
+            metrics, "sfud_window_seconds",
+            "Time that a pass of a media thread waited for the rest of a frame (pass-window).",
+            labels, seconds_bounds, ARRAY_LEN(seconds_bounds));
     }
     s->handshake_seconds =
         metrics_histogram(metrics, "sfud_handshake_seconds",

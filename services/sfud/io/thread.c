@@ -3,6 +3,7 @@
 
 #include "common/os/clock.h"
 #include "common/os/log.h"
+#include "core/window.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -35,6 +36,8 @@ struct media_thread {
     struct udp_failure failure;
     _Atomic bool is_stopping;
     usec arrivals[PASS_DATAGRAMS_MAX]; /* of this pass */
+    struct window window;
+    usec ended_at; /* the last pass */
     /* control's */
     clockid_t cpu_clock;
     double cpu_seconds_seen;
@@ -87,9 +90,17 @@ static void take_notices(struct media_thread *t, usec now)
     inbox_wake(&t->inbox); /* there may be more */
 }
 
-static size_t take_datagrams(struct media_thread *t, usec now)
+/* True: there are events for control. */
+static bool take_control(struct media_thread *t, usec now)
 {
-    size_t count = 0;
+    bool has_events = take_commands(t, now);
+    take_notices(t, now);
+    return has_events;
+}
+
+/* Returns how many there are in this pass, `count` of them from before. */
+static size_t take_datagrams(struct media_thread *t, size_t count, usec now)
+{
     struct datagram d;
     while (t->tcp != NULL && !worker_wants_flush(t->worker) && tcp_next(t->tcp, &d)) {
         t->arrivals[count++] = d.arrival;
@@ -100,6 +111,23 @@ static size_t take_datagrams(struct media_thread *t, usec now)
         worker_receive(t->worker, &d, now);
     }
     return count;
+}
+
+/* Under load, waits for the rest of a frame: see window.h. Returns for how long. */
+static usec take_rest(struct media_thread *t, size_t *count, usec now)
+{
+    usec began = now, until = MIN(now + window_length(&t->window), worker_next_deadline(t->worker));
+    while (now < until && worker_may_wait(t->worker)) {
+        size_t before = *count;
+        udp_wait(t->udp, MIN(until, now + WINDOW_GAP));
+        now = clock_now();
+        *count = take_datagrams(t, *count, now);
+        if (*count == before)
+            break;
+    }
+    if (now > began && t->config.histograms.window_seconds != NULL)
+        metric_observe(t->config.histograms.window_seconds, (double)(now - began) / 1e6);
+    return now - began;
 }
 
 static bool flush(struct media_thread *t, usec now)
@@ -116,9 +144,8 @@ static bool flush(struct media_thread *t, usec now)
     return any;
 }
 
-static void measure(struct media_thread *t, usec start, size_t count, bool has_sent)
+static void measure(struct media_thread *t, usec start, usec end, size_t count, bool has_sent)
 {
-    usec end = clock_now();
     const struct thread_histograms *h = &t->config.histograms;
     if (h->pass_seconds != NULL && (count > 0 || has_sent))
         metric_observe(h->pass_seconds, (double)(end - start) / 1e6);
@@ -140,12 +167,16 @@ static void pass(struct media_thread *t)
 {
     usec tcp_at = t->tcp != NULL ? tcp_deadline(t->tcp) : USEC_NEVER;
     udp_wait(t->udp, MIN(worker_next_deadline(t->worker), tcp_at));
-    usec now = clock_now();
+    usec start = clock_now(), now = start;
     if (t->tcp != NULL)
         tcp_begin(t->tcp, now, udp_watch_is_ready(t->udp));
-    bool has_events = take_commands(t, now);
-    take_notices(t, now);
-    size_t count = take_datagrams(t, now);
+    bool has_events = take_control(t, now);
+    size_t count = take_datagrams(t, 0, now);
+    usec for_rest = take_rest(t, &count, now);
+    if (for_rest > 0) {
+        now += for_rest;
+        has_events |= take_control(t, now); /* whose wake-up may have ended the wait */
+    }
     if (now >= worker_next_deadline(t->worker))
         worker_tick(t->worker, now);
     bool has_sent = flush(t, now);
@@ -154,7 +185,11 @@ static void pass(struct media_thread *t)
     has_events |= hand_over_events(t);
     if (has_events)
         inbox_notify(&t->inbox);
-    measure(t, now, count, has_sent);
+    usec end = clock_now();
+    usec slept = start - t->ended_at + for_rest;
+    window_on_pass(&t->window, slept, end - t->ended_at - slept);
+    t->ended_at = end;
+    measure(t, start, end, count, has_sent);
 }
 
 static void name_and_pin(const struct media_thread *t)
@@ -249,6 +284,8 @@ static void *run(void *arg)
     struct media_thread *t = arg;
     name_and_pin(t);
     t->open_error = open_all(t);
+    window_init(&t->window, t->config.window);
+    t->ended_at = clock_now();
     bool is_open = t->open_error == OK;
     (void)sem_post(&t->opened);
     while (is_open && !is_done(t))

@@ -20,6 +20,7 @@ struct thread_histograms {
     struct metric_histogram *pass_seconds;    /* awake, from arrival of the first to the end */
     struct metric_histogram *forward_seconds; /* per datagram: arrival in the kernel to the last
                                                * send of its pass */
+    struct metric_histogram *window_seconds;  /* what passes waited for the rest of a frame */
 };
 
 struct thread_config {
@@ -29,6 +30,7 @@ struct thread_config {
     const struct net_addr *listen; /* port included; borrowed during thread_start() */
     size_t listen_count;
     bool gso;
+    usec window;                           /* see core/window.h */
     bool tcp;                              /* ICE-TCP too, at the ports of the UDP sockets */
     struct worker_config worker;           /* wall_minus_now is filled in by the thread */
     struct association_link *associations; /* this worker's; borrowed */

@@ -85,7 +85,8 @@ bool udp_watch_is_ready(const struct udp *u);
 
 /* Sleeps until a datagram has arrived, wake_fd is readable, or `deadline` on the monotonic clock;
  * at once if it is past or something is left from the pass before. Takes what has arrived, up to
- * the receive buffers there are, and reads wake_fd empty. May return early with nothing. */
+ * the receive buffers there are, and reads wake_fd empty. May return early with nothing. May be
+ * called again in the same pass, for more. */
 void udp_wait(struct udp *u, usec deadline);
 /* The next datagram taken. Its data lives until udp_pass_end(). False when there is none. */
 bool udp_next(struct udp *u, struct datagram *ret);

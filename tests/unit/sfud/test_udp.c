@@ -112,6 +112,31 @@ static void receive(struct udp *u, size_t want, struct tally *t)
     assert_int_equal(t->count, want);
 }
 
+/* What came first is still there when more has been waited for. */
+static void a_pass_may_wait_again_for_more(void **state)
+{
+    struct fixture f;
+    const uint8_t *data[2] = { NULL, NULL };
+    open_pair(&f, *(enum udp_backend *)*state, any_v4(), false, false);
+    struct net_addr to = udp_bound(f.udp[1], 0);
+    usec end = clock_now() + PATIENCE;
+    for (size_t i = 0; i < ARRAY_LEN(data); i++) {
+        struct outbox *o = udp_outbox(f.udp[0]);
+        put(o, &to, 0, 100, 100, (uint8_t)(50 + i));
+        udp_send(f.udp[0], o);
+        for (struct datagram d; data[i] == NULL && clock_now() < end;) {
+            udp_wait(f.udp[1], end);
+            if (udp_next(f.udp[1], &d))
+                data[i] = d.data;
+        }
+        assert_non_null(data[i]);
+    }
+    assert_int_equal(data[0][0], 50);
+    assert_int_equal(data[1][0], 51);
+    udp_pass_end(f.udp[1]);
+    close_pair(&f);
+}
+
 static void expect_sizes(enum udp_backend backend, bool gso, bool gro)
 {
     struct fixture f;
@@ -382,6 +407,7 @@ int main(void)
         BOTH(ipv6_works_like_ipv4),
         BOTH(every_datagram_arrives_over_many_passes),
         BOTH(what_a_pass_does_not_take_comes_in_the_next),
+        BOTH(a_pass_may_wait_again_for_more),
         BOTH(answers_leave_from_the_address_that_was_asked),
         BOTH(a_wake_up_ends_the_wait_each_time),
         BOTH(the_wait_ends_at_the_deadline),
