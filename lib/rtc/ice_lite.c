@@ -195,6 +195,19 @@ static enum err refuse(struct ice_lite *ice, const struct stun_message *m, uint1
     return e == OK ? why : e;
 }
 
+/* Copies of a request have its transaction id (RFC 8489 §6.2.1), and nobody else can make one that
+ * is authenticated. */
+static bool was_seen(struct ice_lite *ice, const struct stun_transaction *t)
+{
+    uint32_t id = load_be32(t->id) ^ load_be32(t->id + 4) ^ load_be32(t->id + 8);
+    for (size_t i = 0; i < MIN(ice->seen_count, (uint32_t)ICE_SEEN_MAX); i++) {
+        if (ice->seen[i] == id)
+            return true;
+    }
+    ice->seen[ice->seen_count++ % ICE_SEEN_MAX] = id;
+    return false;
+}
+
 static enum err handle_request(struct ice_lite *ice, const struct stun_message *m,
                                const struct net_addr *from, usec now, struct writer *response,
                                enum ice_event *ret)
@@ -219,6 +232,10 @@ static enum err handle_request(struct ice_lite *ice, const struct stun_message *
     enum err e = stun_write_success(&m->transaction, from, password, response);
     if (e != OK)
         return e;
+    if (was_seen(ice, &m->transaction)) {
+        *ret = ICE_EVENT_REPEATED;
+        return OK;
+    }
     if (is_next)
         adopt_next(ice);
     *ret = note_check(ice, m, from, now);
@@ -247,8 +264,8 @@ void ice_lite_on_authentic(struct ice_lite *ice, const struct net_addr *from, us
 {
     for (int i = 0; i < ice->remote_count; i++) {
         struct ice_remote *r = &ice->remotes[i];
-        if (r->expires_at - now < ICE_CONSENT_TIMEOUT / 2 && r->generation == ice->generation &&
-            net_addr_equal(&r->addr, from))
+        if (r->expires_at - now <= ICE_CONSENT_TIMEOUT - SECONDS(1) &&
+            r->generation == ice->generation && net_addr_equal(&r->addr, from))
             r->expires_at = now + ICE_CONSENT_TIMEOUT;
     }
 }

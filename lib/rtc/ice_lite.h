@@ -15,6 +15,9 @@
  * again: an address that is checked takes the place of a selected one that has been silent for
  * ICE_SILENT_TIME.
  *
+ * Whoever can listen could send a recorded check again, from anywhere. So the newest transactions
+ * are remembered: a copy of one is answered, as the copy of a request must be, and changes nothing.
+ *
  * Rules for the caller: DTLS and SRTP are accepted only from addresses for which
  * ice_lite_is_valid() is true; media is sent to ice_lite_selected(); DTLS answers go where the DTLS
  * came from.
@@ -30,7 +33,8 @@
 #define ICE_UFRAG_LEN       8  /* of the ones we make: 48 bits */
 #define ICE_PWD_LEN         24 /* 144 bits; RFC 8445 wants 128 */
 #define ICE_RANDOM_LEN      (ICE_UFRAG_LEN + ICE_PWD_LEN)
-#define ICE_REMOTE_MAX      8 /* remote addresses remembered; the stalest makes room */
+#define ICE_REMOTE_MAX      8  /* remote addresses remembered; the stalest makes room */
+#define ICE_SEEN_MAX        32 /* transactions remembered: a browser's last minute */
 #define ICE_CONSENT_TIMEOUT SECONDS(30)
 #define ICE_OVERLAP_TIME    SECONDS(3) /* old addresses after a restart: what is on its way */
 #define ICE_SILENT_TIME     SECONDS(7) /* consent is asked for every 4 to 6 s (RFC 7675 §5.1) */
@@ -46,6 +50,7 @@ enum ice_event {
     ICE_EVENT_VALIDATED, /* `from` of this request is a valid address for the first time */
     ICE_EVENT_SELECTED,  /* ice_lite_selected() changed (its address may be new and valid, too;
                           * from tick: or there is none) */
+    ICE_EVENT_REPEATED,  /* a copy of a check that came before: says nothing of its sender */
     ICE_EVENT_EXPIRED,   /* consent is gone; from tick only, once; close the transport */
 };
 
@@ -71,7 +76,9 @@ struct ice_lite {
     int8_t selected; /* index into remotes, or -1 */
     uint8_t generation;
     bool expired;
-    usec started_at; /* init or restart: a check must come in ICE_CONSENT_TIMEOUT */
+    usec started_at;             /* init or restart: a check must come in ICE_CONSENT_TIMEOUT */
+    uint32_t seen[ICE_SEEN_MAX]; /* of transaction ids, a ring */
+    uint32_t seen_count;
     uint64_t request_count;
     uint64_t rejected_count; /* authentication, format, role */
 };
@@ -105,7 +112,7 @@ MUST_USE enum err ice_lite_receive(struct ice_lite *ice, const struct stun_messa
 
 /* An authenticated packet (SRTP, SRTCP) came from there. It says no less than a check does that the
  * participant is there, and not every agent goes on checking (those of RFC 5245 send indications):
- * an address whose consent would end soon keeps it. */
+ * it renews the consent of its address, to the second. */
 void ice_lite_on_authentic(struct ice_lite *ice, const struct net_addr *from, usec now);
 
 /* Whether a check came then or later. */

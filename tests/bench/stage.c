@@ -190,7 +190,9 @@ static void send_check(struct stage *s, const struct person *p)
                               .priority = 1,
                               .tie_breaker = 7,
                               .use_candidate = true };
+    static uint32_t transaction;
     store_be32(b.transaction.id, p->number);
+    store_be32(b.transaction.id + 4, transaction++);
     check(stun_write_request(&b, &w) == OK);
     struct bytes data = bytes_of(packet, writer_len(&w));
     if (p->socket >= 0)

@@ -29,6 +29,7 @@ static size_t write_check(struct reader *r, uint8_t *buffer, size_t capacity)
         .use_candidate = (flags & 2) != 0,
         .controlled = (flags & 4) != 0,
     };
+    b.transaction.id[0] = reader_u8(r);
     struct writer w = writer_of(buffer, capacity / 2);
     check(stun_write_request(&b, &w) == OK);
     return writer_len(&w);
@@ -45,7 +46,7 @@ static void receive(struct ice_lite *ice, struct bytes packet, uint8_t host, use
     enum ice_event event = ICE_EVENT_NONE;
     enum err e = ice_lite_receive(ice, &m, &from, now, &response, &event);
     check(e != ERR_FULL);
-    if (e == OK && m.class == STUN_REQUEST)
+    if (e == OK && m.class == STUN_REQUEST && event != ICE_EVENT_REPEATED)
         check(ice_lite_is_valid(ice, &from) && ice_lite_deadline(ice) > now);
     if (event == ICE_EVENT_SELECTED)
         check(net_addr_equal(ice_lite_selected(ice), &from));

@@ -92,7 +92,7 @@ static void refresh_pictures(struct worker *w, const struct transport *t, usec n
 
 enum err transport_receive_check(struct worker *w, struct transport *t,
                                  const struct stun_message *m, const struct net_addr *from,
-                                 usec now, struct writer *response)
+                                 usec now, struct writer *response, bool *ret_is_new)
 {
     char old[ICE_UFRAG_MAX + 1];
     memcpy(old, t->ice.local.ufrag, sizeof old);
@@ -105,5 +105,6 @@ enum err transport_receive_check(struct worker *w, struct transport *t,
         refresh_pictures(w, t, now);
     if (err == OK)
         worker_wake(w, t->self, ice_lite_deadline(&t->ice));
+    *ret_is_new = m->class == STUN_REQUEST && event != ICE_EVENT_REPEATED;
     return err;
 }

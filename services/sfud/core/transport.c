@@ -78,6 +78,15 @@ static void forget_invalid_addresses(struct worker *w, struct transport *t)
     }
 }
 
+/* Who checks is heard of every few seconds. Who does not, and only watches, sends nothing between
+ * two reports (RFC 3550 §6.2: 5 s, and up to half as much again). */
+static usec disconnected_at(const struct transport *t)
+{
+    bool checks = ice_lite_is_checked(&t->ice, t->authenticated_at - TRANSPORT_UNCHECKED_TIME);
+    return t->authenticated_at +
+           (checks ? TRANSPORT_DISCONNECTED_TIME : TRANSPORT_UNCHECKED_DISCONNECTED_TIME);
+}
+
 /* A port that a NAT gave to somebody else before is theirs no more. But a check proves only that
  * its sender knows a password, not that the source address is theirs: what an owner uses who is
  * heard of stays the owner's. (The other comes in when the owner is silent, and checks again until
@@ -88,8 +97,7 @@ static bool take_address_over(struct worker *w, const struct net_addr *addr, use
     if (owner == NULL)
         return true;
     const struct transport_address *used = transport_destination(owner);
-    if (used != NULL && net_addr_equal(&used->addr, addr) &&
-        now - owner->authenticated_at < TRANSPORT_DISCONNECTED_TIME) {
+    if (used != NULL && net_addr_equal(&used->addr, addr) && now < disconnected_at(owner)) {
         stats_count(&w->stats, STAT_DROP_ADDRESS);
         return false;
     }
@@ -514,7 +522,8 @@ void transport_on_stun(struct worker *w, struct transport *t, const struct stun_
     if (at == NULL)
         return;
     struct writer response = writer_of(at, STUN_MESSAGE_MAX);
-    enum err err = transport_receive_check(w, t, m, &d->from, now, &response);
+    bool is_new;
+    enum err err = transport_receive_check(w, t, m, &d->from, now, &response, &is_new);
     worker_record(w, t->self, PACKET_IN, PACKET_STUN, &d->from, bytes_of(d->data, d->len), d->len);
     if (!response.failed && writer_len(&response) > 0) {
         worker_record(w, t->self, PACKET_OUT, PACKET_STUN, &d->from,
@@ -525,7 +534,7 @@ void transport_on_stun(struct worker *w, struct transport *t, const struct stun_
         stats_count(&w->stats, STAT_DROP_STUN);
         return;
     }
-    if (m->class != STUN_REQUEST)
+    if (!is_new)
         return;
     transport_on_authentic(w, t, now);
     if (ice_lite_is_valid(&t->ice, &d->from) && !keep_address(w, t, &from, now))
@@ -588,15 +597,6 @@ static usec patience_ends(const struct transport *t)
     if (t->state == TRANSPORT_CONNECTED)
         return MAX(t->authenticated_at, restarted_at) + TRANSPORT_FAILED_TIME;
     return MIN(restarted_at, t->created_at + TRANSPORT_CONNECT_TIMEOUT) + TRANSPORT_CONNECT_TIMEOUT;
-}
-
-/* Who checks is heard of every few seconds. Who does not, and only watches, sends nothing between
- * two reports (RFC 3550 §6.2: 5 s, and up to half as much again). */
-static usec disconnected_at(const struct transport *t)
-{
-    bool checks = ice_lite_is_checked(&t->ice, t->authenticated_at - TRANSPORT_UNCHECKED_TIME);
-    return t->authenticated_at +
-           (checks ? TRANSPORT_DISCONNECTED_TIME : TRANSPORT_UNCHECKED_DISCONNECTED_TIME);
 }
 
 /* How long nothing was heard decides; returns when that could change next. */

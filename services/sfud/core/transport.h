@@ -183,9 +183,10 @@ void transport_forget_ufrags(struct worker *w, struct transport *t);
  * ERR_BAD_STATE if the ufrag is another's. */
 MUST_USE enum err transport_restart_ice(struct worker *w, struct transport *t,
                                         const struct transport_params *params, usec now);
-/* ice_lite_receive(), and the old ufrag goes with the first check that uses the new one. */
+/* ice_lite_receive(), and the old ufrag goes with the first check that uses the new one.
+ * *ret_is_new: on OK, whether it was a check, and no copy of one that came before. */
 MUST_USE enum err transport_receive_check(struct worker *w, struct transport *t,
                                           const struct stun_message *m, const struct net_addr *from,
-                                          usec now, struct writer *response);
+                                          usec now, struct writer *response, bool *ret_is_new);
 
 #endif

@@ -13,12 +13,14 @@ struct fixture {
     struct ice_credentials next;
     usec now;
     enum ice_event event;
+    uint32_t transaction; /* of the newest check */
     uint8_t answer[STUN_MESSAGE_MAX];
     size_t answer_len;
 };
 
 struct check_options {
     bool nominate, controlled;
+    bool is_copy; /* of the newest check */
     const struct ice_credentials *credentials;
     const char *remote, *password;
 };
@@ -65,6 +67,7 @@ static enum err send_check(struct fixture *f, uint8_t n, struct check_options o)
     uint8_t name_buffer[64], buffer[STUN_MESSAGE_MAX];
     struct writer name = writer_of(name_buffer, sizeof name_buffer);
     writer_printf(&name, "%s:%s", c->ufrag, o.remote == NULL ? "peer" : o.remote);
+    f->transaction += !o.is_copy;
     struct stun_binding b = {
         .transaction = { "transaction!" },
         .username = bytes_of(name_buffer, writer_len(&name)),
@@ -73,6 +76,7 @@ static enum err send_check(struct fixture *f, uint8_t n, struct check_options o)
         .use_candidate = o.nominate,
         .controlled = o.controlled,
     };
+    store_be32(b.transaction.id, f->transaction);
     struct writer w = writer_of(buffer, sizeof buffer);
     assert_int_equal(stun_write_request(&b, &w), OK);
     return deliver(f, bytes_of(buffer, writer_len(&w)), host(n));
@@ -113,7 +117,8 @@ static void authenticated_check_validates_its_address(void **state)
     struct net_addr from = host(1);
     struct stun_message m = answer(f);
     assert_int_equal(m.class, STUN_SUCCESS);
-    assert_memory_equal(m.transaction.id, "transaction!", STUN_TRANSACTION_LEN);
+    assert_int_equal(load_be32(m.transaction.id), f->transaction);
+    assert_memory_equal(m.transaction.id + 4, "saction!", STUN_TRANSACTION_LEN - 4);
     assert_true(net_addr_equal(&m.mapped, &from));
     assert_int_equal(stun_check_integrity(&m, bytes_of_str(f->local.pwd)), OK);
 
@@ -350,6 +355,57 @@ static void overlong_remote_ufrag_is_unsupported(void **state)
                      ERR_UNSUPPORTED);
 }
 
+/* Somebody who listens sends what a participant has sent, from anywhere. */
+static void a_copy_of_a_check_is_answered_and_changes_nothing(void **state)
+{
+    struct fixture *f = *state;
+    const struct check_options copy = { .nominate = true, .is_copy = true };
+    assert_int_equal(send_check(f, 1, nominate), OK);
+    assert_int_equal(send_check(f, 2, copy), OK);
+    assert_int_equal(f->event, ICE_EVENT_REPEATED);
+    assert_int_equal(answer(f).class, STUN_SUCCESS);
+    assert_true(is_selected(f, 1));
+    assert_false(is_valid(f, 2));
+    f->now += ICE_CONSENT_TIMEOUT - 1;
+    assert_int_equal(send_check(f, 1, copy), OK);
+    f->now += 1;
+    assert_int_equal(ice_lite_tick(&f->ice, f->now), ICE_EVENT_EXPIRED);
+}
+
+static void so_many_checks_are_remembered(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(send_check(f, 1, nominate), OK);
+    uint32_t first = f->transaction;
+    for (int i = 1; i < ICE_SEEN_MAX; i++)
+        assert_int_equal(send_check(f, 1, plain), OK);
+    uint32_t last = f->transaction;
+    for (uint32_t id = first; id <= last; id++) {
+        f->transaction = id;
+        assert_int_equal(send_check(f, 2, (struct check_options){ .is_copy = true }), OK);
+        assert_int_equal(f->event, ICE_EVENT_REPEATED);
+    }
+    assert_false(is_valid(f, 2));
+}
+
+static void media_renews_the_consent_that_a_check_began(void **state)
+{
+    struct fixture *f = *state;
+    struct net_addr from = host(1), other = host(2);
+    assert_int_equal(send_check(f, 1, nominate), OK);
+    for (int i = 0; i < 100; i++) {
+        f->now += MILLIS(500);
+        ice_lite_on_authentic(&f->ice, &from, f->now);
+        assert_int_equal(ice_lite_tick(&f->ice, f->now), ICE_EVENT_NONE);
+    }
+    ice_lite_on_authentic(&f->ice, &other, f->now);
+    assert_false(is_valid(f, 2));
+    f->now += ICE_CONSENT_TIMEOUT - SECONDS(1) - 1; /* to the second, whenever the last one came */
+    assert_int_equal(ice_lite_tick(&f->ice, f->now), ICE_EVENT_NONE);
+    f->now += SECONDS(1) + 1;
+    assert_int_equal(ice_lite_tick(&f->ice, f->now), ICE_EVENT_EXPIRED);
+}
+
 static void credentials_are_made_of_ice_characters(void **state)
 {
     struct ice_credentials c = credentials(77);
@@ -387,6 +443,9 @@ int main(void)
         cmocka_unit_test_setup(restart_that_is_pending_gets_its_time_once, setup),
         cmocka_unit_test_setup(each_address_has_its_own_consent, setup),
         cmocka_unit_test_setup(checked_address_takes_the_place_of_a_silent_one, setup),
+        cmocka_unit_test_setup(a_copy_of_a_check_is_answered_and_changes_nothing, setup),
+        cmocka_unit_test_setup(so_many_checks_are_remembered, setup),
+        cmocka_unit_test_setup(media_renews_the_consent_that_a_check_began, setup),
         cmocka_unit_test_setup(checks_never_allocate, setup),
         cmocka_unit_test(overlong_remote_ufrag_is_unsupported),
         cmocka_unit_test(credentials_are_made_of_ice_characters),

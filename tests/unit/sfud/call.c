@@ -227,12 +227,14 @@ void call_check_from(struct client *c, const struct net_addr *from, bool nominat
     struct writer w = writer_of(packet, sizeof packet);
     char username[sizeof c->ufrag + sizeof c->negotiated->params.remote_ufrag + 1];
     snprintf(username, sizeof username, "%s:%s", c->ufrag, c->negotiated->params.remote_ufrag);
+    static uint32_t transaction;
     struct stun_binding b = { .transaction = { .id = { 1, 2, 3 } },
                               .username = bytes_of_str(username),
                               .password = bytes_of_str(c->pwd),
                               .priority = 1,
                               .tie_breaker = 7,
                               .use_candidate = nominate };
+    store_be32(b.transaction.id + 4, transaction++);
     check(stun_write_request(&b, &w) == OK);
     c->checked_at = c->call->now;
     call_receive(c->call, from, bytes_of(packet, writer_len(&w)));
