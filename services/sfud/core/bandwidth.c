@@ -8,6 +8,8 @@
 #define DIVIDE_INTERVAL MILLIS(250) /* pictures get harder and easier to compress */
 /* Feedback was promised in the offer, packets went out, and none came: it will not. */
 #define FEEDBACK_PATIENCE MILLIS(1500)
+/* A queue that overflows is drained after so long; what is lost later the path loses anyway. */
+#define OVERFLOW_TIME SECONDS(3)
 
 enum {
     ESTIMATE_STEP_PC = 3, /* smaller changes of the estimate wait for the next interval */
@@ -84,6 +86,19 @@ static void take_control(struct worker *w, struct transport *t)
     t->bandwidth.is_promise = false;
 }
 
+/* Sound is sent twice where the path loses packets, not where there were too many. */
+static void note_loss(struct transport *t, usec now)
+{
+    struct bandwidth *b = &t->bandwidth;
+    if (!bwe_is_full(&b->bwe))
+        b->full_since = 0;
+    else if (b->full_since == 0)
+        b->full_since = now;
+    bool overflows = b->full_since != 0 && now - b->full_since < OVERFLOW_TIME;
+    if (b->bwe.loss.total >= BWE_LOSS_SAMPLES_MIN && !overflows)
+        redundancy_on_loss(&t->redundancy, bwe_loss_fraction(&b->bwe.loss), now);
+}
+
 void bandwidth_on_feedback(struct worker *w, struct transport *t, struct bytes fci, usec now)
 {
     struct twcc_feedback feedback;
@@ -94,8 +109,7 @@ void bandwidth_on_feedback(struct worker *w, struct transport *t, struct bytes f
     take_control(w, t);
     struct bwe *bwe = &t->bandwidth.bwe;
     bwe_on_feedback(bwe, &feedback, now);
-    if (bwe->loss.total >= BWE_LOSS_SAMPLES_MIN && !bwe_is_full(bwe))
-        redundancy_on_loss(&t->redundancy, bwe_loss_fraction(&bwe->loss), now);
+    note_loss(t, now);
     follow_estimate(w, t);
 }
 

@@ -24,6 +24,7 @@ struct bandwidth {
     bool is_due;        /* wishes, layers or tracks have changed */
     usec divide_at;     /* next; USEC_NEVER: no video */
     usec first_sent_at; /* 0: nothing was sent yet */
+    usec full_since;    /* without a break; 0: the path is not full */
     uint64_t divided_bps;
     /* of the last division, for statistics */
     uint64_t demand_bps, spent_bps, audio_bps;
@@ -32,7 +33,7 @@ struct bandwidth {
 /* From the negotiated m-lines: transport-cc or REMB means that there will be feedback. */
 void bandwidth_init(struct worker *w, struct transport *t, usec now);
 
-/* The path is full and loses next to nothing: no sound has to be sent twice. */
+/* The path is full and loses next to nothing for longer: no sound has to be sent twice. */
 bool bandwidth_saves_sound(const struct transport *t);
 
 /* One packet with this transport-wide number left. cluster: of a probe, 0: media. */

@@ -359,6 +359,22 @@ static void who_never_checks_may_be_silent_for_longer(void **state)
     assert_true(call_was_told(&call, "p_a", TRANSPORT_EVENT_DISCONNECTED));
 }
 
+/* … and their address stays theirs for as long. */
+static void who_never_checks_keeps_their_address(void **state)
+{
+    publish(500, 3);
+    scene.a->joined = false;
+    publish(12000, 1);
+    call_wait(&call, TRANSPORT_DISCONNECTED_TIME + SECONDS(2));
+    call_check_from(scene.b, &scene.a->addr, true); /* forged */
+    call_flush(&call);
+    assert_int_equal(stat_of(STAT_DROP_ADDRESS), 1);
+    call.event_count = 0;
+    publish(2000, 1);
+    assert_int_equal(stat_of(STAT_DROP_AUTH), 0);
+    assert_false(call_was_told(&call, "p_a", TRANSPORT_EVENT_DISCONNECTED));
+}
+
 static void a_later_offer_does_not_change_known_media(void **state)
 {
     publish(500, 3);
@@ -444,6 +460,7 @@ int main(void)
         TEST(an_address_without_consent_is_neither_sent_to_nor_heard),
         TEST(media_keeps_what_a_check_began),
         TEST(who_never_checks_may_be_silent_for_longer),
+        TEST(who_never_checks_keeps_their_address),
         TEST(a_later_offer_does_not_change_known_media),
         TEST(streams_end_with_a_bye_and_only_for_good),
         TEST(a_layer_of_which_the_publisher_says_bye_is_left_at_once),
