@@ -16,6 +16,7 @@ from bench_figures import bars, short, spread, table, with_range
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ADDRESS = "10.255.255.254"  # the forwarder's; viewers are the rest of 10.0.0.0/8
 PACKETS_PER_S = 284  # of the trace
+SOUND_SPEED = 10  # trace-sound.txt: about as six who speak, 300 packets/s, each alone
 SATURATED = 0.95  # share of the time that the thread is busy
 KEEPS_UP = 0.97  # with publishers, or else it is saturated
 ROOMS_MAX = 1000
@@ -39,6 +40,7 @@ def add_options(parser):
     parser.add_argument("--seal", default="auto", choices=("auto", "ipsec-mb", "openssl"),
                         help="what encrypts, for sfud and the bare loop")
     parser.add_argument("--no-gso", action="store_true", help="sfud without UDP_SEGMENT")
+    parser.add_argument("--sound", action="store_true", help="single packets of 100 bytes, 300 in a second, instead of a camera's frames")
     parser.add_argument("--no-bandwidth-control", action="store_true", help="sfud's allocator does nothing")
     parser.add_argument("--no-window", action="store_true", help="sfud never waits for the rest of a frame")
     parser.add_argument("--rooms", type=int, default=0, help="so many rooms, instead of looking for the load")
@@ -87,13 +89,15 @@ def binary_of(build):
 class Bench:
     def __init__(self, options):
         self.options = options
+        self.sound = getattr(options, "sound", False)  # `grow` has no such option
         cpus = sorted(os.sched_getaffinity(0))
         self.cpus = (cpus[0], cpus[1]) if len(cpus) > 1 else (-1, -1)
 
     def command(self, what, viewers, seconds, warm_up, **more):
         build = more.pop("build", self.options.build)
         command = [binary_of(build), what, "--listen", ADDRESS, "--viewers", viewers, "--seconds", seconds,
-                   "--warm-up", warm_up, "--trace", f"{ROOT}/tests/bench/trace-720p.txt",
+                   "--warm-up", warm_up, "--trace", f"{ROOT}/tests/bench/{'trace-sound' if self.sound else 'trace-720p'}.txt",
+                   *(["--speed", SOUND_SPEED] if self.sound else []),
                    "--offer", f"{ROOT}/tests/vectors/sdp/chromium-offer.sdp",
                    "--cpu", self.cpus[0], "--cpu-others", self.cpus[1]]
         for key, value in more.items():

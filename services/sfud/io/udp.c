@@ -52,6 +52,15 @@ static bool is_wildcard(const struct net_addr *a)
     return memcmp(a->ip, zero, sizeof zero) == 0;
 }
 
+/* With "may be fragmented", Linux makes up an identification for every datagram of a socket that is
+ * not connected (RFC 6864 asks for none in those that may not be): a hash and a shared counter, 150
+ * to 300 ns of each send. On the wire both are the same up to the path's size; what is larger is
+ * refused, and send_fragmented() takes it. IPv6 has none of this. */
+static void set_fragments(int fd, bool are_allowed)
+{
+    set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, are_allowed ? IP_PMTUDISC_WANT : IP_PMTUDISC_DO);
+}
+
 static void tune_socket(const struct udp *u, int fd, enum net_family family)
 {
     set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF);
@@ -60,10 +69,12 @@ static void tune_socket(const struct udp *u, int fd, enum net_family family)
     set_option(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1);
     if (u->gro)
         set_option(fd, SOL_UDP, UDP_GRO, 1);
-    if (family == NET_IPV4)
+    if (family == NET_IPV4) {
         set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
-    else
+        set_fragments(fd, false);
+    } else {
         set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+    }
 }
 
 /* The kernel takes apart the ring of a killed predecessor, and with it the sockets, a moment after
@@ -457,6 +468,37 @@ static void on_gso_refused(struct udp *u, int error)
     }
 }
 
+/* 0 or an errno. */
+static int try_send(const struct udp *u, const struct udp_header *h, const struct msghdr *msg)
+{
+    ssize_t n = sendmsg(u->sockets[h->socket].fd, msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return n < 0 ? errno : 0;
+}
+
+/* One datagram that is larger than the path to that destination. Rare, hence not worth a socket. */
+static int send_fragmented(const struct udp *u, const struct udp_header *h,
+                           const struct msghdr *msg)
+{
+    const struct udp_socket *s = &u->sockets[h->socket];
+    if (s->bound.family != NET_IPV4)
+        return EMSGSIZE;
+    set_fragments(s->fd, true);
+    int error = try_send(u, h, msg);
+    set_fragments(s->fd, false);
+    return error;
+}
+
+static void on_one_sent(struct udp *u, const struct udp_header *h, const struct msghdr *msg,
+                        int error)
+{
+    if (error == EMSGSIZE)
+        error = send_fragmented(u, h, msg);
+    if (error == 0)
+        count_sent(u, msg->msg_iov->iov_len, 1);
+    else
+        count_failed(u, error, 1);
+}
+
 static void send_in_pieces(struct udp *u, const struct udp_header *h)
 {
     struct udp_header piece = *h;
@@ -468,10 +510,7 @@ static void send_in_pieces(struct udp *u, const struct udp_header *h)
     for (size_t at = 0; at < h->iov.iov_len; at += piece.iov.iov_len) {
         piece.iov.iov_base = (uint8_t *)h->iov.iov_base + at;
         piece.iov.iov_len = MIN((size_t)h->segment_len, h->iov.iov_len - at);
-        if (sendmsg(u->sockets[h->socket].fd, &piece.msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-            count_failed(u, errno, 1);
-        else
-            count_sent(u, piece.iov.iov_len, 1);
+        on_one_sent(u, &piece, &piece.msg, try_send(u, &piece, &piece.msg));
     }
 }
 
@@ -485,6 +524,8 @@ void udp_on_sent(struct udp *u, const struct udp_header *h, int error)
     } else if (h->segment_len > 0 && (error == EIO || error == EINVAL || error == EMSGSIZE)) {
         on_gso_refused(u, error);
         send_in_pieces(u, h);
+    } else if (h->segment_len == 0) {
+        on_one_sent(u, h, &h->msg, error);
     } else {
         count_failed(u, error, segments);
     }

@@ -7,11 +7,15 @@
 #include "io/probe.h"
 #include "io/udp_impl.h"
 
+#include <net/if.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -330,6 +334,68 @@ static void refused_segmentation_falls_back_and_is_remembered(void **state)
     close_pair(&f);
 }
 
+/* In a network of our own whose loopback takes no more than that. False: it is not allowed. */
+static bool enter_narrow_network(int mtu)
+{
+    struct ifreq r = { .ifr_name = "lo" };
+    if (unshare(CLONE_NEWNET) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0)
+        return false;
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    r.ifr_mtu = mtu;
+    bool ok = ioctl(fd, SIOCSIFMTU, &r) == 0 && ioctl(fd, SIOCGIFFLAGS, &r) == 0;
+    r.ifr_flags |= IFF_UP;
+    ok = ok && ioctl(fd, SIOCSIFFLAGS, &r) == 0;
+    close(fd);
+    return ok;
+}
+
+static void send_more_than_the_path_takes(enum udp_backend backend)
+{
+    struct fixture f;
+    struct tally t = { 0 };
+    open_pair(&f, backend, any_v4(), true, false);
+    struct net_addr to = udp_bound(f.udp[1], 0);
+    struct outbox *o = udp_outbox(f.udp[0]);
+    put(o, &to, 0, 1400, 1400, 1);
+    put(o, &to, 0, 3000, 1400, 2); /* UDP_SEGMENT is refused for these */
+    put(o, &to, 0, 1000, 1000, 5);
+    udp_send(f.udp[0], o);
+    receive(f.udp[1], 5, &t);
+    size_t total = 0, large = 0;
+    for (size_t i = 0; i < 5; i++) { /* what left in one piece may overtake */
+        total += t.len[i];
+        large += t.len[i] == 1400;
+    }
+    assert_int_equal(large, 3);
+    assert_int_equal(total, 3 * 1400 + 200 + 1000);
+    assert_int_equal(udp_counters(f.udp[0])->datagrams_out, 5);
+    assert_int_equal(udp_counters(f.udp[0])->send_failed, 0);
+    int how = 0;
+    socklen_t len = sizeof how;
+    assert_int_equal(getsockopt(f.udp[0]->sockets[0].fd, IPPROTO_IP, IP_MTU_DISCOVER, &how, &len),
+                     0);
+    assert_int_equal(how, IP_PMTUDISC_DO);
+    close_pair(&f);
+}
+
+static void what_is_larger_than_the_path_leaves_in_fragments(void **state)
+{
+    enum { SKIPPED = 77 };
+    int status;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        if (!enter_narrow_network(1280))
+            _exit(SKIPPED);
+        send_more_than_the_path_takes(*(enum udp_backend *)*state);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == SKIPPED)
+        skip(); /* neither root nor user namespaces */
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 static void what_cannot_be_sent_is_counted(void **state)
 {
     struct fixture f;
@@ -412,6 +478,7 @@ int main(void)
         BOTH(a_wake_up_ends_the_wait_each_time),
         BOTH(the_wait_ends_at_the_deadline),
         BOTH(refused_segmentation_falls_back_and_is_remembered),
+        BOTH(what_is_larger_than_the_path_leaves_in_fragments),
         BOTH(what_cannot_be_sent_is_counted),
         BOTH(many_outboxes_may_be_sent_without_a_wait),
         BOTH(a_port_in_use_is_an_error_that_names_it),
