@@ -15,7 +15,7 @@ struct outbox_send {
     uint16_t path;         /* which local socket; see struct datagram */
     uint16_t segment_size; /* > 0; len if there is one datagram */
     uint32_t offset, len;
-    uint32_t transport; /* handle of the receiver, for sockets of their own; 0: none */
+    uint32_t transport; /* handle of the receiver; 0: none. A send has one receiver */
 };
 
 struct outbox {
