@@ -41,13 +41,14 @@ void encoding_restart(struct encoding *e, struct pool *payloads)
 {
     usec rtt = e->nack.rtt_us;
     encoding_expire(e, payloads, USEC_NEVER);
-    if (e->is_video)
+    if (e->is_video) {
         packet_cache_init(&e->cache, e->ring, ENCODING_CACHE_COUNT);
-    else
+        e->unwrapper = (struct seq_unwrapper){ 0 };
+    } else {
         e->history = (struct red_history){ 0 };
+    }
     nack_init(&e->nack);
     nack_set_rtt(&e->nack, rtt);
-    e->unwrapper = (struct seq_unwrapper){ 0 };
     e->layers = (struct layer_reader){ 0 };
 }
 

@@ -68,7 +68,8 @@ struct encoding {
 void encoding_init(struct encoding *e, handle self, handle track, uint8_t layer, uint32_t ssrc,
                    const struct format *format);
 
-/* The numbering begins anew: after a mute nothing is missing. Empties the cache into `payloads`. */
+/* The numbering begins anew: after a mute nothing is missing. That of sound goes on, with what was
+ * dropped meanwhile. Empties the cache into `payloads`. */
 void encoding_restart(struct encoding *e, struct pool *payloads);
 
 /* A packet of the stream arrived or was restored. Returns its extended number. */

@@ -323,6 +323,16 @@ static bool is_permitted(struct worker *w, const struct arrival *a)
     return a->track->allowed && !a->track->muted;
 }
 
+/* Sound that begins again must not begin in front of a number that was dropped: the path may have
+ * turned the last packet of a mute and the one before it round. The long count of the numbers, too,
+ * has to know how far they went meanwhile. Video begins with a keyframe, and its numbers are asked
+ * for: those are left alone. */
+static void pass_over(const struct arrival *a, usec now)
+{
+    if (!a->encoding->is_video)
+        (void)encoding_on_packet(a->encoding, a->seq, false, now);
+}
+
 /* A keyframe is rare, and soon past: it tells little of what the stream costs. With layers in one
  * stream its picture has further frames, which are as large and have the same timestamp. */
 static void meter(struct encoding *e, const struct pass_packet *p, usec now)
@@ -381,8 +391,10 @@ void ingress_rtp(struct worker *w, struct transport *t, const struct datagram *d
     if (!a.is_rtx)
         receive_stats_on_packet(&a.encoding->stats, a.rtp.seq, a.rtp.timestamp, a.rtp.payload.len,
                                 d->arrival);
-    if (!is_permitted(w, &a))
+    if (!is_permitted(w, &a)) {
+        pass_over(&a, now);
         return;
+    }
     if (w->packet_count == PASS_DATAGRAMS_MAX) {
         stats_count(&w->stats, STAT_DROP_FULL);
         return;

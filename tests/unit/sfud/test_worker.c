@@ -399,6 +399,44 @@ static void a_muted_track_is_dropped_and_comes_back_without_a_gap(void **state)
     assert_int_equal(scene.a->nacked_count, 0);
 }
 
+/* The path turns the last packet of the mute and the one before it round. */
+static void sound_begins_behind_what_was_dropped_while_muted(void **state)
+{
+    call_view(scene.b, 0, scene.a, SOURCE_MICROPHONE, 0);
+    publish(500, 0);
+    call_mute(scene.a, SOURCE_MICROPHONE, true);
+    publish(100, 0);
+    uint16_t late = scene.audio.seq++;
+    publish(20, 0);
+    call_mute(scene.a, SOURCE_MICROPHONE, false);
+    size_t before = client_count(scene.b, audio_ssrc(scene.b));
+    uint16_t next = scene.audio.seq;
+    scene.audio.seq = late;
+    stream_send_audio(&scene.audio);
+    scene.audio.seq = next;
+    call_flush(&call);
+    publish(200, 0);
+    assert_int_equal(client_count(scene.b, audio_ssrc(scene.b)), before + 10);
+    assert_int_equal(client_check_stream(scene.b, audio_ssrc(scene.b)), before + 10);
+}
+
+/* Half of all numbers go by: what comes then is not taken for something old. */
+static void sound_comes_back_after_a_mute_of_many_minutes(void **state)
+{
+    call_view(scene.b, 0, scene.a, SOURCE_MICROPHONE, 0);
+    publish(500, 0);
+    call_mute(scene.a, SOURCE_MICROPHONE, true);
+    for (unsigned i = 0; i < 4; i++) { /* one in ten thousand is enough of them */
+        publish(20, 0);
+        scene.audio.seq += 10000;
+    }
+    call_mute(scene.a, SOURCE_MICROPHONE, false);
+    size_t before = client_count(scene.b, audio_ssrc(scene.b));
+    publish(200, 0);
+    assert_int_equal(client_count(scene.b, audio_ssrc(scene.b)), before + 10);
+    client_check_stream(scene.b, audio_ssrc(scene.b));
+}
+
 static void a_source_the_grant_does_not_allow_is_dropped(void **state)
 {
     call_leave(scene.a);
@@ -1081,6 +1119,8 @@ int main(void)
         TEST(a_keyframe_that_is_lost_inside_is_asked_for_again),
         TEST(a_viewer_that_waits_is_asked_for_as_long_as_it_takes),
         TEST(a_muted_track_is_dropped_and_comes_back_without_a_gap),
+        TEST(sound_begins_behind_what_was_dropped_while_muted),
+        TEST(sound_comes_back_after_a_mute_of_many_minutes),
         TEST(a_source_the_grant_does_not_allow_is_dropped),
         TEST(leaving_and_coming_back_goes_on_in_the_same_slot),
         TEST(a_slot_changes_to_another_participant_without_a_gap),
