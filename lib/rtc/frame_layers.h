@@ -62,6 +62,7 @@ struct layer_history {
     uint8_t known[LAYER_SPATIAL_MAX]; /* bit per temporal id: last[][] is valid */
     uint16_t last[LAYER_SPATIAL_MAX][LAYER_TEMPORAL_OF_PAYLOAD]; /* newest frame number of each */
     /* of the newest frame, for its other packets */
+    bool has_newest; /* false: no frame of a known layer came yet */
     uint16_t newest;
     uint8_t reference_count;
     uint16_t references[LAYER_REFERENCES_MAX];

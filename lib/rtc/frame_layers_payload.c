@@ -92,6 +92,7 @@ static void settle(struct layer_history *h, struct frame_layers *fl, bool is_key
     }
     if (!newest && fl->frame_number != h->newest)
         return;
+    h->has_newest = true;
     h->newest = fl->frame_number;
     h->switchable = fl->switchable;
     h->reference_count = fl->reference_count;
@@ -116,7 +117,7 @@ void frame_layers_vp8(struct layer_reader *r, const struct vp8_descriptor *d,
     fl->keyframe_start = d->keyframe;
     if (!d->has_picture_id || !d->has_temporal_id)
         return;
-    bool is_first = !h->started;
+    bool is_first = !h->has_newest;
     fl->has_layers = fl->numbered = true;
     fl->frame_number = widen(h, d->picture_id, d->picture_id_long);
     fl->temporal = d->temporal_id;
@@ -208,7 +209,7 @@ void frame_layers_vp9(struct layer_reader *r, const struct vp9_descriptor *d,
         lay_out(r, 1);
     if (!d->has_picture_id || !d->has_layers)
         return;
-    bool is_first = !h->started;
+    bool is_first = !h->has_newest;
     uint16_t picture = widen(h, d->picture_id, d->picture_id_long);
     fl->has_layers = fl->numbered = true;
     fl->frame_number = (uint16_t)(picture << 3 | d->spatial_id);

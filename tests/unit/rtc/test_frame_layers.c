@@ -248,6 +248,25 @@ static void vp9_key_svc_layers_go_apart(void **state)
     assert_int_equal(reader.structure.parts[7], 0xf0);
 }
 
+/* Of a layer that is not known yet: the keyframe that tells of it was lost. The numbers that follow
+ * are old ones to somebody who counts from zero. */
+static void vp9_that_begins_with_an_upper_layer_is_not_late_for_ever(void **state)
+{
+    struct frame_layers fl = vp9(&(struct vp9_frame){ .picture = 0x1f00, .spatial = 1 }, 1);
+    assert_int_equal(fl.present, 0);
+    for (uint16_t picture = 0x1f01; picture < 0x1f05; picture++) {
+        fl = vp9(&(struct vp9_frame){ .picture = picture, .key = true }, 1);
+        assert_true(fl.keyframe_start);
+        assert_int_equal(fl.present, 0xff);
+        assert_int_equal(fl.switchable, 0xff);
+        fl = vp9(
+            &(struct vp9_frame){ .picture = picture, .spatial = 1, .key = true, .inter = true }, 1);
+        assert_references(&fl, 1, 1, 0);
+        assert_int_equal(fl.present, 0xf0);
+        assert_int_equal(fl.switchable, 0xf0);
+    }
+}
+
 static void one_layer_codecs_find_their_keyframes(void **state)
 {
     struct frame_layers fl = read_packet(CODEC_H264, BYTES(0x67, 0x42, 0x00, 0x1f), none);
@@ -288,6 +307,7 @@ int main(void)
         unit(vp8_without_temporal_layers_has_one_layer),
         unit(vp9_full_svc_has_parts_and_inter_layer_references),
         unit(vp9_key_svc_layers_go_apart),
+        unit(vp9_that_begins_with_an_upper_layer_is_not_late_for_ever),
         unit(one_layer_codecs_find_their_keyframes),
         unit(broken_packets_are_errors),
     };
