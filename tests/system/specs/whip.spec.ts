@@ -34,6 +34,7 @@ async function post(url: string, sdp: string, token?: string, type = 'applicatio
 let before: { participants: number; doors: number };
 
 test.beforeAll(async () => {
+  await expect.poll(participants, { timeout: 45_000, message: 'those of the specs before have gone' }).toBe(0);
   before = { participants: await participants(), doors: await doors() };
 });
 
