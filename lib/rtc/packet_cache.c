@@ -76,9 +76,9 @@ void send_log_init(struct send_log *l, struct send_record *ring, size_t ring_cou
     send_log_clear(l);
 }
 
+/* The ring is cleared with the first packet: until then its pages take no memory. */
 void send_log_clear(struct send_log *l)
 {
-    memset(l->ring, 0, l->ring_count * sizeof(*l->ring));
     l->started = false;
     l->gate = INT64_MIN;
 }
@@ -86,6 +86,8 @@ void send_log_clear(struct send_log *l)
 void send_log_add(struct send_log *l, const struct send_record *r)
 {
     check(r->patch_len <= SEND_PATCH_MAX);
+    if (!l->started)
+        memset(l->ring, 0, l->ring_count * sizeof(*l->ring));
     struct send_record *place = &l->ring[(uint64_t)r->out_seq & (l->ring_count - 1)];
     if (place->used && place->out_seq > r->out_seq)
         return; /* too late to be remembered */

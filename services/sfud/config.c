@@ -102,8 +102,9 @@ enum config_next sfud_config_load(int argc, char *const *argv, struct sfud_confi
         { .key = "pass-window",
           .type = CONFIG_DURATION,
           .fallback = "2ms",
-          .help = "How long a busy media thread may wait for the rest of a frame, so that it leaves "
-                  "in one send for each viewer; an idle one never does. 0: never.",
+          .help =
+              "How long a busy media thread may wait for the rest of a frame, so that it leaves "
+              "in one send for each viewer; an idle one never does. 0: never.",
           .group = "Media",
           .ret = &ret->pass_window,
           .max = MILLIS(10) },

@@ -75,7 +75,7 @@ struct worker {
     /* the pass */
     struct pass_packet packets[PASS_DATAGRAMS_MAX];
     size_t packet_count;
-    bool has_sound; /* among them */
+    bool has_sound;            /* among them */
     struct queue_entry *queue; /* used from 0 up, all free again after the pass */
     size_t queue_used;
     handle waiting_first, waiting_last; /* transports with a queue */

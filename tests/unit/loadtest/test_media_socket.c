@@ -281,7 +281,7 @@ int main(void)
         TEST(run_arrives_in_order_without_offloads),   TEST(run_is_one_send_and_is_split_again),
         TEST(merged_sends_reach_a_socket_without_gro), TEST(drops_of_our_own_socket_are_counted),
         TEST(arrival_is_when_the_kernel_had_it),       TEST(refusal_is_counted_and_forgotten),
-        TEST(too_long_and_nowhere_are_failures),   TEST(socket_may_be_closed_by_its_datagram),
+        TEST(too_long_and_nowhere_are_failures),       TEST(socket_may_be_closed_by_its_datagram),
         TEST(alarm_is_precise_and_can_be_moved),       TEST(flood_does_not_starve_the_loop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

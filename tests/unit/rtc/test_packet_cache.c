@@ -168,6 +168,25 @@ static void rtx_payload_is_rebuilt_from_patch_and_source(void **state)
     assert_true(w.failed);
 }
 
+/* Whoever sends nothing has no pages of it; and what was there before is not taken for a packet. */
+static void a_log_touches_its_ring_with_the_first_packet(void **state)
+{
+    static struct send_record own[4], before[4];
+    struct send_log log;
+    memset(own, 0xa5, sizeof own);
+    memcpy(before, own, sizeof own);
+    send_log_init(&log, own, ARRAY_LEN(own));
+    assert_memory_equal(own, before, sizeof own);
+    const struct send_record *r;
+    assert_int_equal(send_log_serve(&log, 5, 0, 0, &r), ERR_NOT_FOUND);
+    send_log_add(&log, &(struct send_record){ .out_seq = 5 });
+    assert_int_equal(send_log_serve(&log, 4, 0, 0, &r), ERR_NOT_FOUND);
+    assert_int_equal(send_log_serve(&log, 5, 0, 0, &r), OK);
+    send_log_clear(&log);
+    send_log_add(&log, &(struct send_record){ .out_seq = 6 });
+    assert_int_equal(send_log_serve(&log, 5, 0, 0, &r), ERR_NOT_FOUND);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,6 +199,7 @@ int main(void)
         cmocka_unit_test_setup(unknown_and_forgotten_packets_are_not_served, setup),
         cmocka_unit_test_setup(packet_sent_late_is_remembered_in_its_place, setup),
         cmocka_unit_test_setup(nothing_before_a_keyframe_is_served, setup),
+        cmocka_unit_test(a_log_touches_its_ring_with_the_first_packet),
         cmocka_unit_test(rtx_payload_is_rebuilt_from_patch_and_source),
     };
     return cmocka_run_group_tests_name("rtc/packet_cache", tests, NULL, NULL);
