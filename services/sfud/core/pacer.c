@@ -8,10 +8,12 @@ void pacer_init(struct pacer *p, struct paced_packet *ring)
 
 void pacer_on_sent(struct pacer *p, size_t size, uint64_t bps, usec now)
 {
-    if (bps == 0)
+    if (bps == 0) {
+        p->ready_at = MIN(p->ready_at, now);
         return;
+    }
     usec duration = (usec)((uint64_t)size * 8 * USEC_PER_SEC / bps);
-    p->ready_at = MAX(p->ready_at, now - PACER_BURST) + duration;
+    p->ready_at = MIN(MAX(p->ready_at, now - PACER_BURST) + duration, now + PACER_HOLD_MAX);
 }
 
 bool pacer_must_hold(const struct pacer *p, uint64_t bps, usec now)

@@ -36,7 +36,9 @@ struct pacer {
 
 void pacer_init(struct pacer *p, struct paced_packet *ring);
 
-/* Something was sent. bps: what the path carries; 0: it is not full. */
+/* Something was sent. bps: what the path carries; 0: it is not full, and what waits may leave.
+ * Sound alone may be more than that for seconds, which is not made up for when the path carries
+ * more. */
 void pacer_on_sent(struct pacer *p, size_t size, uint64_t bps, usec now);
 
 /* Whether a packet that comes now has to wait: for the path, or behind others. */

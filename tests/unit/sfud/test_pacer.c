@@ -66,6 +66,33 @@ static void what_comes_later_waits_behind_what_waits(void **state)
     assert_false(pacer_must_hold(&p, 240000, now));
 }
 
+static void nobody_waits_for_a_path_that_is_full_no_more(void **state)
+{
+    for (int i = 0; i < 500; i++, now += MILLIS(20)) /* sound that is twice what is carried */
+        pacer_on_sent(&p, 400, 80000, now);
+    hold(1);
+    hold(2);
+    assert_null(pacer_next(&p, false, now));
+    pacer_on_sent(&p, 400, 0, now);
+    assert_int_equal(pacer_deadline(&p), now);
+    for (uint32_t seq = 1; seq <= 2; seq++) {
+        assert_int_equal(pacer_next(&p, false, now)->seq, seq);
+        pacer_pop(&p);
+        pacer_on_sent(&p, 1200, 0, now);
+    }
+    assert_false(pacer_must_hold(&p, 0, now));
+    assert_false(pacer_must_hold(&p, 80000, now));
+}
+
+static void what_was_too_much_is_no_debt_when_the_path_carries_more(void **state)
+{
+    for (int i = 0; i < 500; i++, now += MILLIS(20)) /* for 10 s */
+        pacer_on_sent(&p, 400, 80000, now);
+    for (int i = 0; i < 50; i++, now += MILLIS(20))
+        pacer_on_sent(&p, 400, 800000, now);
+    assert_false(pacer_must_hold(&p, 800000, now));
+}
+
 static void nothing_waits_for_long(void **state)
 {
     pacer_on_sent(&p, 65000, 10000, now);
@@ -77,7 +104,10 @@ static void nothing_waits_for_long(void **state)
     now = pacer_deadline(&p);
     assert_int_equal(pacer_next(&p, false, now)->seq, 1);
     pacer_pop(&p);
+    pacer_on_sent(&p, 1200, 10000, now);
     assert_null(pacer_next(&p, false, now));
+    now += MILLIS(1);
+    assert_int_equal(pacer_next(&p, false, now)->seq, 2);
 }
 
 static void a_full_pacer_lets_the_oldest_go(void **state)
@@ -110,6 +140,8 @@ int main(void)
         cmocka_unit_test_setup(a_path_that_is_not_full_holds_nothing, start),
         cmocka_unit_test_setup(packets_leave_as_fast_as_the_path_carries_them, start),
         cmocka_unit_test_setup(what_comes_later_waits_behind_what_waits, start),
+        cmocka_unit_test_setup(nobody_waits_for_a_path_that_is_full_no_more, start),
+        cmocka_unit_test_setup(what_was_too_much_is_no_debt_when_the_path_carries_more, start),
         cmocka_unit_test_setup(nothing_waits_for_long, start),
         cmocka_unit_test_setup(a_full_pacer_lets_the_oldest_go, start),
         cmocka_unit_test_setup(what_waits_is_known, start),
