@@ -195,7 +195,7 @@ def cluster_session(total, io, pattern):
 
 
 # Where it matters how media is sent and received; all others run with io_uring only.
-MEDIA_SPECS = [f"specs/{name}.spec.ts" for name in ("call", "data", "firefox", "loadtest", "relay", "transport", "turn")]
+MEDIA_SPECS = [f"specs/{name}.spec.ts" for name in ("call", "data", "firefox", "loadtest", "node", "relay", "transport", "turn")]
 
 
 def system(total, pattern):

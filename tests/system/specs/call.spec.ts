@@ -136,7 +136,7 @@ test('the third leaves and comes back, and nobody else renegotiates', async () =
   expect(await calls()).toEqual([1, 1]);
 });
 
-test('20 joins: from the click to the first decoded remote frame @once', async () => {
+test('20 joins: from the click to the first decoded remote frame', async () => {
   test.setTimeout(240_000);
   const times: number[] = [];
   await cleo.control('leave');
